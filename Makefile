@@ -1,0 +1,31 @@
+# `make run` and `make test` set up .venv and do the work; `make lint` checks the style.
+.PHONY: run test lint
+.DELETE_ON_ERROR:
+
+fits = import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+	$$name -c '$(fits)' >/dev/null 2>&1 && echo $$name && break; done)
+
+run: .venv/installed
+	@.venv/bin/keras-resnet train --model=ResNet20V2 --dataset=digits --workdir=runs/digits
+	@.venv/bin/keras-resnet export --model_path=runs/digits/model.keras --output_dir=runs/digits/export
+
+test: .venv/installed-test
+	@.venv/bin/python -m pytest
+
+lint: .venv/installed-test
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11, 3.12 or 3.13 with venv; none of python3, python3.13, ... fits" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python setup.py pyproject.toml
+	@echo "installing into .venv, which takes some minutes the first time"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@

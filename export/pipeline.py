@@ -1,0 +1,113 @@
+"""From `model.keras` to a folder of proven artefacts."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_resnet import files, saving
+from keras_resnet.classifier import Classifier
+from keras_resnet.errors import UserError, choices
+from keras_resnet.export import onnx, report, saved_model, tflite
+from keras_resnet.export.serving import OUTPUTS, serving_function
+from keras_resnet.export.verification import verify
+
+ARTEFACTS = {"saved_model": "saved_model", "tflite": "model.tflite", "onnx": "model.onnx"}
+LABELS_FILE = "labels.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """What to write, and how exactly it must agree with Keras.
+
+    tolerance: the largest difference allowed between an artefact's output and Keras'; for logits, as a share of the largest.
+    """
+
+    model_path: Path
+    output_dir: Path
+    formats: tuple = tuple(ARTEFACTS)
+    output: str = "probabilities"
+    tolerance: float = 1e-4
+
+    def __post_init__(self):
+        unknown = [name for name in self.formats if name not in ARTEFACTS]
+        if unknown or not self.formats:
+            raise UserError(f"unknown format {', '.join(unknown)!r}; the formats are {choices(ARTEFACTS)}")
+        if self.output not in OUTPUTS:
+            raise UserError(f"unknown output {self.output!r}; it is one of {choices(OUTPUTS)}")
+        if not self.tolerance > 0:
+            raise UserError(f"tolerance is {self.tolerance}; it is above 0")
+
+
+def read_classifier(path):
+    """The labels and preprocessing that a `.keras` file of ours carries."""
+    if not path.is_file():
+        raise UserError(f"no file {path}")
+    classifier = Classifier.read_from(path)
+    if classifier is None:
+        raise UserError(f"{path} is truncated, or it is not a model.keras that `keras-resnet train` wrote")
+    return classifier
+
+
+def export(config, images, labels):
+    """Writes the artefacts of `config`, verifies each on `images` (uint8 (N, H, W, C)) with `labels` (N,), and reports.
+
+    An artefact gets its final name when it has passed; one that has not is kept as `..._failed`. Returns the `Report`.
+    """
+    classifier = read_classifier(config.model_path)
+    model = saving.load_model(config.model_path)
+    check_output_dir(config)
+    serve, served = serving_function(model, config.output)
+    reference = predict(serve, images, config.output)
+    tolerance = config.tolerance * (1 if config.output == "probabilities" else float(np.abs(reference).max()))
+    config.output_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=config.output_dir) as folder:
+        folder = Path(folder)
+        verifications, outputs = [], {}
+        for name, path in write_artefacts(config.formats, serve, served, classifier, folder).items():
+            verification, outputs[name] = verify(name, path, images, labels, reference, tolerance)
+            verifications.append(verification)
+        result = report.Report(config, classifier, verifications, images, labels, reference, outputs)
+        result.write(folder)
+        (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in classifier.labels), encoding="utf-8")
+        publish(result, folder)
+    return result
+
+
+def publish(result, folder):
+    """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are."""
+    target = result.config.output_dir
+    for file in (report.RECORD, report.PAGE, LABELS_FILE):
+        files.replace(folder / file, target / file)
+    for verification in result.verifications:
+        path = folder / ARTEFACTS[verification.name]
+        name = path.name if verification.passed else f"{path.stem}_failed{path.suffix}"
+        files.replace(path, target / name)
+
+
+def check_output_dir(config):
+    """Refuses a folder in which our names are taken by files that we did not write."""
+    folder = config.output_dir
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: choose another --output_dir")
+    taken = [name for name in (*ARTEFACTS.values(), LABELS_FILE, report.PAGE) if (folder / name).exists()]
+    if taken and not (folder / report.RECORD).is_file():
+        raise UserError(f"{folder} holds {choices(taken)} of another origin (no {report.RECORD}): choose another --output_dir")
+
+
+def predict(serve, images, output, batch_size=64):
+    batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
+    return np.concatenate([serve(batch)[output].numpy() for batch in batches])
+
+
+def write_artefacts(formats, serve, served, classifier, folder):
+    """Writes the formats into `folder`; returns their paths by name. TFLite is made from the SavedModel."""
+    paths = {name: folder / file for name, file in ARTEFACTS.items()}
+    if "saved_model" in formats or "tflite" in formats:
+        saved_model.write(serve, served, classifier, paths["saved_model"])
+    if "tflite" in formats:
+        tflite.write(paths["saved_model"], classifier, paths["tflite"])
+    if "onnx" in formats:
+        onnx.write(serve, classifier, paths["onnx"])
+    return {name: paths[name] for name in formats}

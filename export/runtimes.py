@@ -1,0 +1,124 @@
+"""Runs any artefact on images. Only what a format needs is imported: Keras for `.keras` and for nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_resnet.classifier import MEMBER, Classifier
+from keras_resnet.environment import quiet_stderr
+from keras_resnet.errors import UserError, one_line
+
+BATCH_SIZE = 64
+
+
+class Artefact:
+    """A classifier from a file: `run(images)` gives its raw output, `probabilities(images)` what it stands for."""
+
+    def __init__(self, path):
+        self.path = path
+        self.classifier = self._read_classifier()
+        if self.classifier is None:
+            raise UserError(f"{path} carries no labels and preprocessing: it is not a file that keras-resnet wrote")
+        self.output = self._open()
+
+    def run(self, images):
+        """uint8 (N, H, W, C), 0 to 255 -> float32 (N, classes): `self.output` says whether probabilities or logits."""
+        wanted = self.classifier.preprocessing
+        if images.shape[1:] != (wanted.height, wanted.width, wanted.channels):
+            raise UserError(
+                f"{self.path} takes images of {wanted.height}x{wanted.width}x{wanted.channels}, "
+                f"these are {'x'.join(map(str, images.shape[1:]))}"
+            )
+        starts = range(0, len(images), BATCH_SIZE)
+        return np.concatenate([self._run_batch(images[start : start + BATCH_SIZE]) for start in starts])
+
+    def probabilities(self, images):
+        scores = self.run(images)
+        if self.output != "logits":
+            return scores
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return scores / scores.sum(axis=1, keepdims=True)
+
+    def _read_classifier(self):
+        return Classifier.read_from(self.path)
+
+
+class KerasArtefact(Artefact):
+    def _open(self):
+        from keras_resnet.saving import load_model
+
+        self._model = load_model(self.path)
+        return "probabilities"
+
+    def _run_batch(self, images):
+        return np.asarray(self._model(images.astype(np.float32), training=False))
+
+
+class SavedModelArtefact(Artefact):
+    def _open(self):
+        import tensorflow as tf
+
+        self._serve = tf.saved_model.load(str(self.path)).signatures["serving_default"]
+        (output,) = self._serve.structured_outputs
+        return output
+
+    def _run_batch(self, images):
+        import tensorflow as tf
+
+        return self._serve(pixels=tf.constant(images))[self.output].numpy()
+
+    def _read_classifier(self):
+        record = self.path / "assets.extra" / MEMBER
+        return Classifier.from_json(record.read_text(encoding="utf-8")) if record.is_file() else None
+
+
+class TFLiteArtefact(Artefact):
+    def _open(self):
+        from ai_edge_litert.interpreter import Interpreter
+
+        with quiet_stderr():  # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
+            interpreter = Interpreter(str(self.path))
+            interpreter.allocate_tensors()
+        self._run_signature = interpreter.get_signature_runner()
+        (output,) = self._run_signature.get_output_details()
+        return output
+
+    def _run_batch(self, images):
+        return self._run_signature(pixels=images)[self.output]
+
+
+class OnnxArtefact(Artefact):
+    def _open(self):
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(str(self.path), providers=["CPUExecutionProvider"])
+        (output,) = self._session.get_outputs()
+        return output.name
+
+    def _run_batch(self, images):
+        return self._session.run(None, {"pixels": images})[0]
+
+    def _read_classifier(self):
+        import onnx
+
+        properties = {p.key: p.value for p in onnx.load(self.path, load_external_data=False).metadata_props}
+        return Classifier.from_json(properties[MEMBER]) if MEMBER in properties else None
+
+
+KINDS = {".keras": KerasArtefact, ".tflite": TFLiteArtefact, ".onnx": OnnxArtefact}
+
+
+def open_artefact(path):
+    """Opens a `.keras`, `.tflite` or `.onnx` file or a SavedModel folder, or raises a `UserError` of one line."""
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"no file or folder {path}")
+    kind = SavedModelArtefact if path.is_dir() else KINDS.get(path.suffix)
+    if kind is None:
+        raise UserError(f"{path} is not a .keras, .tflite or .onnx file nor a SavedModel folder")
+    try:
+        return kind(path)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be loaded: {one_line(error)}") from error

@@ -1,0 +1,28 @@
+"""What every artefact computes: raw pixels to class probabilities."""
+
+import keras
+import tensorflow as tf
+
+from keras_resnet.errors import UserError, choices
+from keras_resnet.saving import LOGITS
+
+INPUT = "pixels"
+OUTPUTS = ("probabilities", "logits")
+
+
+def serving_function(model, output):
+    """A `tf.function` from uint8 (N, H, W, C), 0 to 255, to {output: float32 (N, classes)}, and the model behind it.
+
+    `model` takes raw pixels and gives probabilities; for "logits" its last activation is left out.
+    """
+    if output not in OUTPUTS:
+        raise UserError(f"unknown output {output!r}; it is one of {choices(OUTPUTS)}")
+    if output == "logits":
+        model = keras.Model(model.inputs, model.get_layer(LOGITS).output, name=model.name)
+    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)
+
+    @tf.function(input_signature=[signature])
+    def serve(pixels):
+        return {output: tf.cast(model(tf.cast(pixels, tf.float32), training=False), tf.float32)}
+
+    return serve, model

@@ -1,0 +1,41 @@
+"""keras_resnet: faithful ResNets for Keras 3, trained with tf.distribute and exported with proof.
+
+Nothing is imported before it is asked for (PEP 562): `import keras_resnet` is instant, and the command can set up its
+environment before TensorFlow is loaded.
+"""
+
+import importlib
+
+from keras_resnet.variants import VARIANTS
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BatchNormalization": "keras_resnet.batch_normalization",
+    "UserError": "keras_resnet.errors",
+    "load_model": "keras_resnet.saving",
+    "load_weights": "keras_resnet.weights",
+    "to_stock": "keras_resnet.saving",
+}
+
+__all__ = ["list_models", *_HOMES, *VARIANTS]
+
+
+def list_models():
+    """The names of all networks, each of them a constructor of this package."""
+    return list(VARIANTS)
+
+
+def __getattr__(name):
+    if name in VARIANTS:
+        value = importlib.import_module("keras_resnet.builder").constructor(name)
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'keras_resnet' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,18 @@
+"""The one exception that stands for a mistake of the user's."""
+
+
+class UserError(ValueError):
+    """A wrong value, file or folder: one line that names it and the valid choices.
+
+    The command turns it into that line and exit status 2. Anything else that is raised is a bug of ours.
+    """
+
+
+def one_line(error):
+    """The first line of an exception's message, for quoting a library's error inside our own."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__
+
+
+def choices(values):
+    return ", ".join(str(value) for value in values)

@@ -1,0 +1,89 @@
+"""The layers of a ResNet as the papers had them: padding, initialiser, epsilon and momentum live here, once."""
+
+import keras
+
+from keras_resnet.batch_normalization import BatchNormalization
+
+BATCH_NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
+BATCH_NORM_MOMENTUM = 0.9  # Torch's 0.1: the share of the old value, in Keras' words
+
+
+def msra():
+    """Normal, std sqrt(2 / (k*k*n_out)), not truncated: He et al. 2015, arXiv:1502.01852, eq. 15, as in the papers' code."""
+    return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
+
+
+def torch_linear():
+    """Torch's default for a fully connected layer, which the papers' code left alone: uniform within 1/sqrt(n_in)."""
+    return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
+
+
+def channel_axis():
+    return -1 if keras.config.image_data_format() == "channels_last" else 1
+
+
+def channels(x):
+    return x.shape[channel_axis()]
+
+
+def conv(x, filters, kernel_size, stride=1, *, name):
+    """Convolution without bias, padded symmetrically: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
+
+    Keras' "same" pads more at the bottom right where the stride is 2; Caffe and Torch, and so the papers, pad both sides
+    alike. Where the stride is 1 the two agree.
+    """
+    padding = "same"
+    if stride > 1:
+        x = pad(x, kernel_size // 2, name=f"{name}_pad")
+        padding = "valid"
+    return keras.layers.Conv2D(filters, kernel_size, stride, padding, use_bias=False, kernel_initializer=msra(), name=name)(x)
+
+
+def pad(x, size, *, name):
+    return keras.layers.ZeroPadding2D(size, name=name)(x) if size else x
+
+
+def norm(x, *, name):
+    return BatchNormalization(channel_axis(), BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON, name=name)(x)
+
+
+def relu(x, *, name):
+    return keras.layers.ReLU(name=name)(x)
+
+
+def conv_norm(x, filters, kernel_size, stride=1, *, name):
+    """Layers `{name}_conv` and `{name}_norm`."""
+    return norm(conv(x, filters, kernel_size, stride, name=f"{name}_conv"), name=f"{name}_norm")
+
+
+def add(x, y, *, name):
+    """The end of a residual unit; `x` is None in a plain network."""
+    return y if x is None else keras.layers.Add(name=name)([x, y])
+
+
+def max_pool(x, *, name):
+    """3x3 maximum, stride 2, padded symmetrically with zeros, exact behind a ReLU: (N, H, W, C) -> (N, H/2, W/2, C), rounded up."""
+    return keras.layers.MaxPooling2D(3, 2, name=name)(pad(x, 1, name=f"{name}_pad"))
+
+
+def subsample(x, stride, *, name):
+    """Every stride-th pixel: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), C)."""
+    return keras.layers.AveragePooling2D(1, stride, name=name)(x) if stride > 1 else x
+
+
+def pad_channels(x, filters, *, name):
+    """Zero channels, half before and half after: (N, H, W, C) -> (N, H, W, filters).
+
+    A stock layer does it when told that the channels are a spatial axis.
+    """
+    before = (filters - channels(x)) // 2
+    after = filters - channels(x) - before
+    if channel_axis() == -1:
+        padding, data_format = ((0, 0), (before, after)), "channels_first"
+    else:
+        padding, data_format = ((before, after), (0, 0)), "channels_last"
+    return keras.layers.ZeroPadding2D(padding, data_format, name=name)(x)
+
+
+def dense(x, units, *, name):
+    return keras.layers.Dense(units, kernel_initializer=torch_linear(), name=name)(x)

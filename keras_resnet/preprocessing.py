@@ -1,0 +1,59 @@
+"""What happens to a picture before the first convolution, as data: the same record for training, evaluation and export."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """Resize and crop to `height` x `width`, then `(pixel / 255 - mean) / std` per channel.
+
+    height, width: pixels. channels: 1 for grey, 3 for RGB. mean, std: one number per channel, for pixels scaled to 0..1.
+    crop_fraction: share of the resized picture's side that the centre crop keeps.
+    """
+
+    height: int
+    width: int
+    channels: int
+    mean: tuple
+    std: tuple
+    crop_fraction: float = 1.0
+
+    @classmethod
+    def from_images(cls, images):
+        """The size of `images` (uint8, (N, H, W, C)) and their mean and standard deviation per channel."""
+        _, height, width, channels = images.shape
+        counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(channels)])
+        shares, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
+        mean = shares @ values
+        std = np.sqrt(np.maximum(shares @ values**2 - mean**2, 1e-6))
+        return cls(height, width, channels, tuple(mean.round(6).tolist()), tuple(std.round(6).tolist()))
+
+    def layer(self):
+        """The scaling as a stock layer: raw pixels 0 to 255, (N, H, W, C), to normalised float32."""
+        import keras
+
+        std, mean = np.array(self.std), np.array(self.mean)
+        return keras.layers.Rescaling((1 / (255 * std)).tolist(), (-mean / std).tolist(), name="rescaling")
+
+    def load_picture(self, path):
+        """A picture file, resized and cropped: uint8, (height, width, channels)."""
+        from PIL import Image
+
+        with Image.open(path) as picture:
+            picture = picture.convert("L" if self.channels == 1 else "RGB")
+        return self.resize_and_crop(picture)
+
+    def resize_and_crop(self, picture):
+        """Scales a PIL picture so that its crop covers height x width, aspect ratio kept, and cuts out the centre."""
+        from PIL import Image
+
+        target = (round(self.width / self.crop_fraction), round(self.height / self.crop_fraction))
+        scale = max(target[0] / picture.width, target[1] / picture.height)
+        size = (max(self.width, round(picture.width * scale)), max(self.height, round(picture.height * scale)))
+        if size != picture.size:
+            picture = picture.resize(size, Image.Resampling.BILINEAR)
+        left, top = (size[0] - self.width) // 2, (size[1] - self.height) // 2
+        picture = picture.crop((left, top, left + self.width, top + self.height))
+        return np.asarray(picture, np.uint8).reshape(self.height, self.width, self.channels)

@@ -1,0 +1,51 @@
+"""Stock layers and fast ones: the same network either way, to and from files."""
+
+import os
+import zipfile
+
+import keras
+
+from keras_resnet.batch_normalization import BatchNormalization
+from keras_resnet.errors import UserError, one_line
+from keras_resnet.files import atomic
+
+LOGITS = "head_dense"  # the layer of our networks that gives them
+
+
+def to_stock(model):
+    """The same network with `keras.layers.BatchNormalization`: its file loads in plain Keras, without this package."""
+    return _with_norms(model, BatchNormalization, keras.layers.BatchNormalization)
+
+
+def to_fast(model):
+    """The same network with our fused `BatchNormalization`."""
+    return _with_norms(model, keras.layers.BatchNormalization, BatchNormalization)
+
+
+def _with_norms(model, old, new):
+    """A clone of `model` with its weights, in which every layer that is exactly an `old` has become a `new`."""
+    clone = keras.models.clone_model(
+        model, clone_function=lambda layer: (new if type(layer) is old else type(layer)).from_config(layer.get_config())
+    )
+    clone.set_weights(model.get_weights())
+    return clone
+
+
+def load_model(path):
+    """Loads a `.keras` file, with stock layers or ours, and gives the fast network. Code inside the file is never run."""
+    if not os.path.isfile(path):
+        raise UserError(f"no file {path}")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is not a .keras file, or it is truncated")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise UserError(f"{path} cannot be loaded: {one_line(error)}") from error
+    return to_fast(model)
+
+
+def save_classifier(model, path, classifier):
+    """Writes a classifier on raw pixels in stock layers, with its labels and preprocessing inside the archive."""
+    with atomic(path) as temporary:
+        to_stock(model).save(temporary)
+        classifier.write_into(temporary)

@@ -1,0 +1,139 @@
+"""THE table: one row per named network, and the rules for what fits together."""
+
+import dataclasses
+import difflib
+
+from keras_resnet.errors import UserError, choices
+
+BLOCKS = ("basic", "bottleneck")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A row. `widen` multiplies the stages' widths; `strides_on` is the convolution of a bottleneck that carries the stride."""
+
+    family: str
+    depth: int
+    block: str
+    unit: str
+    shortcut: str
+    strides_on: str = "1x1"
+    widen: int = 1
+
+
+# fmt: off
+VARIANTS = {
+    # He et al. 2015, section 4.2: 6n+2 layers, widths 16, 32, 64. 164 and 1001 in v1: He et al. 2016, Table 3.
+    "ResNet20V1":       Variant("cifar", 20, "basic", "original", "A"),
+    "ResNet32V1":       Variant("cifar", 32, "basic", "original", "A"),
+    "ResNet44V1":       Variant("cifar", 44, "basic", "original", "A"),
+    "ResNet56V1":       Variant("cifar", 56, "basic", "original", "A"),
+    "ResNet110V1":      Variant("cifar", 110, "basic", "original", "A"),
+    "ResNet164V1":      Variant("cifar", 164, "bottleneck", "original", "B"),
+    "ResNet1001V1":     Variant("cifar", 1001, "bottleneck", "original", "B"),
+    "ResNet1202V1":     Variant("cifar", 1202, "basic", "original", "A"),
+    # He et al. 2016, Tables 2 and 3: 110 (6n+2), 164 and 1001 (9n+2). 20 to 56 and 1202 are in neither paper and follow 110.
+    "ResNet20V2":       Variant("cifar", 20, "basic", "full_preactivation", "A"),
+    "ResNet32V2":       Variant("cifar", 32, "basic", "full_preactivation", "A"),
+    "ResNet44V2":       Variant("cifar", 44, "basic", "full_preactivation", "A"),
+    "ResNet56V2":       Variant("cifar", 56, "basic", "full_preactivation", "A"),
+    "ResNet110V2":      Variant("cifar", 110, "basic", "full_preactivation", "A"),
+    "ResNet164V2":      Variant("cifar", 164, "bottleneck", "full_preactivation", "B"),
+    "ResNet1001V2":     Variant("cifar", 1001, "bottleneck", "full_preactivation", "B"),
+    "ResNet1202V2":     Variant("cifar", 1202, "basic", "full_preactivation", "A"),
+    # He et al. 2015, section 4.2, "plain".
+    "PlainNet20":       Variant("cifar", 20, "basic", "original", "none"),
+    "PlainNet32":       Variant("cifar", 32, "basic", "original", "none"),
+    "PlainNet44":       Variant("cifar", 44, "basic", "original", "none"),
+    "PlainNet56":       Variant("cifar", 56, "basic", "original", "none"),
+    "PlainNet110":      Variant("cifar", 110, "basic", "original", "none"),
+    # Zagoruyko & Komodakis 2016, arXiv:1605.07146, Table 1: 6n+4 layers, for they count the projections.
+    "WideResNet16_8":   Variant("wide", 16, "basic", "full_preactivation", "B", widen=8),
+    "WideResNet28_10":  Variant("wide", 28, "basic", "full_preactivation", "B", widen=10),
+    "WideResNet40_4":   Variant("wide", 40, "basic", "full_preactivation", "B", widen=4),
+    # He et al. 2015, Table 1; 200: He et al. 2016, Table 5.
+    "ResNet18V1":       Variant("imagenet", 18, "basic", "original", "B"),
+    "ResNet34V1":       Variant("imagenet", 34, "basic", "original", "B"),
+    "ResNet50V1":       Variant("imagenet", 50, "bottleneck", "original", "B"),
+    "ResNet101V1":      Variant("imagenet", 101, "bottleneck", "original", "B"),
+    "ResNet152V1":      Variant("imagenet", 152, "bottleneck", "original", "B"),
+    "ResNet200V1":      Variant("imagenet", 200, "bottleneck", "original", "B"),
+    # The stride on the 3x3, as in fb.resnet.torch and torchvision.
+    "ResNet50V1_5":     Variant("imagenet", 50, "bottleneck", "original", "B", strides_on="3x3"),
+    "ResNet101V1_5":    Variant("imagenet", 101, "bottleneck", "original", "B", strides_on="3x3"),
+    "ResNet152V1_5":    Variant("imagenet", 152, "bottleneck", "original", "B", strides_on="3x3"),
+    "ResNet200V1_5":    Variant("imagenet", 200, "bottleneck", "original", "B", strides_on="3x3"),
+    # He et al. 2016, Table 5 (152 and 200) and its released code; the others follow them.
+    "ResNet18V2":       Variant("imagenet", 18, "basic", "full_preactivation", "B"),
+    "ResNet34V2":       Variant("imagenet", 34, "basic", "full_preactivation", "B"),
+    "ResNet50V2":       Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
+    "ResNet101V2":      Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
+    "ResNet152V2":      Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
+    "ResNet200V2":      Variant("imagenet", 200, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
+    # He et al. 2015, Figure 3, middle.
+    "PlainNet18":       Variant("imagenet", 18, "basic", "original", "none"),
+    "PlainNet34":       Variant("imagenet", 34, "basic", "original", "none"),
+}
+
+# Units per stage. He et al. 2015, Table 1; 200: He et al. 2016, section 5.
+IMAGENET_STAGES = {
+    "basic":      {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)},
+    "bottleneck": {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)},
+}
+# fmt: on
+
+# Depth = layers * n + ends, for three stages of n units.
+CIFAR_FORMULAS = {
+    ("cifar", "basic"): (6, 2),
+    ("cifar", "bottleneck"): (9, 2),
+    ("wide", "basic"): (6, 4),
+    ("wide", "bottleneck"): (9, 4),
+}
+
+
+def find(name):
+    """The row of a named network, or an error with the names most like it."""
+    if name in VARIANTS:
+        return VARIANTS[name]
+    near = difflib.get_close_matches(str(name), VARIANTS, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UserError(f"unknown model {name!r}: {hint}`keras-resnet list` shows all {len(VARIANTS)}: {choices(VARIANTS)}")
+
+
+def vary(variant, *, block=None, unit=None, shortcut=None):
+    """The row with another block, order or shortcut.
+
+    Another block brings its own shortcut along where none is given: on CIFAR the papers' basic networks have option A, their
+    bottlenecks projections.
+    """
+    if block not in (None, *BLOCKS):
+        raise UserError(f"unknown block {block!r}; the blocks are {choices(BLOCKS)}")
+    if block not in (None, variant.block):
+        if shortcut is None and variant.family == "cifar" and variant.shortcut != "none":
+            shortcut = {"basic": "A", "bottleneck": "B"}[block]
+        variant = dataclasses.replace(variant, block=block)
+    given = {"unit": unit, "shortcut": shortcut}
+    return dataclasses.replace(variant, **{key: value for key, value in given.items() if value is not None})
+
+
+def stage_depths(variant):
+    """Units per stage of a row, or an error with the formula and the nearest depths that fit it."""
+    depth, block = variant.depth, variant.block
+    if variant.family == "imagenet":
+        stages = IMAGENET_STAGES[block]
+        if depth not in stages:
+            layers, nearest = (2 if block == "basic" else 3), sorted(stages, key=lambda other: abs(other - depth))[:2]
+            raise UserError(
+                f"no ImageNet network of {block} units has depth {depth}: it is {layers} * units + 2, "
+                f"and the nearest of the papers' are {' and '.join(map(str, sorted(nearest)))}"
+            )
+        return stages[depth]
+    layers, ends = CIFAR_FORMULAS[variant.family, block]
+    n, rest = divmod(depth - ends, layers)
+    if rest or n < 1:
+        nearest = [layers * m + ends for m in ((n, n + 1) if n > 0 else (1, 2))]
+        raise UserError(
+            f"a CIFAR network of {block} units has depth {layers}n+{ends}, which {depth} is not; "
+            f"the nearest are {nearest[0]} and {nearest[1]}"
+        )
+    return (n, n, n)

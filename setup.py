@@ -1,0 +1,51 @@
+"""The distribution: three folders of the repository become one package, so that nothing generic lands in site-packages."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+FOLDERS = {"keras_resnet": "keras_resnet", "keras_resnet.training": "training", "keras_resnet.export": "export"}
+
+
+def packages():
+    for name, folder in FOLDERS.items():
+        yield name
+        yield from (f"{name}.{child}" for child in find_packages(folder))
+
+
+setup(
+    name="keras-resnet-zoo",
+    version="0.1.0",
+    description="Faithful ResNets for Keras 3: v1 and v2, trained with tf.distribute, exported with proof",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=list(packages()),
+    package_dir=FOLDERS,
+    package_data={"keras_resnet.training.digits": ["*.npz", "README.md"], "keras_resnet.export": ["report_template.html"]},
+    install_requires=[
+        "absl-py>=2.1",
+        "ai-edge-litert>=2.1",
+        "h5py>=3.11",
+        "importlib_resources>=6.0",  # tensorflow-datasets 4.9.10 imports it without declaring it
+        "keras>=3.12,<4",
+        "matplotlib>=3.9",
+        "numpy>=1.26",
+        "onnx>=1.17",
+        "onnxruntime>=1.20",
+        "pillow>=10.0",
+        "rich>=13.0",
+        "tensorboard>=2.20",
+        "tensorflow>=2.20,<3",
+        "tensorflow-datasets>=4.9.9",
+        "tf2onnx>=1.16.1",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.20,<3"],
+        "test": ["pytest>=8", "ruff>=0.12", "build>=1.2"],
+        "torch": ["torch>=2.2", "safetensors>=0.4"],
+    },
+    entry_points={"console_scripts": ["keras-resnet=keras_resnet.cli:main"]},
+)

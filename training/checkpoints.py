@@ -1,0 +1,48 @@
+"""Checkpoints of a run: the newest ones to continue from, and the best one to keep."""
+
+import contextlib
+
+import tensorflow as tf
+
+KEPT = 3
+
+
+class Checkpoints:
+    """Everything that a run needs to go on after epoch `epoch` as if nothing had happened."""
+
+    def __init__(self, folder, model, optimizer):
+        optimizer.build(model.trainable_variables)  # before restoring, or the momenta are lost (keras issue 19389)
+        self._epoch, self._accuracy, self._loss = (tf.Variable(x) for x in (0, -1.0, 0.0))
+        state = {"epoch": self._epoch, "best_accuracy": self._accuracy, "best_loss": self._loss}
+        self._newest = tf.train.CheckpointManager(
+            tf.train.Checkpoint(model=model, optimizer=optimizer, **state), folder, max_to_keep=KEPT
+        )
+        self._best = tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder / "best", max_to_keep=1)
+
+    def restore_newest(self):
+        """Restores the newest checkpoint, if there is one; returns the number of epochs done."""
+        if self._newest.latest_checkpoint:
+            self._newest.checkpoint.restore(self._newest.latest_checkpoint).assert_consumed()
+        return int(self._epoch)
+
+    def restore_best(self):
+        self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial().assert_existing_objects_matched()
+
+    def save(self, epoch, accuracy, loss):
+        """After an epoch, with the accuracy and loss on the validation part. The best so far is kept; loss breaks ties."""
+        with _disk_errors():
+            if (accuracy, -loss) > (float(self._accuracy), -float(self._loss)):
+                self._accuracy.assign(accuracy)
+                self._loss.assign(loss)
+                self._best.save(checkpoint_number=epoch)
+            self._epoch.assign(epoch)
+            self._newest.save(checkpoint_number=epoch)
+
+
+@contextlib.contextmanager
+def _disk_errors():
+    """TensorFlow's errors in writing a file, as Python's."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(f"the checkpoint cannot be written: {error.message.splitlines()[0]}") from error

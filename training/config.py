@@ -1,0 +1,55 @@
+"""Everything that decides a run's outcome, as one frozen record: `config.json` in the work directory."""
+
+import dataclasses
+import json
+
+from keras_resnet.errors import UserError
+from keras_resnet.files import write_text
+from keras_resnet.training.recipes import Recipe
+
+FILE = "config.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A network, a data set, a recipe with its overrides resolved, and the seed.
+
+    validation_fraction: share of the training split that is kept apart to choose the best checkpoint by.
+    """
+
+    model: str
+    dataset: str
+    recipe: str
+    settings: Recipe
+    block: str | None = None
+    unit: str | None = None
+    shortcut: str | None = None
+    validation_fraction: float = 0.1
+    seed: int = 0
+    strategy: str = "auto"
+
+    def __post_init__(self):
+        if not 0 < self.validation_fraction < 1:
+            raise UserError(f"validation_fraction is {self.validation_fraction}; it lies between 0 and 1")
+
+    def to_dict(self):
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+def open_workdir(workdir, config):
+    """Makes the work directory, or continues in it if it holds a run with just this configuration."""
+    path = workdir / FILE
+    if path.is_file():
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path} is damaged: {error}; choose another --workdir") from error
+        ours = config.to_dict()
+        different = [f"{key} {there.get(key)!r}, not {ours[key]!r}" for key in ours if there.get(key) != ours[key]]
+        if different:
+            raise UserError(f"{workdir} holds another run, with {'; '.join(different)}: choose another --workdir")
+        return
+    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+        raise UserError(f"{workdir} is not empty and holds no run of ours (no {FILE}): choose another --workdir")
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")

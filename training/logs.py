@@ -1,0 +1,93 @@
+"""What a run leaves to read, as Keras callbacks: a line or a bar for a person, `metrics.jsonl`, TensorBoard events."""
+
+import json
+
+import keras
+import rich.console
+import rich.progress
+import tensorflow as tf
+
+from keras_resnet.files import write_text
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def read_metrics(workdir):
+    """The records of `metrics.jsonl`, one per epoch and one of the test; a line cut short by a crash ends the list."""
+    path, records = workdir / METRICS_FILE, []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+class MetricsFile(keras.callbacks.Callback):
+    """Appends a line of JSON per epoch; a continued run first drops the lines behind its checkpoint."""
+
+    def __init__(self, workdir, epochs_done):
+        super().__init__()
+        self._path = workdir / METRICS_FILE
+        kept = [record for record in read_metrics(workdir) if record.get("epoch", epochs_done + 1) <= epochs_done]
+        write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.append({"epoch": epoch + 1, **logs})
+
+    def on_test_end(self, logs=None):
+        self.append({"test": logs})
+
+    def append(self, record):
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+class EventFile(keras.callbacks.Callback):
+    """TensorBoard scalars, by epoch."""
+
+    def __init__(self, workdir):
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(workdir / "events"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self._writer.as_default(step=epoch + 1):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar on a terminal; elsewhere a plain line per epoch."""
+
+    def __init__(self, epochs, steps_per_epoch, epochs_done):
+        super().__init__()
+        self._epochs, self._console = epochs, rich.console.Console(highlight=False)
+        self._bar = rich.progress.Progress(
+            *rich.progress.Progress.get_default_columns(),
+            rich.progress.TextColumn("{task.fields[status]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        total, done = epochs * steps_per_epoch, epochs_done * steps_per_epoch
+        self._task = self._bar.add_task("training", total=total, completed=done, status="")
+
+    def on_train_begin(self, logs=None):
+        self._bar.start()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update(self._task, completed=batch + 1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        line = (
+            f"epoch {epoch + 1:{len(str(self._epochs))}}/{self._epochs}  loss {logs['loss']:.4f}"
+            f"  accuracy {logs['accuracy']:.2%}  validation {logs['val_accuracy']:.2%}"
+            f"  rate {logs['learning_rate']:.4f}  {logs['images_per_second']:,.0f} images/s"
+        )
+        if self._console.is_terminal:
+            self._bar.update(self._task, status=line)
+        else:
+            print(line, flush=True)
+
+    def on_train_end(self, logs=None):
+        self._bar.stop()
