@@ -62,7 +62,7 @@ def add(x, y, *, name):
 
 
 def max_pool(x, *, name):
-    """3x3 maximum, stride 2, padded symmetrically with zeros, exact behind a ReLU: (N, H, W, C) -> (N, H/2, W/2, C), rounded up."""
+    """3x3 maximum, stride 2, padded alike with zeros, exact behind a ReLU: (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C)."""
     return keras.layers.MaxPooling2D(3, 2, name=name)(pad(x, 1, name=f"{name}_pad"))
 
 
