@@ -18,7 +18,7 @@ def serving_function(model, output):
     if output not in OUTPUTS:
         raise UserError(f"unknown output {output!r}; it is one of {choices(OUTPUTS)}")
     if output == "logits":
-        model = keras.Model(model.inputs, model.get_layer(LOGITS).output, name=model.name)
+        model = keras.Model(model.input, model.get_layer(LOGITS).output, name=model.name)
     signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)
 
     @tf.function(input_signature=[signature])

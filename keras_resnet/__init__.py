@@ -6,7 +6,7 @@ environment before TensorFlow is loaded.
 
 import importlib
 
-from keras_resnet.variants import VARIANTS
+from keras_resnet import variants as _variants
 
 __version__ = "0.1.0"
 
@@ -18,23 +18,34 @@ _HOMES = {
     "to_stock": "keras_resnet.saving",
 }
 
-__all__ = ["list_models", *_HOMES, *VARIANTS]
+__all__ = ["list_models", *_HOMES, *_variants.VARIANTS]
 
 
 def list_models():
     """The names of all networks, each of them a constructor of this package."""
-    return list(VARIANTS)
+    return list(_variants.VARIANTS)
 
 
 def __getattr__(name):
-    if name in VARIANTS:
+    if name in _variants.VARIANTS:
         value = importlib.import_module("keras_resnet.builder").constructor(name)
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     else:
-        raise AttributeError(f"module 'keras_resnet' has no attribute {name!r}")
+        raise AttributeError(f"module 'keras_resnet' has no attribute {name!r}{_hint(name)}")
     globals()[name] = value
     return value
+
+
+def _hint(name):
+    """Why there is no such network, where the name looks like one."""
+    if not name.startswith(("ResNet", "PlainNet", "WideResNet")):
+        return ""
+    try:
+        _variants.find(name)
+    except _variants.UserError as error:
+        return f": {error}"
+    raise AssertionError(name)
 
 
 def __dir__():

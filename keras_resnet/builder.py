@@ -146,7 +146,8 @@ def entry(input_tensor, input_shape, default_size):
     if input_tensor is not None:
         if not keras.backend.is_keras_tensor(input_tensor):
             raise UserError(f"input_tensor is a {type(input_tensor).__name__}; it is a Keras tensor, such as keras.Input()")
-        return keras.utils.get_source_inputs(input_tensor), input_tensor
+        sources = keras.utils.get_source_inputs(input_tensor)
+        return sources[0] if len(sources) == 1 else sources, input_tensor  # a list of one would warn at every call
     channels_last = layers.channel_axis() == -1
     if input_shape is None:
         size = (default_size, default_size)

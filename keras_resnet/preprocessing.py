@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_resnet.errors import UserError, one_line
+
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
@@ -41,8 +43,11 @@ class Preprocessing:
         """A picture file, resized and cropped: uint8, (height, width, channels)."""
         from PIL import Image
 
-        with Image.open(path) as picture:
-            picture = picture.convert("L" if self.channels == 1 else "RGB")
+        try:
+            with Image.open(path) as picture:
+                picture = picture.convert("L" if self.channels == 1 else "RGB")
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise UserError(f"{path} cannot be read as a picture: {one_line(error)}") from error
         return self.resize_and_crop(picture)
 
     def resize_and_crop(self, picture):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 
 from keras_resnet.errors import UserError, choices
 
@@ -95,9 +96,18 @@ def find(name):
     """The row of a named network, or an error with the names most like it."""
     if name in VARIANTS:
         return VARIANTS[name]
+    parts = re.fullmatch(r"(ResNet|PlainNet)(\d+)(\w*)", str(name))
+    kin = [other for other in VARIANTS if parts and other.startswith(parts[1]) and other.endswith(parts[3])]
+    if kin:
+        depth = int(parts[2])
+        nearest = sorted(kin, key=lambda other: abs(VARIANTS[other].depth - depth))[:2]
+        raise UserError(
+            f"no network has the name {name!r}: depths are 6n+2 (basic) or 9n+2 (bottleneck) for CIFAR, "
+            f"18, 34, 50, 101, 152 or 200 for ImageNet; the nearest are {' and '.join(nearest)}"
+        )
     near = difflib.get_close_matches(str(name), VARIANTS, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UserError(f"unknown model {name!r}: {hint}`keras-resnet list` shows all {len(VARIANTS)}: {choices(VARIANTS)}")
+    raise UserError(f"unknown model {name!r}: {hint}`keras-resnet list` shows all {len(VARIANTS)}")
 
 
 def vary(variant, *, block=None, unit=None, shortcut=None):

@@ -4,6 +4,8 @@ import contextlib
 
 import tensorflow as tf
 
+from keras_resnet.errors import UserError, one_line
+
 KEPT = 3
 
 
@@ -12,7 +14,9 @@ class Checkpoints:
 
     def __init__(self, folder, model, optimizer):
         optimizer.build(model.trainable_variables)  # before restoring, or the momenta are lost (keras issue 19389)
-        self._epoch, self._accuracy, self._loss = (tf.Variable(x) for x in (0, -1.0, 0.0))
+        self._epoch = tf.Variable(0)
+        # In float64, as they are compared: rounded, a best accuracy would lose against its own equal.
+        self._accuracy, self._loss = tf.Variable(-1.0, dtype=tf.float64), tf.Variable(0.0, dtype=tf.float64)
         state = {"epoch": self._epoch, "best_accuracy": self._accuracy, "best_loss": self._loss}
         self._newest = tf.train.CheckpointManager(
             tf.train.Checkpoint(model=model, optimizer=optimizer, **state), folder, max_to_keep=KEPT
@@ -21,8 +25,12 @@ class Checkpoints:
 
     def restore_newest(self):
         """Restores the newest checkpoint, if there is one; returns the number of epochs done."""
-        if self._newest.latest_checkpoint:
-            self._newest.checkpoint.restore(self._newest.latest_checkpoint).assert_consumed()
+        path = self._newest.latest_checkpoint
+        if path:
+            try:
+                self._newest.checkpoint.restore(path).assert_consumed()
+            except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+                raise UserError(f"checkpoint {path} is damaged or of another network: {one_line(error)}") from error
         return int(self._epoch)
 
     def restore_best(self):

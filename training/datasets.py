@@ -1,14 +1,19 @@
 """Image classification sets by name, all by way of tensorflow-datasets: uint8 pixels 0 to 255 and integer labels."""
 
+import contextlib
 import dataclasses
 import difflib
 import functools
+import io
+import sys
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_resnet.errors import UserError, choices, one_line
 from keras_resnet.training.digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
+
+EMBEDDED = "digits"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Dataset:
 
 
 def _prepare(name, data_dir):
-    tfds.disable_progress_bar()
+    """The builder of a set, which is downloaded and laid down in `data_dir` if it is not there yet."""
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
@@ -66,8 +71,13 @@ def _prepare(name, data_dir):
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(f"unknown dataset {name!r}: {hint}It is digits or a set of tensorflow-datasets") from error
     if not builder.is_prepared():
+        if name != EMBEDDED:
+            print(f"fetching dataset {name} into {builder.data_dir}", file=sys.stderr)
+        if name == EMBEDDED or not sys.stderr.isatty():
+            tfds.disable_progress_bar()
         try:
-            builder.download_and_prepare()
+            with contextlib.redirect_stdout(io.StringIO()):
+                builder.download_and_prepare()
         except Exception as error:
             raise UserError(
                 f"dataset {name!r} is not in {builder.data_dir} and cannot be fetched: {one_line(error)}"

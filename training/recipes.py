@@ -45,6 +45,8 @@ class Recipe:
         for field in ("learning_rate", "weight_decay", "pad"):
             if not getattr(self, field) >= 0:
                 raise UserError(f"{field} is {getattr(self, field)}; it is at least 0")
+        if list(self.drops) != sorted(self.drops):
+            raise UserError(f"drops are {choices(self.drops)}; they go up")
         for share in (self.warmup, self.momentum, *self.drops):
             if not 0 <= share < 1:
                 raise UserError(f"{share} is no share: warmup, momentum and drops are at least 0 and below 1")

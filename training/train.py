@@ -81,7 +81,7 @@ def make_loop(strategy, model, recipe, total_steps):
     )
     return Loop(
         strategy,
-        keras.Model(model.inputs, model.get_layer(saving.LOGITS).output),
+        keras.Model(model.input, model.get_layer(saving.LOGITS).output),
         optimizer,
         global_batch=recipe.batch_size,
         coupled_decay=recipe.weight_decay if coupled else 0.0,
@@ -97,7 +97,6 @@ def run_epoch(epoch, loop, training, validation, checkpoints, callbacks, config,
     trained = loop.train(batches, on_steps=lambda done: callbacks.on_train_batch_end(epoch * steps + done - 1))
     seconds = time.perf_counter() - start
     validated = loop.evaluate(evaluation_batches(validation, recipe.batch_size))
-    checkpoints.save(epoch + 1, validated["accuracy"], validated["loss"])
     callbacks.on_epoch_end(
         epoch,
         {
@@ -107,3 +106,5 @@ def run_epoch(epoch, loop, training, validation, checkpoints, callbacks, config,
             "images_per_second": steps * recipe.batch_size / seconds,
         },
     )
+    # Last: what is logged behind the newest checkpoint is dropped when the run continues, but nothing fills a gap.
+    checkpoints.save(epoch + 1, validated["accuracy"], validated["loss"])

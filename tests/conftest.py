@@ -1,0 +1,76 @@
+"""Two logical CPU devices stand in for two GPUs; one small trained and exported run serves many tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """Where tensorflow-datasets prepares sets during the tests."""
+    return tmp_path_factory.mktemp("data")
+
+
+def keras_resnet_command(*arguments, cwd=None, before=""):
+    """Runs the installed command as a user does; `before` is Python that runs first in the same process."""
+    program = f"{before}\nimport keras_resnet.cli\nkeras_resnet.cli.main()"
+    command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, data_dir):
+    """The work directory of a short training on the digits, and what the command printed."""
+    workdir = tmp_path_factory.mktemp("runs") / "digits"
+    done = keras_resnet_command(
+        "train", "--model=ResNet20V2", "--dataset=digits", f"--data_dir={data_dir}", f"--workdir={workdir}", "--epochs=8"
+    )
+    assert done.returncode == 0, done.stderr
+    done.workdir = workdir
+    return done
+
+
+@pytest.fixture(scope="session")
+def exported(run, data_dir):
+    """The export of `run`: its folder, and what the command printed."""
+    folder = run.workdir / "export"
+    done = keras_resnet_command(
+        "export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}"
+    )
+    assert done.returncode == 0, done.stderr
+    done.folder = folder
+    return done
+
+
+def scramble(model, seed=0):
+    """Gives every norm random statistics, gammas and betas: with fresh ones two different networks can agree."""
+    generator = np.random.default_rng(seed)
+    for weight in model.weights:
+        kind = weight.path.split("/")[-1]
+        if kind in ("gamma", "moving_variance"):
+            weight.assign(generator.uniform(0.5, 1.5, weight.shape))
+        elif kind in ("beta", "moving_mean", "bias"):
+            weight.assign(generator.normal(0, 0.2, weight.shape))
+    return model
+
+
+def count(weights):
+    return sum(int(np.prod(weight.shape)) for weight in weights)
+
+
+ROOT = Path(__file__).parent.parent

@@ -1,0 +1,191 @@
+"""Catches a traceback, a wrong exit status, noise, or harm done by a mistake."""
+
+import os
+import sys
+
+import pytest
+from conftest import keras_resnet_command
+from PIL import Image
+
+from keras_resnet import command_line
+
+ARTEFACTS = ("model.keras", "export/saved_model", "export/model.tflite", "export/model.onnx")
+
+
+def assert_refused(done, *parts):
+    """One line on standard error, nothing on standard output, exit status 2."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("keras-resnet: ")
+    for part in parts:
+        assert part in done.stderr
+
+
+def test_training_is_quiet_but_for_its_own_lines(run):
+    assert run.stderr == ""
+    lines = run.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:-1]] == [["epoch", f"{epoch}/8"] for epoch in range(1, 9)]
+    assert lines[-1].startswith("test accuracy ")
+
+
+def test_exporting_is_quiet_but_for_its_own_table(exported):
+    assert exported.stderr == ""
+    assert exported.stdout.splitlines()[-1] == f"report: {exported.folder / 'report.html'}"
+    assert "saved_model" in exported.stdout
+
+
+@pytest.mark.parametrize("name", ARTEFACTS)
+def test_evaluate_reads_every_kind_of_artefact(name, run, exported, data_dir):
+    done = keras_resnet_command("evaluate", f"--model_path={run.workdir / name}", f"--data_dir={data_dir}")
+    assert (done.returncode, done.stderr) == (0, "")
+    accuracy = run.stdout.splitlines()[-1].split()[2].rstrip(",")
+    assert done.stdout.startswith(f"top-1 {accuracy}  top-5 ")
+    assert done.stdout.endswith("images 360\n")
+
+
+@pytest.mark.parametrize("name", ARTEFACTS)
+def test_predict_prints_labels_and_scores(name, run, exported, tmp_path):
+    for index in range(2):
+        Image.new("RGB", (30, 20), (90 * index,) * 3).save(tmp_path / f"{index}.png")
+    pictures = [tmp_path / f"{index}.png" for index in range(2)]
+    done = keras_resnet_command("predict", f"--model_path={run.workdir / name}", "--top=2", *pictures)
+    assert (done.returncode, done.stderr) == (0, "")
+    for line, picture in zip(done.stdout.splitlines(), pictures, strict=True):
+        path, _, answers = line.partition(": ")
+        assert path == str(picture)
+        first, second = (answer.split() for answer in answers.split(", "))
+        assert {first[0], second[0]} <= set("0123456789")
+        assert float(first[1]) >= float(second[1])
+
+
+TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("trian",), ["unknown command 'trian'", "list, train, evaluate, predict, export"]),
+        (("train", "--model=ResNet20V2"), ["train needs --dataset, --workdir"]),
+        ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
+        ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
+        ((*TRAIN, "--drops=a"), ["drops", "'a'"]),
+        ((*TRAIN, "--recipe=best"), ["unknown recipe 'best'", "digits, he2015_cifar"]),
+        ((*TRAIN, "--unit=v3"), ["unknown unit 'v3'", "original, full_preactivation"]),
+        ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, none"]),
+        ((*TRAIN, "--strategy=magic"), ["unknown strategy 'magic'", "auto, one_device"]),
+        ((*TRAIN, "--validation_fraction=1"), ["validation_fraction is 1.0"]),
+        ((*TRAIN, "--verbosity=loud"), ["verbosity", "quiet|warning|info"]),
+        ((*TRAIN, "--flagfile={0}/none"), ["none"]),
+        ((*TRAIN, "extra"), ["takes flags only, not extra"]),
+        (("train", "--model=ResNet21V2", "--dataset=digits", "--workdir={0}/new"), ["ResNet21V2", "6n+2", "ResNet20V2"]),
+        (("train", "--model=ResNet20V2", "--dataset=digts", "--workdir={0}/new"), ["unknown dataset 'digts'", "digits"]),
+        (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/a.txt"), ["a.txt"]),
+        (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/a.txt/new"), ["a.txt"]),
+        (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir=/proc/new"), ["/proc/new"]),
+        (("evaluate", "--model_path={0}/none.keras"), ["none.keras"]),
+        (("evaluate", "--model_path={0}/a.txt"), ["a.txt is not a .keras, .tflite or .onnx file nor a SavedModel folder"]),
+        (("evaluate", "--model_path={0}"), ["carries no labels"]),
+        (("predict", "--model_path={1}/model.keras"), ["predict needs IMAGE..."]),
+        (("predict", "--model_path={1}/model.keras", "{0}/a.txt"), ["a.txt", "picture"]),
+        (("predict", "--model_path={1}/model.keras", "{0}/none.png"), ["none.png"]),
+        (("export", "--model_path={0}/a.txt", "--output_dir={0}/out"), ["a.txt"]),
+        (("export", "--model_path={1}/model.keras", "--output_dir={0}/a.txt"), ["a.txt is a file"]),
+        (("export", "--model_path={1}/model.keras", "--output_dir={0}/out", "--formats=coreml"), ["coreml", "onnx"]),
+        (("export", "--model_path={1}/model.keras", "--output_dir={0}/out", "--output=x"), ["probabilities, logits"]),
+    ],
+)
+def test_a_mistake_ends_with_2_and_one_line_and_no_harm(arguments, parts, run, tmp_path, data_dir):
+    (tmp_path / "a.txt").write_text("a text")
+    arguments = [argument.format(tmp_path, run.workdir) for argument in arguments]
+    if arguments[0] in ("train", "export"):
+        arguments.insert(1, f"--data_dir={data_dir}")
+    assert_refused(keras_resnet_command(*arguments), *parts)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "a text"
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx", ".keras"])
+def test_a_truncated_artefact_is_refused(suffix, run, exported, tmp_path):
+    source = next(path for path in (run.workdir / "model.keras", *exported.folder.iterdir()) if path.suffix == suffix)
+    (tmp_path / f"m{suffix}").write_bytes(source.read_bytes()[:100_000])
+    assert_refused(keras_resnet_command("evaluate", f"--model_path={tmp_path / f'm{suffix}'}"), f"m{suffix}")
+
+
+FULL_DISK = """import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="stands on RLIMIT_FSIZE")
+def test_a_disk_that_fills_up_while_exporting_leaves_the_earlier_artefacts_whole(run, data_dir, tmp_path):
+    folder = tmp_path / "out"
+    arguments = ("export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}")
+    assert keras_resnet_command(*arguments, "--formats=onnx").returncode == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = keras_resnet_command(*arguments, "--formats=onnx,tflite", before=FULL_DISK.format(500_000))
+    assert_refused(done)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="stands on RLIMIT_FSIZE")
+def test_a_disk_that_fills_up_while_training_is_said_in_one_line(data_dir, tmp_path):
+    done = keras_resnet_command(
+        *(argument.format(tmp_path) for argument in TRAIN),
+        f"--data_dir={data_dir}",
+        "--epochs=1",
+        before=FULL_DISK.format(500_000),
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert not (tmp_path / "new" / "model.keras").exists()
+
+
+def test_flags_can_come_from_a_file(run, data_dir, tmp_path):
+    (tmp_path / "flags").write_text(f"--model_path={run.workdir / 'model.keras'}\n--data_dir={data_dir}\n")
+    done = keras_resnet_command("evaluate", f"--flagfile={tmp_path / 'flags'}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("top-1 ")
+
+
+def test_help_and_list_need_no_tensorflow():
+    for arguments in (["--help"], ["train", "--help"], ["list"]):
+        done = keras_resnet_command(*arguments, before="import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert "ResNet1202V2" in done.stdout
+
+
+def test_verbosity_brings_the_libraries_words_back(run, data_dir):
+    done = keras_resnet_command(
+        "evaluate", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", "--verbosity=info"
+    )
+    assert done.returncode == 0
+    assert done.stderr
+
+
+def test_an_interrupt_is_no_traceback(capsys):
+    def interrupted(flags, arguments):
+        """Stops."""
+        raise KeyboardInterrupt
+
+    command = command_line.Command(interrupted, lambda values: None)
+    assert command_line.main({"stop": command}, ["stop"]) == 130
+    assert capsys.readouterr().err.strip() == "keras-resnet: interrupted"
+
+
+def test_a_bug_of_ours_is_not_passed_off_as_the_users(capsys):
+    def broken(flags, arguments):
+        """Breaks."""
+        raise ValueError("ours")
+
+    command = command_line.Command(broken, lambda values: None)
+    with pytest.raises(ValueError, match="ours"):
+        command_line.main({"break": command}, ["break"])
+
+
+def test_the_environment_is_the_commands_affair_and_the_users_word_counts(monkeypatch):
+    from keras_resnet import environment
+
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+    environment.prepare("info")
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "2"
