@@ -58,19 +58,13 @@ class EventFile(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar on a terminal; elsewhere a plain line per epoch."""
+    """A plain line per epoch, on a terminal above a bar."""
 
     def __init__(self, epochs, steps_per_epoch, epochs_done):
         super().__init__()
-        self._epochs, self._console = epochs, rich.console.Console(highlight=False)
-        self._bar = rich.progress.Progress(
-            *rich.progress.Progress.get_default_columns(),
-            rich.progress.TextColumn("{task.fields[status]}"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        total, done = epochs * steps_per_epoch, epochs_done * steps_per_epoch
-        self._task = self._bar.add_task("training", total=total, completed=done, status="")
+        self._epochs, console = epochs, rich.console.Console(highlight=False, soft_wrap=True)
+        self._bar = rich.progress.Progress(console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("training", total=epochs * steps_per_epoch, completed=epochs_done * steps_per_epoch)
 
     def on_train_begin(self, logs=None):
         self._bar.start()
@@ -79,15 +73,11 @@ class Progress(keras.callbacks.Callback):
         self._bar.update(self._task, completed=batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
-        line = (
+        self._bar.console.print(
             f"epoch {epoch + 1:{len(str(self._epochs))}}/{self._epochs}  loss {logs['loss']:.4f}"
             f"  accuracy {logs['accuracy']:.2%}  validation {logs['val_accuracy']:.2%}"
             f"  rate {logs['learning_rate']:.4f}  {logs['images_per_second']:,.0f} images/s"
         )
-        if self._console.is_terminal:
-            self._bar.update(self._task, status=line)
-        else:
-            print(line, flush=True)
 
     def on_train_end(self, logs=None):
         self._bar.stop()

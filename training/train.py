@@ -47,9 +47,11 @@ def train(config, workdir, data_dir=None):
         [metrics_file, logs.EventFile(workdir), logs.Progress(recipe.epochs, steps, done)], model=model
     )
     callbacks.on_train_begin()
-    for epoch in range(done, recipe.epochs):
-        run_epoch(epoch, loop, training, validation, checkpoints, callbacks, config, preprocessing)
-    callbacks.on_train_end()
+    try:
+        for epoch in range(done, recipe.epochs):
+            run_epoch(epoch, loop, training, validation, checkpoints, callbacks, config, preprocessing)
+    finally:
+        callbacks.on_train_end()
     checkpoints.restore_best()
     callbacks.on_test_begin()
     test = loop.evaluate(evaluation_batches(dataset.test, recipe.batch_size))
