@@ -6,13 +6,14 @@ import html
 import io
 import json
 import string
-from importlib import resources
+from importlib import metadata, resources
 
 import numpy as np
 from PIL import Image
 
 RECORD, PAGE = "report.json", "report.html"
 COLUMNS = ("artefact", "size", "accuracy", "same label as Keras", "largest difference", "within tolerance")
+LIBRARIES = ("keras", "tensorflow", "ai-edge-litert", "tf2onnx", "onnx", "onnxruntime")
 EXAMPLES = 16
 
 
@@ -46,6 +47,7 @@ class Report:
             "dataset": self.classifier.dataset,
             "output": self.config.output,
             "images": len(self.images),
+            "versions": {name: metadata.version(name) for name in LIBRARIES},
             "keras": {"bytes": self.config.model_path.stat().st_size, "accuracy": self.accuracy},
             "artefacts": [{**dataclasses.asdict(v), "passed": v.passed} for v in self.verifications],
         }

@@ -8,6 +8,7 @@ import keras
 from keras_resnet import layers, variants
 from keras_resnet.errors import UserError, choices
 from keras_resnet.layers import conv, norm, relu
+from keras_resnet.recursion import allow_graph_of
 from keras_resnet.shortcuts import SHORTCUTS
 from keras_resnet.units import UNITS
 from keras_resnet.weights import load_weights
@@ -45,6 +46,7 @@ FAMILIES = {
     "imagenet": Family(imagenet_stem, (64, 128, 256, 512), image_size=224, classes=1000),
 }
 
+LAYERS_PER_UNIT = 12  # at most: a bottleneck with a projection
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 DOCSTRING = """{name}: {depth} layers of {block} units, order {unit!r}, shortcut {shortcut!r}. {note}
@@ -111,6 +113,7 @@ def constructor(model_name):
             x = head(x, classes, classifier_activation)
         elif pooling:
             x = POOLINGS[pooling](name="head_pool")(x)
+        allow_graph_of(LAYERS_PER_UNIT * sum(variants.stage_depths(variant)))
         model = keras.Model(inputs, x, name=name)
         return model if weights is None else load_weights(model, weights)
 

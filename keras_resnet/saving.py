@@ -1,5 +1,6 @@
 """Stock layers and fast ones: the same network either way, to and from files."""
 
+import json
 import os
 import zipfile
 
@@ -8,6 +9,7 @@ import keras
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError, one_line
 from keras_resnet.files import atomic
+from keras_resnet.recursion import allow_graph_of
 
 LOGITS = "head_dense"  # the layer of our networks that gives them
 
@@ -38,6 +40,8 @@ def load_model(path):
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is not a .keras file, or it is truncated")
     try:
+        with zipfile.ZipFile(path) as archive:
+            allow_graph_of(len(json.loads(archive.read("config.json"))["config"].get("layers", ())))
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise UserError(f"{path} cannot be loaded: {one_line(error)}") from error

@@ -21,6 +21,12 @@ def rng():
 
 
 @pytest.fixture(scope="session")
+def mirrored():
+    """One strategy for the session: TensorFlow numbers the collectives of a second one over the same devices alike."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """Where tensorflow-datasets prepares sets during the tests."""
     return tmp_path_factory.mktemp("data")

@@ -121,25 +121,23 @@ def test_unknown_batch_and_image_size_inside_a_graph(rng):
 
 
 @pytest.mark.parametrize("synchronized", [True, False])
-def test_on_two_replicas_it_is_keras_synchronised_or_not(synchronized, rng):
+def test_on_two_replicas_it_is_keras_synchronised_or_not(synchronized, rng, mirrored):
     """Catches statistics of one replica where those of both were asked for, and the other way round."""
     x = rng.normal(size=(8, 5, 4, 3)).astype("float32")
-    x[4:] += 5
-    results = []
-    for make in (BatchNormalization, keras.layers.BatchNormalization):
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-        with strategy.scope():
+    halves = [tf.constant(x[:4]), tf.constant(x[4:] + 5)]
+    values = mirrored.experimental_distribute_values_from_function(lambda context: halves[context.replica_id_in_sync_group])
+
+    def results(make):
+        with mirrored.scope():
             layer = make(synchronized=synchronized, momentum=0.5)
             layer.build((None, 5, 4, 3))
-        values = strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(np.split(x, 2)[context.replica_id_in_sync_group])
-        )
-        outputs = tf.function(lambda values: strategy.run(layer, args=(values,), kwargs={"training": True}))(values)  # noqa: B023
-        means = strategy.experimental_local_results(layer.moving_mean.value)
-        results.append([np.asarray(v) for v in (*strategy.experimental_local_results(outputs), *means)])
-    assert_same(*results, 1e-4)
-    means = results[0][-2:]
-    assert np.allclose(*means) == synchronized
+        run = tf.function(lambda: mirrored.run(layer, args=(values,), kwargs={"training": True}))
+        both = (*mirrored.experimental_local_results(run()), *mirrored.experimental_local_results(layer.moving_mean.value))
+        return [np.asarray(value) for value in both]
+
+    ours = results(BatchNormalization)
+    assert_same(ours, results(keras.layers.BatchNormalization), 1e-4)
+    assert np.allclose(*ours[-2:]) == synchronized
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])

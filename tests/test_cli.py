@@ -3,11 +3,13 @@
 import os
 import sys
 
+import keras
 import pytest
 from conftest import keras_resnet_command
 from PIL import Image
 
 from keras_resnet import command_line
+from keras_resnet.classifier import Classifier
 
 ARTEFACTS = ("model.keras", "export/saved_model", "export/model.tflite", "export/model.onnx")
 
@@ -110,6 +112,21 @@ def test_a_truncated_artefact_is_refused(suffix, run, exported, tmp_path):
     source = next(path for path in (run.workdir / "model.keras", *exported.folder.iterdir()) if path.suffix == suffix)
     (tmp_path / f"m{suffix}").write_bytes(source.read_bytes()[:100_000])
     assert_refused(keras_resnet_command("evaluate", f"--model_path={tmp_path / f'm{suffix}'}"), f"m{suffix}")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export"])
+def test_a_model_that_holds_code_is_refused_and_not_run(command, run, data_dir, tmp_path):
+    """The file is a classifier of ours in all but its Lambda layer, which would leave a file behind."""
+    path = str(tmp_path / "ran")
+    inputs = keras.Input((8, 8, 1))
+    outputs = keras.layers.Lambda(lambda x: (open(path, "w").close(), x)[1])(inputs)
+    keras.Model(inputs, outputs).save(tmp_path / "bad.keras")
+    Classifier.read_from(run.workdir / "model.keras").write_into(tmp_path / "bad.keras")
+    os.unlink(path)
+    flags = [f"--model_path={tmp_path / 'bad.keras'}", f"--data_dir={data_dir}"]
+    flags += [f"--output_dir={tmp_path / 'out'}"] if command == "export" else []
+    assert_refused(keras_resnet_command(command, *flags), "bad.keras cannot be loaded", "Lambda")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.keras"]
 
 
 FULL_DISK = """import resource, signal

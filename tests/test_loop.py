@@ -67,8 +67,7 @@ def test_decoupled_decay_stays_out_of_the_momentum(split):
 
 
 @pytest.mark.parametrize("options", [{}, {"coupled_decay": 0.3}])
-def test_two_replicas_follow_one_device_at_the_same_global_batch(split, options):
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def test_two_replicas_follow_one_device_at_the_same_global_batch(split, options, mirrored):
     one, result_one = trained(split, **options)
     two, result_two = trained(split, mirrored, **options)
     assert_same_weights(two, one.model)

@@ -84,6 +84,23 @@ assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"ker
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+def test_a_trunk_longer_than_pythons_recursion_limit_builds_clones_and_loads(tmp_path):
+    """In a process of its own, whose limit nobody has raised."""
+    program = """
+import sys, keras_resnet
+assert sys.getrecursionlimit() == 1000
+model = keras_resnet.ResNet1202V1(input_shape=(8, 8, 3))
+model.save(sys.argv[1])
+sys.setrecursionlimit(1000)
+assert keras_resnet.load_model(sys.argv[1]).count_params() == model.count_params()
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, str(tmp_path / "m.keras")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def truncated(path, model):
     model.save(path)
     path.write_bytes(path.read_bytes()[:-5000])

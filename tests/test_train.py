@@ -33,14 +33,14 @@ class PowerCutError(Exception):
 
 def cut_after(monkeypatch, epochs):
     """The power goes as the next epoch begins."""
-    original = training.run_epoch
+    original = training.Run.train_epoch
 
-    def run_epoch(epoch, *arguments):
+    def train_epoch(self, epoch):
         if epoch == epochs:
             raise PowerCutError
-        return original(epoch, *arguments)
+        return original(self, epoch)
 
-    monkeypatch.setattr(training, "run_epoch", run_epoch)
+    monkeypatch.setattr(training.Run, "train_epoch", train_epoch)
 
 
 def test_a_continued_run_ends_as_one_that_never_stopped(undisturbed, tmp_path, data_dir, monkeypatch):

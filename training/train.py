@@ -27,38 +27,69 @@ def train(config, workdir, data_dir=None):
     The checkpoint that is best on the validation part becomes `workdir/model.keras`. What a user got wrong is a `UserError`,
     and nothing is overwritten.
     """
-    recipe = config.settings
-    dataset = Dataset(config.dataset, data_dir)
-    training, validation = dataset.train_and_validation(config.validation_fraction, config.seed)
-    steps = len(training) // recipe.batch_size
-    if not steps:
-        raise UserError(f"batch_size is {recipe.batch_size}, but there are only {len(training)} images to train on")
-    preprocessing = Preprocessing.from_images(training.images)
-    keras.utils.set_random_seed(config.seed)
-    strategy = make_strategy(config.strategy)
-    with strategy.scope():
-        model = build_classifier(config, preprocessing, classes=len(dataset.labels))
-        loop = make_loop(strategy, model, recipe, total_steps=steps * recipe.epochs)
-        open_workdir(workdir, config)
-        checkpoints = Checkpoints(workdir / "checkpoints", model, loop.optimizer)
-        done = checkpoints.restore_newest()
-    metrics_file = logs.MetricsFile(workdir, done)
-    callbacks = keras.callbacks.CallbackList(
-        [metrics_file, logs.EventFile(workdir), logs.Progress(recipe.epochs, steps, done)], model=model
-    )
-    callbacks.on_train_begin()
+    run = Run(config, workdir, Dataset(config.dataset, data_dir))
+    run.callbacks.on_train_begin()
     try:
-        for epoch in range(done, recipe.epochs):
-            run_epoch(epoch, loop, training, validation, checkpoints, callbacks, config, preprocessing)
+        for epoch in range(run.epochs_done, config.settings.epochs):
+            run.train_epoch(epoch)
     finally:
-        callbacks.on_train_end()
-    checkpoints.restore_best()
-    callbacks.on_test_begin()
-    test = loop.evaluate(evaluation_batches(dataset.test, recipe.batch_size))
-    callbacks.on_test_end({**test, "images": len(dataset.test)})
-    draw_curves(logs.read_metrics(workdir), workdir / CURVES_FILE)
-    saving.save_classifier(model, workdir / MODEL_FILE, Classifier(config.model, config.dataset, dataset.labels, preprocessing))
-    return test
+        run.callbacks.on_train_end()
+    return run.finish()
+
+
+class Run:
+    """A training in its work directory: made, or restored from its newest checkpoint, and ready for epoch `epochs_done`."""
+
+    def __init__(self, config, workdir, dataset):
+        self.config, self.workdir, self.dataset, self.recipe = config, workdir, dataset, config.settings
+        self.training, self.validation = dataset.train_and_validation(config.validation_fraction, config.seed)
+        self.steps = len(self.training) // self.recipe.batch_size
+        if not self.steps:
+            available = len(self.training)
+            raise UserError(f"batch_size is {self.recipe.batch_size}, but there are only {available} images to train on")
+        self.preprocessing = Preprocessing.from_images(self.training.images)
+        keras.utils.set_random_seed(config.seed)
+        strategy = make_strategy(config.strategy)
+        with strategy.scope():
+            self.model = build_classifier(config, self.preprocessing, classes=len(dataset.labels))
+            self.loop = make_loop(strategy, self.model, self.recipe, total_steps=self.steps * self.recipe.epochs)
+            open_workdir(workdir, config)
+            self.checkpoints = Checkpoints(workdir / "checkpoints", self.model, self.loop.optimizer)
+            self.epochs_done = self.checkpoints.restore_newest()
+        progress = logs.Progress(self.recipe.epochs, self.steps, self.epochs_done)
+        self.callbacks = keras.callbacks.CallbackList(
+            [logs.MetricsFile(workdir, self.epochs_done), logs.EventFile(workdir), progress], model=self.model
+        )
+
+    def train_epoch(self, epoch):
+        """One pass over the training part and one over the validation part, logged and saved."""
+        self.callbacks.on_epoch_begin(epoch)
+        colour = [255 * mean for mean in self.preprocessing.mean]
+        batches = training_batches(self.training, self.recipe, colour, seed=self.config.seed, epoch=epoch)
+        start = time.perf_counter()
+        trained = self.loop.train(batches, lambda done: self.callbacks.on_train_batch_end(epoch * self.steps + done - 1))
+        seconds = time.perf_counter() - start
+        validated = self.loop.evaluate(evaluation_batches(self.validation, self.recipe.batch_size))
+        logged = {
+            **trained,
+            **{f"val_{name}": value for name, value in validated.items()},
+            "learning_rate": float(self.loop.optimizer.learning_rate),
+            "images_per_second": self.steps * self.recipe.batch_size / seconds,
+        }
+        # Logged first: what stands behind the newest checkpoint is dropped when the run continues, but nothing fills a gap.
+        self.callbacks.on_epoch_end(epoch, logged)
+        self.checkpoints.save(epoch + 1, validated["accuracy"], validated["loss"])
+
+    def finish(self):
+        """Measures the best checkpoint on the test split and writes it as `model.keras`."""
+        self.checkpoints.restore_best()
+        self.callbacks.on_test_begin()
+        test = self.loop.evaluate(evaluation_batches(self.dataset.test, self.recipe.batch_size))
+        self.callbacks.on_test_end({**test, "images": len(self.dataset.test)})
+        draw_curves(logs.read_metrics(self.workdir), self.workdir / CURVES_FILE)
+        record = Classifier(self.config.model, self.dataset.name, self.dataset.labels, self.preprocessing)
+        saving.save_classifier(self.model, self.workdir / MODEL_FILE, record)
+        return test
 
 
 def build_classifier(config, preprocessing, classes):
@@ -88,25 +119,3 @@ def make_loop(strategy, model, recipe, total_steps):
         global_batch=recipe.batch_size,
         coupled_decay=recipe.weight_decay if coupled else 0.0,
     )
-
-
-def run_epoch(epoch, loop, training, validation, checkpoints, callbacks, config, preprocessing):
-    recipe, steps = config.settings, len(training) // config.settings.batch_size
-    callbacks.on_epoch_begin(epoch)
-    colour = [255 * mean for mean in preprocessing.mean]
-    batches = training_batches(training, recipe, colour, seed=config.seed, epoch=epoch)
-    start = time.perf_counter()
-    trained = loop.train(batches, on_steps=lambda done: callbacks.on_train_batch_end(epoch * steps + done - 1))
-    seconds = time.perf_counter() - start
-    validated = loop.evaluate(evaluation_batches(validation, recipe.batch_size))
-    callbacks.on_epoch_end(
-        epoch,
-        {
-            **trained,
-            **{f"val_{name}": value for name, value in validated.items()},
-            "learning_rate": float(loop.optimizer.learning_rate),
-            "images_per_second": steps * recipe.batch_size / seconds,
-        },
-    )
-    # Last: what is logged behind the newest checkpoint is dropped when the run continues, but nothing fills a gap.
-    checkpoints.save(epoch + 1, validated["accuracy"], validated["loss"])
