@@ -10,7 +10,7 @@ from keras_resnet import files, saving
 from keras_resnet.classifier import Classifier
 from keras_resnet.errors import UserError, choices
 from keras_resnet.export import onnx, report, saved_model, tflite
-from keras_resnet.export.serving import OUTPUTS, serving_function
+from keras_resnet.export.serving import OUTPUTS, serving_function, with_output
 from keras_resnet.export.verification import verify
 
 ARTEFACTS = {"saved_model": "saved_model", "tflite": "model.tflite", "onnx": "model.onnx"}
@@ -56,16 +56,19 @@ def export(config, images, labels):
     An artefact gets its final name when it has passed; one that has not is kept as `..._failed`. Returns the `Report`.
     """
     classifier = read_classifier(config.model_path)
-    model = saving.load_model(config.model_path)
+    stock = saving.load_as_saved(config.model_path)
     check_output_dir(config)
-    serve, served = serving_function(model, config.output)
-    reference = predict(serve, images, config.output)
+    reference = with_output(stock, config.output).predict(images.astype("float32"), batch_size=64, verbose=0)
+    served = with_output(saving.to_fast(stock), config.output)
     tolerance = config.tolerance * (1 if config.output == "probabilities" else float(np.abs(reference).max()))
     config.output_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=config.output_dir) as folder:
-        folder = Path(folder)
+    with (
+        files.errors_named(config.output_dir),
+        tempfile.TemporaryDirectory(prefix=".export-", dir=config.output_dir) as temporary,
+    ):
+        folder = Path(temporary)
         verifications, outputs = [], {}
-        for name, path in write_artefacts(config.formats, serve, served, classifier, folder).items():
+        for name, path in write_artefacts(config, served, classifier, folder).items():
             verification, outputs[name] = verify(name, path, images, labels, reference, tolerance)
             verifications.append(verification)
         result = report.Report(config, classifier, verifications, images, labels, reference, outputs)
@@ -96,16 +99,12 @@ def check_output_dir(config):
         raise UserError(f"{folder} holds {choices(taken)} of another origin (no {report.RECORD}): choose another --output_dir")
 
 
-def predict(serve, images, output, batch_size=64):
-    batches = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-    return np.concatenate([serve(batch)[output].numpy() for batch in batches])
-
-
-def write_artefacts(formats, serve, served, classifier, folder):
+def write_artefacts(config, model, classifier, folder):
     """Writes the formats into `folder`; returns their paths by name. TFLite is made from the SavedModel."""
+    serve, formats = serving_function(model, config.output), config.formats
     paths = {name: folder / file for name, file in ARTEFACTS.items()}
     if "saved_model" in formats or "tflite" in formats:
-        saved_model.write(serve, served, classifier, paths["saved_model"])
+        saved_model.write(serve, model, classifier, paths["saved_model"])
     if "tflite" in formats:
         tflite.write(paths["saved_model"], classifier, paths["tflite"])
     if "onnx" in formats:

@@ -3,6 +3,7 @@
 import keras
 
 from keras_resnet.classifier import MEMBER
+from keras_resnet.files import os_errors
 
 EXTRA = "assets.extra"  # TensorFlow's name for files that it keeps and does not read
 
@@ -12,7 +13,8 @@ def write(serve, model, classifier, path):
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("serve", serve)
-    archive.write_out(str(path), verbose=False)
+    with os_errors():
+        archive.write_out(str(path), verbose=False)
     extra = path / EXTRA
     extra.mkdir()
     (extra / MEMBER).write_text(classifier.to_json(), encoding="utf-8")

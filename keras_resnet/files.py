@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -12,10 +13,33 @@ def atomic(path):
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield temporary
-        replace(temporary, path)
+        with errors_named(path):
+            yield temporary
+            replace(temporary, path)
     finally:
         remove(temporary)
+
+
+@contextlib.contextmanager
+def errors_named(path):
+    """An `OSError` that does not say which file it is about, such as a full disk's, is about `path`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
+def os_errors():
+    """TensorFlow's errors in writing files, as Python's."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        message = re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message.splitlines()[0]).strip()
+        raise OSError(message) from error
 
 
 def replace(source, target):

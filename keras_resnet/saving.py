@@ -35,6 +35,11 @@ def _with_norms(model, old, new):
 
 def load_model(path):
     """Loads a `.keras` file, with stock layers or ours, and gives the fast network. Code inside the file is never run."""
+    return to_fast(load_as_saved(path))
+
+
+def load_as_saved(path):
+    """Loads a `.keras` file in the layers that it was saved with."""
     if not os.path.isfile(path):
         raise UserError(f"no file {path}")
     if not zipfile.is_zipfile(path):
@@ -42,10 +47,9 @@ def load_model(path):
     try:
         with zipfile.ZipFile(path) as archive:
             allow_graph_of(len(json.loads(archive.read("config.json"))["config"].get("layers", ())))
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise UserError(f"{path} cannot be loaded: {one_line(error)}") from error
-    return to_fast(model)
 
 
 def save_classifier(model, path, classifier):

@@ -1,10 +1,9 @@
 """Checkpoints of a run: the newest ones to continue from, and the best one to keep."""
 
-import contextlib
-
 import tensorflow as tf
 
 from keras_resnet.errors import UserError, one_line
+from keras_resnet.files import os_errors
 
 KEPT = 3
 
@@ -38,19 +37,10 @@ class Checkpoints:
 
     def save(self, epoch, accuracy, loss):
         """After an epoch, with the accuracy and loss on the validation part. The best so far is kept; loss breaks ties."""
-        with _disk_errors():
+        with os_errors():
             if (accuracy, -loss) > (float(self._accuracy), -float(self._loss)):
                 self._accuracy.assign(accuracy)
                 self._loss.assign(loss)
                 self._best.save(checkpoint_number=epoch)
             self._epoch.assign(epoch)
             self._newest.save(checkpoint_number=epoch)
-
-
-@contextlib.contextmanager
-def _disk_errors():
-    """TensorFlow's errors in writing a file, as Python's."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(f"the checkpoint cannot be written: {error.message.splitlines()[0]}") from error

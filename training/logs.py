@@ -7,7 +7,7 @@ import rich.console
 import rich.progress
 import tensorflow as tf
 
-from keras_resnet.files import write_text
+from keras_resnet.files import os_errors, write_text
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -48,13 +48,14 @@ class EventFile(keras.callbacks.Callback):
 
     def __init__(self, workdir):
         super().__init__()
-        self._writer = tf.summary.create_file_writer(str(workdir / "events"))
+        with os_errors():
+            self._writer = tf.summary.create_file_writer(str(workdir / "events"))
 
     def on_epoch_end(self, epoch, logs=None):
-        with self._writer.as_default(step=epoch + 1):
+        with os_errors(), self._writer.as_default(step=epoch + 1):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
-        self._writer.flush()
+            self._writer.flush()
 
 
 class Progress(keras.callbacks.Callback):
