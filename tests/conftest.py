@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,11 +33,12 @@ def data_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
 
 
-def keras_resnet_command(*arguments, cwd=None, before=""):
+def keras_resnet_command(*arguments, before=""):
     """Runs the installed command as a user does; `before` is Python that runs first in the same process."""
     program = f"{before}\nimport keras_resnet.cli\nkeras_resnet.cli.main()"
     command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return types.SimpleNamespace(returncode=done.returncode, out=done.stdout, err=done.stderr)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +48,7 @@ def run(tmp_path_factory, data_dir):
     done = keras_resnet_command(
         "train", "--model=ResNet20V2", "--dataset=digits", f"--data_dir={data_dir}", f"--workdir={workdir}", "--epochs=8"
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.err
     done.workdir = workdir
     return done
 
@@ -58,7 +60,7 @@ def exported(run, data_dir):
     done = keras_resnet_command(
         "export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}"
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.err
     done.folder = folder
     return done
 

@@ -1,14 +1,16 @@
 """Catches a traceback, a wrong exit status, noise, or harm done by a mistake."""
 
+import copy
 import os
 import sys
+import types
 
 import keras
 import pytest
 from conftest import keras_resnet_command
 from PIL import Image
 
-from keras_resnet import command_line
+from keras_resnet import cli, command_line
 from keras_resnet.classifier import Classifier
 
 ARTEFACTS = ("model.keras", "export/saved_model", "export/model.tflite", "export/model.onnx")
@@ -16,44 +18,57 @@ ARTEFACTS = ("model.keras", "export/saved_model", "export/model.tflite", "export
 
 def assert_refused(done, *parts):
     """One line on standard error, nothing on standard output, exit status 2."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert done.stderr.startswith("keras-resnet: ")
+    assert done.returncode == 2, done.err
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 1, done.err
+    assert done.err.startswith("keras-resnet: ")
     for part in parts:
-        assert part in done.stderr
+        assert part in done.err
 
 
 def test_training_is_quiet_but_for_its_own_lines(run):
-    assert run.stderr == ""
-    lines = run.stdout.splitlines()
+    assert run.err == ""
+    lines = run.out.splitlines()
     assert [line.split()[:2] for line in lines[:-1]] == [["epoch", f"{epoch}/8"] for epoch in range(1, 9)]
     assert lines[-1].startswith("test accuracy ")
 
 
 def test_exporting_is_quiet_but_for_its_own_table(exported):
-    assert exported.stderr == ""
-    assert exported.stdout.splitlines()[-1] == f"report: {exported.folder / 'report.html'}"
-    assert "saved_model" in exported.stdout
+    assert exported.err == ""
+    assert exported.out.splitlines()[-1] == f"report: {exported.folder / 'report.html'}"
+    assert "saved_model" in exported.out
 
 
 @pytest.mark.parametrize("name", ARTEFACTS)
 def test_evaluate_reads_every_kind_of_artefact(name, run, exported, data_dir):
     done = keras_resnet_command("evaluate", f"--model_path={run.workdir / name}", f"--data_dir={data_dir}")
-    assert (done.returncode, done.stderr) == (0, "")
-    accuracy = run.stdout.splitlines()[-1].split()[2].rstrip(",")
-    assert done.stdout.startswith(f"top-1 {accuracy}  top-5 ")
-    assert done.stdout.endswith("images 360\n")
+    assert (done.returncode, done.err) == (0, "")
+    accuracy = run.out.splitlines()[-1].split()[2].rstrip(",")
+    assert done.out.startswith(f"top-1 {accuracy}  top-5 ")
+    assert done.out.endswith("images 360\n")
+
+
+@pytest.fixture
+def in_process(monkeypatch, capfd):
+    """Runs a command in this process, which has TensorFlow loaded: for what does not depend on a fresh one."""
+    monkeypatch.setattr(cli.environment, "prepare", lambda verbosity: None)
+
+    def call(*arguments):
+        capfd.readouterr()
+        status = command_line.main(copy.deepcopy(cli.COMMANDS), [str(argument) for argument in arguments])
+        return types.SimpleNamespace(returncode=status, **capfd.readouterr()._asdict())
+
+    return call
 
 
 @pytest.mark.parametrize("name", ARTEFACTS)
-def test_predict_prints_labels_and_scores(name, run, exported, tmp_path):
+def test_predict_prints_labels_and_scores(name, run, exported, tmp_path, in_process):
     for index in range(2):
         Image.new("RGB", (30, 20), (90 * index,) * 3).save(tmp_path / f"{index}.png")
     pictures = [tmp_path / f"{index}.png" for index in range(2)]
-    done = keras_resnet_command("predict", f"--model_path={run.workdir / name}", "--top=2", *pictures)
-    assert (done.returncode, done.stderr) == (0, "")
-    for line, picture in zip(done.stdout.splitlines(), pictures, strict=True):
+    done = in_process("predict", f"--model_path={run.workdir / name}", "--top=2", *pictures)
+    assert (done.returncode, done.err) == (0, "")
+    for line, picture in zip(done.out.splitlines(), pictures, strict=True):
         path, _, answers = line.partition(": ")
         assert path == str(picture)
         first, second = (answer.split() for answer in answers.split(", "))
@@ -97,12 +112,12 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("export", "--model_path={1}/model.keras", "--output_dir={0}/out", "--output=x"), ["probabilities, logits"]),
     ],
 )
-def test_a_mistake_ends_with_2_and_one_line_and_no_harm(arguments, parts, run, tmp_path, data_dir):
+def test_a_mistake_ends_with_2_and_one_line_and_no_harm(arguments, parts, run, tmp_path, data_dir, in_process):
     (tmp_path / "a.txt").write_text("a text")
     arguments = [argument.format(tmp_path, run.workdir) for argument in arguments]
     if arguments[0] in ("train", "export"):
         arguments.insert(1, f"--data_dir={data_dir}")
-    assert_refused(keras_resnet_command(*arguments), *parts)
+    assert_refused(in_process(*arguments), *parts)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "a text"
 
@@ -154,22 +169,22 @@ def test_a_disk_that_fills_up_while_training_is_said_in_one_line(data_dir, tmp_p
         before=FULL_DISK.format(500_000),
     )
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert len(done.err.splitlines()) == 1, done.err
     assert not (tmp_path / "new" / "model.keras").exists()
 
 
 def test_flags_can_come_from_a_file(run, data_dir, tmp_path):
     (tmp_path / "flags").write_text(f"--model_path={run.workdir / 'model.keras'}\n--data_dir={data_dir}\n")
     done = keras_resnet_command("evaluate", f"--flagfile={tmp_path / 'flags'}")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("top-1 ")
+    assert done.returncode == 0, done.err
+    assert done.out.startswith("top-1 ")
 
 
 def test_help_and_list_need_no_tensorflow():
     for arguments in (["--help"], ["train", "--help"], ["list"]):
         done = keras_resnet_command(*arguments, before="import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None")
-        assert (done.returncode, done.stderr) == (0, "")
-    assert "ResNet1202V2" in done.stdout
+        assert (done.returncode, done.err) == (0, "")
+    assert "ResNet1202V2" in done.out
 
 
 def test_verbosity_brings_the_libraries_words_back(run, data_dir):
@@ -177,7 +192,7 @@ def test_verbosity_brings_the_libraries_words_back(run, data_dir):
         "evaluate", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", "--verbosity=info"
     )
     assert done.returncode == 0
-    assert done.stderr
+    assert done.err
 
 
 def test_an_interrupt_is_no_traceback(capsys):
