@@ -85,8 +85,9 @@ def publish(result, folder):
         files.replace(folder / file, target / file)
     for verification in result.verifications:
         path = folder / ARTEFACTS[verification.name]
-        name = path.name if verification.passed else f"{path.stem}_failed{path.suffix}"
-        files.replace(path, target / name)
+        failed = target / f"{path.stem}_failed{path.suffix}"
+        files.remove(failed)  # of an earlier export
+        files.replace(path, target / path.name if verification.passed else failed)
 
 
 def check_output_dir(config):

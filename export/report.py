@@ -49,7 +49,7 @@ class Report:
             "images": len(self.images),
             "versions": {name: metadata.version(name) for name in LIBRARIES},
             "keras": {"bytes": self.config.model_path.stat().st_size, "accuracy": self.accuracy},
-            "artefacts": [{**dataclasses.asdict(v), "passed": v.passed} for v in self.verifications],
+            "artefacts": [{**numbers(dataclasses.asdict(v)), "passed": v.passed} for v in self.verifications],
         }
 
     def to_html(self):
@@ -72,7 +72,9 @@ class Report:
         if not self.failed:
             worst = max(v.max_difference for v in self.verifications)
             return f"All {len(self.verifications)} artefacts agree with Keras, to {worst:.1e} at worst."
-        return "; ".join(f"{v.name} differs by {v.max_difference:.1e}, {v.tolerance:.1e} allowed" for v in self.failed)
+        return "; ".join(
+            f"{v.name} {v.error or f'differs by {v.max_difference:.1e}, {v.tolerance:.1e} allowed'}" for v in self.failed
+        )
 
     def rows(self):
         """The table as text, Keras first."""
@@ -114,6 +116,11 @@ def table(rows, sizes):
         bar = f'<meter max="{max(sizes)}" value="{bytes_}"></meter>'
         lines.append(f"<tr><td>{name}<td>{bar} {size}{''.join(f'<td>{cell}' for cell in cells)}</tr>")
     return "\n".join(lines)
+
+
+def numbers(record):
+    """The record with null for not a number, which JSON does not have."""
+    return {key: None if value != value else value for key, value in record.items()}
 
 
 def megabytes(bytes_):

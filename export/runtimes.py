@@ -51,7 +51,7 @@ class KerasArtefact(Artefact):
         return "probabilities"
 
     def _run_batch(self, images):
-        return np.asarray(self._model(images.astype(np.float32), training=False))
+        return self._model.predict_on_batch(images.astype(np.float32))
 
 
 class SavedModelArtefact(Artefact):

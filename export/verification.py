@@ -14,7 +14,7 @@ class Verification:
     """An artefact against the Keras model on the same images.
 
     max_difference, mean_difference: absolute, over all outputs. tolerance: the largest that passes. top1_agreement: share of
-    images with the same first label. accuracy: share of images that the artefact gets right.
+    images with the same first label. accuracy: share of images that the artefact gets right. error: why it could not be run.
     """
 
     name: str
@@ -25,10 +25,15 @@ class Verification:
     top1_agreement: float
     accuracy: float
     tolerance: float
+    error: str = ""
 
     @property
     def passed(self):
         return self.max_difference <= self.tolerance  # false for NaN
+
+
+class ArtefactError(Exception):
+    """An artefact that does not run."""
 
 
 def verify(name, path, images, labels, reference, tolerance):
@@ -36,7 +41,11 @@ def verify(name, path, images, labels, reference, tolerance):
 
     Returns the `Verification` and the artefact's outputs.
     """
-    outputs = run_apart(path, images)
+    error = ""
+    try:
+        outputs = run_apart(path, images)
+    except ArtefactError as broken:
+        outputs, error = np.full(reference.shape, np.nan), str(broken)
     difference = np.abs(outputs.astype(np.float64) - reference)
     best = outputs.argmax(axis=1)
     return Verification(
@@ -48,6 +57,7 @@ def verify(name, path, images, labels, reference, tolerance):
         top1_agreement=float(np.mean(best == reference.argmax(axis=1))),
         accuracy=float(np.mean(best == labels)),
         tolerance=tolerance,
+        error=error,
     ), outputs
 
 
@@ -60,7 +70,7 @@ def run_apart(path, images):
         command = [sys.executable, "-P", "-m", "keras_resnet.export.worker", str(path), str(given), str(taken)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{path} cannot be run without Keras:\n{done.stderr}")
+            raise ArtefactError(f"cannot be run without Keras: {done.stderr.strip().splitlines()[-1]}")
         return np.load(taken)
 
 

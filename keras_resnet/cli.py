@@ -130,7 +130,7 @@ def recipe_fields():
 
 
 def define_train(values):
-    string, define = functools.partial(absl_flags.DEFINE_string, flag_values=values), absl_flags
+    string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
     string("model", None, "a named network, see `keras-resnet list`")
     string("dataset", None, "digits, or a set of tensorflow-datasets")
     string("data_dir", None, "folder of tensorflow-datasets' sets")
@@ -140,8 +140,8 @@ def define_train(values):
     string("unit", None, "the order inside the unit")
     string("shortcut", None, "A, B, C or none")
     string("strategy", "auto", "auto or one_device")
-    define.DEFINE_float("validation_fraction", 0.1, "share of the training split to choose by", flag_values=values)
-    define.DEFINE_integer("seed", 0, "seed of the weights, the order and the augmentation", flag_values=values)
+    absl_flags.DEFINE_float("validation_fraction", 0.1, "share of the training split to choose by", flag_values=values)
+    absl_flags.DEFINE_integer("seed", 0, "seed of the weights, the order and the augmentation", flag_values=values)
     definers = {int: "integer", float: "float", str: "string", bool: "bool", tuple: "list"}
     for field in recipe_fields():
         getattr(absl_flags, f"DEFINE_{definers[field.type]}")(field.name, None, "overrides the recipe", flag_values=values)

@@ -26,9 +26,11 @@ def to_fast(model):
 
 def _with_norms(model, old, new):
     """A clone of `model` with its weights, in which every layer that is exactly an `old` has become a `new`."""
-    clone = keras.models.clone_model(
-        model, clone_function=lambda layer: (new if type(layer) is old else type(layer)).from_config(layer.get_config())
-    )
+
+    def renew(layer):
+        return (new if type(layer) is old else type(layer)).from_config(layer.get_config())
+
+    clone = keras.models.clone_model(model, clone_function=renew, recursive=True)
     clone.set_weights(model.get_weights())
     return clone
 

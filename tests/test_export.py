@@ -16,7 +16,7 @@ from keras_resnet import UserError
 from keras_resnet.classifier import Classifier
 from keras_resnet.export import pipeline, runtimes, tflite
 from keras_resnet.export.pipeline import ExportConfig
-from keras_resnet.export.verification import run_apart, scores, verify
+from keras_resnet.export.verification import ArtefactError, run_apart, scores, verify
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import save_classifier
 
@@ -149,11 +149,26 @@ def test_a_failed_artefact_does_not_get_its_final_name_and_the_report_says_how_f
     )
 
 
+def test_an_artefact_that_does_not_run_fails_and_the_report_says_why(colour, tmp_path, monkeypatch):
+    path, images, labels = colour
+    config = ExportConfig(path, tmp_path / "out", formats=("tflite",))
+    honest = pipeline.tflite.write
+    monkeypatch.setattr(pipeline.tflite, "write", lambda *arguments: arguments[-1].write_text("no flatbuffer"))
+    broken = pipeline.export(config, images, labels)
+    assert "tflite cannot be run without Keras: " in broken.verdict()
+    assert broken.failed
+    assert (config.output_dir / "model_failed.tflite").exists()
+    json.loads((config.output_dir / "report.json").read_text(), parse_constant=pytest.fail)
+    monkeypatch.setattr(pipeline.tflite, "write", honest)
+    assert not pipeline.export(config, images, labels).failed
+    assert not (config.output_dir / "model_failed.tflite").exists()
+
+
 def test_the_worker_cannot_import_keras(exported, run, rng):
     """Catches a verification by way of Keras: a .keras file is what the worker must be unable to run."""
     images = rng.integers(0, 256, (2, 8, 8, 1)).astype(np.uint8)
     assert run_apart(exported.folder / "saved_model", images).shape == (2, 10)
-    with pytest.raises(RuntimeError, match="keras"):
+    with pytest.raises(ArtefactError, match="keras"):
         run_apart(run.workdir / "model.keras", images)
 
 

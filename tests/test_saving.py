@@ -43,6 +43,15 @@ def test_load_model_reads_either_kind_of_file_and_gives_the_fast_network(stock, 
     np.testing.assert_allclose(loaded(x), model(x), rtol=1e-5, atol=1e-5)
 
 
+def test_a_network_inside_another_is_reached(model, x):
+    """Transfer learning: the zoo's network is one layer of the user's."""
+    inputs = keras.Input((8, 8, 1))
+    outer = keras.Model(inputs, keras.layers.Dense(2)(model(inputs)))
+    stock = keras_resnet.to_stock(outer)
+    assert norms(stock.layers[1]) == {keras.layers.BatchNormalization}
+    np.testing.assert_allclose(stock(x), outer(x), rtol=1e-4, atol=1e-4)
+
+
 def test_trainable_flags_survive(model):
     model.get_layer("stem_norm").trainable = False
     assert not keras_resnet.to_stock(model).get_layer("stem_norm").trainable

@@ -31,6 +31,8 @@ class TrainConfig:
     def __post_init__(self):
         if not 0 < self.validation_fraction < 1:
             raise UserError(f"validation_fraction is {self.validation_fraction}; it lies between 0 and 1")
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"seed is {self.seed}; it is at least 0 and below 2**31")
 
     def to_dict(self):
         return json.loads(json.dumps(dataclasses.asdict(self)))

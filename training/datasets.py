@@ -37,7 +37,7 @@ class Dataset:
         self.name = name
         self._builder = _prepare(name, data_dir)
         features = self._builder.info.features
-        if "image" not in features or "label" not in features:
+        if not ("image" in features and isinstance(dict(features).get("label"), tfds.features.ClassLabel)):
             raise UserError(f"dataset {name!r} has no image and label: it is not for image classification")
         if None in features["image"].shape:
             raise UserError(f"dataset {name!r} has images of various sizes ({features['image'].shape}); they must be alike")
