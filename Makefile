@@ -11,14 +11,15 @@ run: .venv/installed
 	@.venv/bin/keras-resnet export --model_path=runs/digits/model.keras --output_dir=runs/digits/export
 
 test: .venv/installed-test
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile
 
 lint: .venv/installed-test
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "needs Python 3.11, 3.12 or 3.13 with venv; none of python3, python3.13, ... fits" >&2; exit 1; }
+	$(if $(and $(PYTHON),$(shell { $(PYTHON) -c '$(fits)' && echo yes; } 2>/dev/null)),,$(error \
+	needs Python 3.11, 3.12 or 3.13 with venv: $(or $(PYTHON),what is on the PATH) is none; try make PYTHON=python3.12))
 	@$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python setup.py pyproject.toml

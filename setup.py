@@ -44,7 +44,7 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
-        "test": ["pytest>=8", "ruff>=0.12"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
         "torch": ["torch>=2.2", "safetensors>=0.4"],
     },
     entry_points={"console_scripts": ["keras-resnet=keras_resnet.cli:main"]},

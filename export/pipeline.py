@@ -57,7 +57,7 @@ def export(config, images, labels):
     """
     classifier = read_classifier(config.model_path)
     stock = saving.load_as_saved(config.model_path)
-    check_output_dir(config)
+    check_output_dir(config.output_dir, classifier)
     reference = with_output(stock, config.output).predict(images.astype("float32"), batch_size=64, verbose=0)
     served = with_output(saving.to_fast(stock), config.output)
     tolerance = config.tolerance * (1 if config.output == "probabilities" else float(np.abs(reference).max()))
@@ -85,19 +85,26 @@ def publish(result, folder):
         files.replace(folder / file, target / file)
     for verification in result.verifications:
         path = folder / ARTEFACTS[verification.name]
-        failed = target / f"{path.stem}_failed{path.suffix}"
-        files.remove(failed)  # of an earlier export
-        files.replace(path, target / path.name if verification.passed else failed)
+        passed, failed = target / path.name, target / f"{path.stem}_failed{path.suffix}"
+        stale, name = (failed, passed) if verification.passed else (passed, failed)
+        files.replace(path, name)
+        files.remove(stale)  # of an earlier export: what has the final name has passed the newest verification
 
 
-def check_output_dir(config):
-    """Refuses a folder in which our names are taken by files that we did not write."""
-    folder = config.output_dir
+def check_output_dir(folder, classifier):
+    """Refuses a folder in which our names are taken by files that we did not write, or by the export of another model."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --output_dir")
-    taken = [name for name in (*ARTEFACTS.values(), LABELS_FILE, report.PAGE) if (folder / name).exists()]
-    if taken and not (folder / report.RECORD).is_file():
-        raise UserError(f"{folder} holds {choices(taken)} of another origin (no {report.RECORD}): choose another --output_dir")
+    names = (*ARTEFACTS.values(), LABELS_FILE, report.PAGE, report.RECORD)
+    taken = [name for name in names if (folder / name).exists()]
+    if not taken:
+        return
+    record = report.read(folder)
+    odd = [name for name in taken if (folder / name).is_dir() != (name == ARTEFACTS["saved_model"])]
+    if record is None or odd:
+        raise UserError(f"{folder} holds {choices(odd or taken)} of another origin: choose another --output_dir")
+    if (record["model"], record["dataset"]) != (classifier.model, classifier.dataset):
+        raise UserError(f"{folder} holds the export of {record['model']} on {record['dataset']}: choose another --output_dir")
 
 
 def write_artefacts(config, model, classifier, folder):

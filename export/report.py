@@ -17,6 +17,15 @@ LIBRARIES = ("keras", "tensorflow", "ai-edge-litert", "tf2onnx", "onnx", "onnxru
 EXAMPLES = 16
 
 
+def read(folder):
+    """The record of an earlier export in the folder, or None."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return record if {"model", "dataset", "artefacts", "versions"} <= set(record) else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 @dataclasses.dataclass(frozen=True)
 class Report:
     """The verifications of one export; `reference` and `outputs[name]` are (N, classes) for the `images` (N, H, W, C)."""

@@ -30,7 +30,10 @@ class Artefact:
                 f"these are {'x'.join(map(str, images.shape[1:]))}"
             )
         starts = range(0, len(images), BATCH_SIZE)
-        return np.concatenate([self._run_batch(images[start : start + BATCH_SIZE]) for start in starts])
+        outputs = np.concatenate([self._run_batch(images[start : start + BATCH_SIZE]) for start in starts])
+        if outputs.shape[1] != len(self.classifier.labels):
+            raise UserError(f"{self.path} has {outputs.shape[1]} outputs and {len(self.classifier.labels)} labels")
+        return outputs
 
     def probabilities(self, images):
         scores = self.run(images)

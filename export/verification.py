@@ -14,7 +14,8 @@ class Verification:
     """An artefact against the Keras model on the same images.
 
     max_difference, mean_difference: absolute, over all outputs. tolerance: the largest that passes. top1_agreement: share of
-    images with the same first label. accuracy: share of images that the artefact gets right. error: why it could not be run.
+    images with the same first label; two labels that tie within the tolerance may lower it. accuracy: share of images that
+    the artefact gets right. error: why it could not be run.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """Stem, stages, head: a row of the table becomes a functional `keras.Model`."""
 
 import dataclasses
+import numbers
 from collections.abc import Callable
 
 import keras
@@ -106,7 +107,7 @@ def constructor(model_name):
         shortcut=None,
     ):
         variant = variants.vary(row, block=block, unit=unit, shortcut=shortcut)
-        check(variant, pooling, classes)
+        check(variant, pooling, classes, classifier_activation)
         inputs, x = entry(input_tensor, input_shape, family.image_size if include_top else None)
         x = trunk(x, variant)
         if include_top:
@@ -131,7 +132,7 @@ def constructor(model_name):
     return construct
 
 
-def check(variant, pooling, classes):
+def check(variant, pooling, classes, activation):
     """Refuses what cannot be built before anything is built."""
     if variant.unit not in UNITS:
         raise UserError(f"unknown unit {variant.unit!r}; the orders inside a unit are {choices(UNITS)}")
@@ -139,8 +140,12 @@ def check(variant, pooling, classes):
         raise UserError(f"unknown shortcut {variant.shortcut!r}; the shortcuts are {choices(SHORTCUTS)}")
     if pooling not in (None, *POOLINGS):
         raise UserError(f"unknown pooling {pooling!r}; it is None or one of {choices(POOLINGS)}")
-    if not isinstance(classes, int) or classes < 1:
+    if not isinstance(classes, numbers.Integral) or classes is True or classes < 1:
         raise UserError(f"classes is {classes!r}; it is a whole number from 1 up")
+    try:
+        keras.activations.get(activation)
+    except ValueError as error:
+        raise UserError(f"unknown classifier_activation {activation!r}; it is the name of a Keras activation") from error
     variants.stage_depths(variant)
 
 
@@ -149,13 +154,17 @@ def entry(input_tensor, input_shape, default_size):
     if input_tensor is not None:
         if not keras.backend.is_keras_tensor(input_tensor):
             raise UserError(f"input_tensor is a {type(input_tensor).__name__}; it is a Keras tensor, such as keras.Input()")
+        if len(input_tensor.shape) != 4 or layers.channels(input_tensor) is None:
+            raise UserError(f"input_tensor has the shape {input_tensor.shape}; it has rank 4 and a known number of channels")
         sources = keras.utils.get_source_inputs(input_tensor)
         return sources[0] if len(sources) == 1 else sources, input_tensor  # a list of one would warn at every call
     channels_last = layers.channel_axis() == -1
     if input_shape is None:
         size = (default_size, default_size)
         input_shape = (*size, 3) if channels_last else (3, *size)
-    if len(input_shape) != 3 or input_shape[-1 if channels_last else 0] is None:
+    sides = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else ()
+    valid = all(side is None or (isinstance(side, numbers.Integral) and side > 0) for side in sides)
+    if len(sides) != 3 or not valid or sides[-1 if channels_last else 0] is None:
         order = "(height, width, channels)" if channels_last else "(channels, height, width)"
         raise UserError(f"input_shape is {input_shape}; it is {order}, where height and width may be None")
     inputs = keras.Input(input_shape)
@@ -180,9 +189,9 @@ def trunk(x, variant):
 
 
 def head(x, classes, activation):
-    """Global average, logits in `head_dense`, the activation in a float32 layer of its own: (N, H, W, C) -> (N, classes)."""
+    """Global average, logits in `head_dense`, the activation in full precision behind it: (N, H, W, C) -> (N, classes)."""
     x = POOLINGS["avg"](name="head_pool")(x)
     x = layers.dense(x, classes, name="head_dense")
     if activation is None:
         return x
-    return keras.layers.Activation(activation, dtype="float32", name="predictions")(x)
+    return keras.layers.Activation(activation, dtype=keras.config.dtype_policy().variable_dtype, name="predictions")(x)

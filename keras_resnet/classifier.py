@@ -4,6 +4,7 @@ import dataclasses
 import json
 import zipfile
 
+from keras_resnet.errors import UserError, one_line
 from keras_resnet.preprocessing import Preprocessing
 
 MEMBER = "classifier.json"
@@ -23,9 +24,13 @@ class Classifier:
 
     @classmethod
     def from_json(cls, text):
-        record = json.loads(text)
-        preprocessing = {key: tuple(v) if isinstance(v, list) else v for key, v in record.pop("preprocessing").items()}
-        return cls(labels=tuple(record.pop("labels")), preprocessing=Preprocessing(**preprocessing), **record)
+        """The record, or a `UserError` if it is none of ours."""
+        try:
+            record = json.loads(text)
+            preprocessing = {key: tuple(v) if isinstance(v, list) else v for key, v in record.pop("preprocessing").items()}
+            return cls(labels=tuple(record.pop("labels")), preprocessing=Preprocessing(**preprocessing), **record)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"the record of labels and preprocessing is damaged: {one_line(error)}") from error
 
     def write_into(self, path):
         """Adds the record to a zip archive (.keras), or appends an archive to a file that is none (.tflite).

@@ -61,7 +61,7 @@ def evaluate(flags, arguments):
 
 def predict(flags, arguments):
     """Prints labels and scores for picture files."""
-    environment.prepare(flags.verbosity)
+    environment.prepare(flags.verbosity, tensorflow=Path(flags.model_path).suffix not in (".onnx", ".tflite"))
     from keras_resnet.export.runtimes import open_artefact
 
     artefact = open_artefact(flags.model_path)

@@ -37,7 +37,7 @@ class Command:
             return others
         if others and not self.arguments:
             raise UserError(f"{name} takes flags only, not {choices(others)}")
-        missing = [f"--{flag}" for flag in self.required if self.flags[flag].value is None]
+        missing = [f"--{flag}" for flag in self.required if not self.flags[flag].value]
         if missing or (self.arguments and not others):
             raise UserError(f"{name} needs {choices(missing or [self.arguments])}; see keras-resnet {name} --help")
         return others
@@ -58,7 +58,7 @@ def main(commands, argv):
     except UserError as error:
         message = str(error)
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
+        where = f" ({error.filename})" if error.filename and str(error.filename) not in str(error.strerror) else ""
         message = f"{error.strerror or one_line(error)}{where}"
     except KeyboardInterrupt:
         print("\nkeras-resnet: interrupted", file=sys.stderr)

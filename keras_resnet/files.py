@@ -1,6 +1,7 @@
 """Files appear whole or not at all: they are written under a temporary name and then renamed."""
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -31,15 +32,16 @@ def errors_named(path):
 
 
 @contextlib.contextmanager
-def os_errors():
-    """TensorFlow's errors in writing files, as Python's."""
+def os_errors(path=None):
+    """TensorFlow's errors in writing files, as Python's, about `path`."""
     import tensorflow as tf
 
     try:
         yield
     except tf.errors.OpError as error:
         message = re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message.splitlines()[0]).strip()
-        raise OSError(message) from error
+        reason = message.rpartition("; ")[2]  # behind the name of a temporary file
+        raise OSError(errno.EIO, reason, path and str(path)) from error
 
 
 def replace(source, target):

@@ -40,12 +40,18 @@ class Preprocessing:
         return keras.layers.Rescaling((1 / (255 * std)).tolist(), (-mean / std).tolist(), name="rescaling")
 
     def load_picture(self, path):
-        """A picture file, resized and cropped: uint8, (height, width, channels)."""
-        from PIL import Image
+        """A picture file, turned upright, resized and cropped: uint8, (height, width, channels). Transparency is dropped."""
+        from PIL import Image, ImageOps
 
         try:
             with Image.open(path) as picture:
-                picture = picture.convert("L" if self.channels == 1 else "RGB")
+                if picture.mode in ("F", "I"):
+                    raise UserError(f"{path} has pixels in mode {picture.mode}, which have no agreed range; 8 and 16 bits do")
+                if picture.mode.startswith("I;16"):
+                    picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+                picture = ImageOps.exif_transpose(picture).convert("L" if self.channels == 1 else "RGB")
+        except UserError:
+            raise
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise UserError(f"{path} cannot be read as a picture: {one_line(error)}") from error
         return self.resize_and_crop(picture)

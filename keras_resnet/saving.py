@@ -7,7 +7,7 @@ import zipfile
 import keras
 
 from keras_resnet.batch_normalization import BatchNormalization
-from keras_resnet.errors import UserError, one_line
+from keras_resnet.errors import UserError, choices, one_line
 from keras_resnet.files import atomic
 from keras_resnet.recursion import allow_graph_of
 
@@ -30,8 +30,16 @@ def _with_norms(model, old, new):
     def renew(layer):
         return (new if type(layer) is old else type(layer)).from_config(layer.get_config())
 
-    clone = keras.models.clone_model(model, clone_function=renew, recursive=True)
+    try:
+        clone = keras.models.clone_model(model, clone_function=renew, recursive=True)
+    except ValueError as error:
+        raise UserError(f"only functional and Sequential models can be converted: {one_line(error)}") from error
+    hidden = [layer.name for layer in clone._flatten_layers() if type(layer) is old]
+    if hidden:
+        raise UserError(f"normalisation inside a wrapper or a layer of your own cannot be converted: {choices(hidden)}")
     clone.set_weights(model.get_weights())
+    if not model.trainable:
+        clone.trainable = False
     return clone
 
 

@@ -51,7 +51,7 @@ def test_evaluate_reads_every_kind_of_artefact(name, run, exported, data_dir):
 @pytest.fixture
 def in_process(monkeypatch, capfd):
     """Runs a command in this process, which has TensorFlow loaded: for what does not depend on a fresh one."""
-    monkeypatch.setattr(cli.environment, "prepare", lambda verbosity: None)
+    monkeypatch.setattr(cli.environment, "prepare", lambda verbosity, tensorflow=True: None)
 
     def call(*arguments):
         capfd.readouterr()
@@ -92,6 +92,12 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, none"]),
         ((*TRAIN, "--strategy=magic"), ["unknown strategy 'magic'", "auto, one_device"]),
         ((*TRAIN, "--validation_fraction=1"), ["validation_fraction is 1.0"]),
+        ((*TRAIN, "--seed=-1"), ["seed is -1"]),
+        ((*TRAIN, "--seed=99999999999"), ["seed is 99999999999"]),
+        ((*TRAIN, "--pad=2000000000"), ["pad is 2000000000", "8 pixels"]),
+        ((*TRAIN, "--weight_decay=inf"), ["weight_decay is inf"]),
+        (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir="), ["train needs --workdir"]),
+        (("train", "--model=ResNet20V2", "--dataset=imdb_reviews", "--workdir={0}/new"), ["no image and label"]),
         ((*TRAIN, "--verbosity=loud"), ["verbosity", "quiet|warning|info"]),
         ((*TRAIN, "--flagfile={0}/none"), ["none"]),
         ((*TRAIN, "extra"), ["takes flags only, not extra"]),
@@ -155,8 +161,8 @@ def test_a_disk_that_fills_up_while_exporting_leaves_the_earlier_artefacts_whole
     arguments = ("export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}")
     assert keras_resnet_command(*arguments, "--formats=onnx").returncode == 0
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done = keras_resnet_command(*arguments, "--formats=onnx,tflite", before=FULL_DISK.format(500_000))
-    assert_refused(done)
+    done = keras_resnet_command(*arguments, "--formats=onnx,tflite", before=FULL_DISK.format(1_500_000))
+    assert_refused(done, "File too large", str(folder))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -169,7 +175,7 @@ def test_a_disk_that_fills_up_while_training_is_said_in_one_line(data_dir, tmp_p
         before=FULL_DISK.format(500_000),
     )
     assert done.returncode == 2
-    assert len(done.err.splitlines()) == 1, done.err
+    assert done.err.splitlines() == [f"keras-resnet: File too large ({tmp_path / 'new' / 'checkpoints'})"]
     assert not (tmp_path / "new" / "model.keras").exists()
 
 

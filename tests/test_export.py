@@ -162,6 +162,9 @@ def test_an_artefact_that_does_not_run_fails_and_the_report_says_why(colour, tmp
     monkeypatch.setattr(pipeline.tflite, "write", honest)
     assert not pipeline.export(config, images, labels).failed
     assert not (config.output_dir / "model_failed.tflite").exists()
+    monkeypatch.setattr(pipeline.tflite, "write", lambda *arguments: arguments[-1].write_text("no flatbuffer"))
+    pipeline.export(config, images, labels)
+    assert not (config.output_dir / "model.tflite").exists(), "an earlier success under the final name"
 
 
 def test_the_worker_cannot_import_keras(exported, run, rng):
@@ -188,6 +191,42 @@ def test_an_output_folder_with_someone_elses_files_is_refused_and_untouched(colo
         pipeline.export(ExportConfig(path, tmp_path), images, labels)
     assert [p.name for p in tmp_path.iterdir()] == ["labels.txt"]
     assert (tmp_path / "labels.txt").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("theirs", ['{"mine": 1}', "no json"])
+def test_a_record_of_someone_elses_is_no_licence_to_overwrite(theirs, colour, tmp_path):
+    path, images, labels = colour
+    (tmp_path / "report.json").write_text(theirs)
+    with pytest.raises(UserError, match="of another origin"):
+        pipeline.export(ExportConfig(path, tmp_path), images, labels)
+    assert (tmp_path / "report.json").read_text() == theirs
+
+
+def test_a_folder_under_a_files_name_is_not_deleted(colour, tmp_path):
+    path, images, labels = colour
+    config = ExportConfig(path, tmp_path, formats=("onnx",))
+    pipeline.export(config, images[:2], labels[:2])
+    (tmp_path / "model.onnx").unlink()
+    (tmp_path / "model.onnx").mkdir()
+    with pytest.raises(UserError, match=r"model\.onnx of another origin"):
+        pipeline.export(config, images[:2], labels[:2])
+    assert (tmp_path / "model.onnx").is_dir()
+
+
+def test_the_export_of_another_model_is_not_mixed_with(colour, exported, tmp_path):
+    path, images, labels = colour
+    shutil.copy(exported.folder / "report.json", tmp_path)
+    with pytest.raises(UserError, match="holds the export of ResNet20V2 on digits"):
+        pipeline.export(ExportConfig(path, tmp_path), images, labels)
+
+
+def test_labels_that_do_not_match_the_outputs_are_refused(colour, tmp_path):
+    path, images, _ = colour
+    record = Classifier.read_from(path)
+    model = keras.saving.load_model(path)
+    save_classifier(model, tmp_path / "m.keras", dataclasses.replace(record, labels=("a", "b")))
+    with pytest.raises(UserError, match="3 outputs and 2 labels"):
+        runtimes.open_artefact(tmp_path / "m.keras").run(images[:1])
 
 
 def test_a_second_export_replaces_the_first(colour, tmp_path):

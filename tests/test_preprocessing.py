@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_resnet import UserError
 from keras_resnet.classifier import Classifier
 from keras_resnet.preprocessing import Preprocessing
 
@@ -55,6 +56,30 @@ def test_grey_and_colour_are_converted_and_transparency_is_dropped(tmp_path):
     grey = Preprocessing(4, 6, 1, (0.5,), (0.5,))
     assert grey.load_picture(tmp_path / "a.png").shape == (4, 6, 1)
     assert tuple(RGB.load_picture(tmp_path / "a.png")[0, 0]) == (255, 0, 0)
+
+
+def test_a_photo_is_turned_upright(rng, tmp_path):
+    image = Image.fromarray(rng.integers(0, 256, (4, 6), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # orientation: upside down
+    image.rotate(180).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(Preprocessing(4, 6, 1, (0.5,), (0.5,)).load_picture(tmp_path / "a.png")[..., 0], image)
+
+
+def test_sixteen_bits_keep_their_range_and_modes_without_one_are_refused(rng, tmp_path):
+    grey = Preprocessing(4, 6, 1, (0.5,), (0.5,))
+    pixels = rng.integers(0, 65536, (4, 6), dtype=np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(grey.load_picture(tmp_path / "a.png")[..., 0], pixels >> 8)
+    Image.fromarray(pixels.astype(np.float32)).save(tmp_path / "a.tiff")
+    with pytest.raises(UserError, match="mode F"):
+        grey.load_picture(tmp_path / "a.tiff")
+
+
+def test_a_damaged_record_is_a_users_error():
+    for text in ("{}", "[]", "no json", '{"preprocessing": {"depth": 3}}'):
+        with pytest.raises(UserError, match="damaged"):
+            Classifier.from_json(text)
 
 
 def test_the_record_survives_in_a_zip_archive_and_behind_other_bytes(tmp_path):

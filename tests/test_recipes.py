@@ -53,7 +53,9 @@ def test_the_papers_recipe_is_the_papers():
         ({"pad": -1}, "pad is -1"),
         ({"momentum": 1.0}, "1.0 is no share"),
         ({"drops": (0.5, 2.0)}, "2.0 is no share"),
-        ({"drops": (0.7, 0.5)}, "drops"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf"),
+        ({"schedule": "step", "drops": (0.7, 0.5)}, "drops are 0.7, 0.5; they go up"),
+        ({"schedule": "step", "drops": (0.2, 0.9), "warmup": 0.5}, r"begin behind the warmup of 0\.5"),
     ],
 )
 def test_a_wrong_override_is_refused(overrides, message):

@@ -133,3 +133,38 @@ def test_a_bad_file_is_refused_in_one_line(make, message, model, tmp_path):
     with pytest.raises(UserError, match=message) as caught:
         keras_resnet.load_model(tmp_path / "bad.keras")
     assert "\n" not in str(caught.value)
+
+
+def test_a_norm_that_cannot_be_reached_is_said(x):
+    inputs = keras.Input((2, 8, 8, 1))
+    inner = keras.Sequential([keras.Input((8, 8, 1)), BatchNormalization()])
+    outer = keras.Model(inputs, keras.layers.TimeDistributed(inner)(inputs))
+    with pytest.raises(UserError, match="cannot be converted"):
+        keras_resnet.to_stock(outer)
+    with pytest.raises(UserError, match="functional"):
+        keras_resnet.to_stock(3)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_weights_of_another_network_with_the_same_shapes_are_refused(suffix, tmp_path):
+    """v1 and v2 of one depth have weights of the same shapes in the same order of kinds, and Keras goes by that alone."""
+    v2 = keras_resnet.ResNet20V2(input_shape=(8, 8, 1))
+    path = str(tmp_path / f"m{suffix}")
+    (v2.save if suffix == ".keras" else v2.save_weights)(path)
+    with pytest.raises(UserError, match=r"missing stage1_unit1_norm1.*unexpected head_norm"):
+        keras_resnet.ResNet20V1(input_shape=(8, 8, 1), weights=path)
+
+
+def test_a_weight_file_is_known_by_its_content(model, x, tmp_path):
+    model.save(tmp_path / "m.keras")
+    (tmp_path / "m.keras").rename(tmp_path / "renamed.bin")
+    again = keras_resnet.ResNet20V2(input_shape=(8, 8, 1), classifier_activation=None, weights=tmp_path / "renamed.bin")
+    np.testing.assert_allclose(again(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+def test_a_frozen_network_stays_frozen():
+    frozen = keras_resnet.ResNet20V2(input_shape=(8, 8, 1))
+    frozen.trainable = False
+    stock = keras_resnet.to_stock(frozen)
+    assert not stock.trainable
+    assert not stock.trainable_weights

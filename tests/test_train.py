@@ -1,6 +1,7 @@
 """Catches a run that does not continue where it stopped, that chooses by the test split, or that overwrites another."""
 
 import json
+import shutil
 import zipfile
 
 import keras
@@ -11,7 +12,7 @@ from keras_resnet import UserError
 from keras_resnet.classifier import Classifier
 from keras_resnet.training import recipes
 from keras_resnet.training import train as training
-from keras_resnet.training.config import TrainConfig
+from keras_resnet.training.config import TrainConfig, open_workdir
 from keras_resnet.training.logs import read_metrics
 
 
@@ -129,6 +130,46 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(tmp_
     with pytest.raises(UserError, match="batch_size is 5000, but there are only 1293 images"):
         training.train(config(settings=recipes.find("digits", batch_size=5000)), tmp_path / "run", data_dir)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_second_process_in_the_same_work_directory_is_refused(undisturbed, data_dir):
+    """Catches two runs that overwrite each other's checkpoints; a lock of this process stands for the other one."""
+    with open_workdir(undisturbed, config()), pytest.raises(UserError, match="another process is training"):
+        training.train(config(), undisturbed, data_dir)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path, data_dir):
+    settings = recipes.find("digits", epochs=2, learning_rate=1e30)
+    with pytest.raises(UserError, match=r"the loss is nan in epoch 1, at a learning rate of .*e\+29; there is no checkpoint"):
+        training.train(config(settings=settings), tmp_path / "run", data_dir)
+    assert not (tmp_path / "run" / "model.keras").exists()
+    assert not list((tmp_path / "run" / "checkpoints").glob("ckpt-*"))
+
+
+@pytest.mark.parametrize("damage", ["[]", "null", "{", "{}"])
+def test_a_damaged_configuration_is_refused(damage, tmp_path, data_dir):
+    (tmp_path / "config.json").write_text(damage)
+    with pytest.raises(UserError, match=r"damaged|another run"):
+        training.train(config(), tmp_path, data_dir)
+    assert (tmp_path / "config.json").read_text() == damage
+
+
+@pytest.mark.parametrize("damage", [b"5\n", b"\xff\xfe\n", b'{"epoch": "x"}\n', b'{"epoch": 1}\n'])
+def test_damaged_metrics_do_not_stop_a_finished_run(damage, undisturbed, tmp_path, data_dir):
+    workdir = shutil.copytree(undisturbed, tmp_path / "run")
+    (workdir / "metrics.jsonl").write_bytes(damage)
+    training.train(config(), workdir, data_dir)
+    assert "test" in read_metrics(workdir)[-1]
+
+
+@pytest.mark.parametrize("file", ["checkpoint", "best/checkpoint"])
+def test_a_damaged_index_of_checkpoints_does_not_start_the_run_anew(file, undisturbed, tmp_path, data_dir):
+    workdir = shutil.copytree(undisturbed, tmp_path / "run")
+    (workdir / "checkpoints" / file).write_text("garbage{")
+    before = (workdir / "model.keras").read_bytes()
+    with pytest.raises(UserError, match="damaged"):
+        training.train(config(), workdir, data_dir)
+    assert (workdir / "model.keras").read_bytes() == before
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path, data_dir, monkeypatch):

@@ -3,9 +3,14 @@
 import dataclasses
 import json
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, one_line
 from keras_resnet.files import write_text
 from keras_resnet.training.recipes import Recipe
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 FILE = "config.json"
 
@@ -39,19 +44,40 @@ class TrainConfig:
 
 
 def open_workdir(workdir, config):
-    """Makes the work directory, or continues in it if it holds a run with just this configuration."""
+    """Makes the work directory, or continues in it if it holds a run with just this configuration.
+
+    Returns a file to be closed at the end: while it is open, no other process can train here.
+    """
     path = workdir / FILE
     if path.is_file():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path} is damaged: {error}; choose another --workdir") from error
-        ours = config.to_dict()
-        different = [f"{key} {there.get(key)!r}, not {ours[key]!r}" for key in ours if there.get(key) != ours[key]]
-        if different:
-            raise UserError(f"{workdir} holds another run, with {'; '.join(different)}: choose another --workdir")
-        return
-    if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+        refuse_another_run(path, config)
+    elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
         raise UserError(f"{workdir} is not empty and holds no run of ours (no {FILE}): choose another --workdir")
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")
+    else:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")
+    return lock(path)
+
+
+def refuse_another_run(path, config):
+    """Raises a `UserError` if the configuration in the file is not this one."""
+    try:
+        there = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {one_line(error)}; choose another --workdir") from error
+    ours = config.to_dict()
+    different = [f"{key} {there.get(key)!r}, not {ours[key]!r}" for key in ours if there.get(key) != ours[key]]
+    if different:
+        raise UserError(f"{path.parent} holds another run, with {'; '.join(different)}: choose another --workdir")
+
+
+def lock(path):
+    """The file, opened and locked until it is closed, where the system has such locks."""
+    file = path.open(encoding="utf-8")
+    if fcntl:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise UserError(f"another process is training in {path.parent}: choose another --workdir") from error
+    return file

@@ -35,12 +35,13 @@ class Dataset:
 
     def __init__(self, name, data_dir=None):
         self.name = name
-        self._builder = _prepare(name, data_dir)
+        self._builder = _find(name, data_dir)
         features = self._builder.info.features
         if not ("image" in features and isinstance(dict(features).get("label"), tfds.features.ClassLabel)):
             raise UserError(f"dataset {name!r} has no image and label: it is not for image classification")
         if None in features["image"].shape:
             raise UserError(f"dataset {name!r} has images of various sizes ({features['image'].shape}); they must be alike")
+        _prepare(name, self._builder)
         self.labels = tuple(features["label"].names)
 
     @functools.cached_property
@@ -62,14 +63,17 @@ class Dataset:
         return Split(np.asarray(examples["image"]), np.asarray(examples["label"]))
 
 
-def _prepare(name, data_dir):
-    """The builder of a set, which is downloaded and laid down in `data_dir` if it is not there yet."""
+def _find(name, data_dir):
     try:
-        builder = tfds.builder(name, data_dir=data_dir)
+        return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         near = difflib.get_close_matches(name, tfds.list_builders(), n=3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(f"unknown dataset {name!r}: {hint}It is digits or a set of tensorflow-datasets") from error
+
+
+def _prepare(name, builder):
+    """Downloads the set and lays it down in the builder's folder, if it is not there yet."""
     if not builder.is_prepared():
         if name != EMBEDDED:
             print(f"fetching dataset {name} into {builder.data_dir}", file=sys.stderr)
@@ -82,4 +86,3 @@ def _prepare(name, data_dir):
             raise UserError(
                 f"dataset {name!r} is not in {builder.data_dir} and cannot be fetched: {one_line(error)}"
             ) from error
-    return builder

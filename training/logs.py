@@ -13,13 +13,16 @@ METRICS_FILE = "metrics.jsonl"
 
 
 def read_metrics(workdir):
-    """The records of `metrics.jsonl`, one per epoch and one of the test; a line cut short by a crash ends the list."""
+    """The records of `metrics.jsonl`, one per epoch and one of the test; a line cut short or damaged ends the list."""
     path, records = workdir / METRICS_FILE, []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:
             break
+        if not isinstance(record, dict) or not ("test" in record or isinstance(record.get("epoch"), int)):
+            break
+        records.append(record)
     return records
 
 
@@ -48,11 +51,12 @@ class EventFile(keras.callbacks.Callback):
 
     def __init__(self, workdir):
         super().__init__()
-        with os_errors():
-            self._writer = tf.summary.create_file_writer(str(workdir / "events"))
+        self._folder = workdir / "events"
+        with os_errors(self._folder):
+            self._writer = tf.summary.create_file_writer(str(self._folder))
 
     def on_epoch_end(self, epoch, logs=None):
-        with os_errors(), self._writer.as_default(step=epoch + 1):
+        with os_errors(self._folder), self._writer.as_default(step=epoch + 1):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
             self._writer.flush()

@@ -38,15 +38,20 @@ class Loop:
             on_steps(done)
         return {"loss": float(self._loss.result()), "accuracy": float(self._accuracy.result())}
 
-    @tf.function
+    @tf.function(autograph=False)
     def _train_steps(self, iterator, count):
-        for _ in tf.range(count):
-            self.strategy.run(self._train_step, args=next(iterator))
+        self._repeat(self._train_step, iterator, count)
 
-    @tf.function
+    @tf.function(autograph=False)
     def _test_steps(self, iterator, count):
-        for _ in tf.range(count):
-            self.strategy.run(self._test_step, args=next(iterator))
+        self._repeat(self._test_step, iterator, count)
+
+    def _repeat(self, step, iterator, count):
+        def body(done):
+            self.strategy.run(step, args=next(iterator))
+            return done + 1
+
+        tf.while_loop(lambda done: done < count, body, [tf.constant(0)])
 
     def _train_step(self, images, labels):
         variables = self.model.trainable_variables

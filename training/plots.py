@@ -1,5 +1,7 @@
 """`curves.png`: loss, accuracy and learning rate of a run by epoch."""
 
+import math
+
 from matplotlib.figure import Figure
 
 from keras_resnet.files import atomic
@@ -17,7 +19,7 @@ def draw_curves(records, path):
     figure = Figure(figsize=(12, 3.5), layout="constrained")
     for axes, (title, series) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         for key, label in series.items():
-            axes.plot([record["epoch"] for record in epochs], [record[key] for record in epochs], label=label)
+            axes.plot([record["epoch"] for record in epochs], [record.get(key, math.nan) for record in epochs], label=label)
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
         if len(series) > 1:

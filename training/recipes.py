@@ -1,6 +1,7 @@
 """The recipe table: how a network is trained, each row with its source."""
 
 import dataclasses
+import math
 
 from keras_resnet.errors import UserError, choices
 
@@ -43,10 +44,10 @@ class Recipe:
             if getattr(self, field) < 1:
                 raise UserError(f"{field} is {getattr(self, field)}; it is at least 1")
         for field in ("learning_rate", "weight_decay", "pad"):
-            if not getattr(self, field) >= 0:
-                raise UserError(f"{field} is {getattr(self, field)}; it is at least 0")
-        if list(self.drops) != sorted(self.drops):
-            raise UserError(f"drops are {choices(self.drops)}; they go up")
+            if not 0 <= getattr(self, field) < math.inf:
+                raise UserError(f"{field} is {getattr(self, field)}; it is a number from 0 up")
+        if self.schedule == "step" and list(self.drops) != sorted(s for s in {*self.drops} if s > self.warmup):
+            raise UserError(f"drops are {choices(self.drops)}; they go up and begin behind the warmup of {self.warmup}")
         for share in (self.warmup, self.momentum, *self.drops):
             if not 0 <= share < 1:
                 raise UserError(f"{share} is no share: warmup, momentum and drops are at least 0 and below 1")
