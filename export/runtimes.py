@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_resnet.classifier import MEMBER, Classifier
+from keras_resnet.classifier import MEMBER, SAVED_MODEL_MEMBER, Classifier
 from keras_resnet.environment import quiet_stderr
 from keras_resnet.errors import UserError, one_line
 
@@ -71,7 +71,7 @@ class SavedModelArtefact(Artefact):
         return self._serve(pixels=tf.constant(images))[self.output].numpy()
 
     def _read_classifier(self):
-        record = self.path / "assets.extra" / MEMBER
+        record = self.path / SAVED_MODEL_MEMBER
         return Classifier.from_json(record.read_text(encoding="utf-8")) if record.is_file() else None
 
 

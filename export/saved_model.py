@@ -2,10 +2,8 @@
 
 import keras
 
-from keras_resnet.classifier import MEMBER
+from keras_resnet.classifier import SAVED_MODEL_MEMBER
 from keras_resnet.files import os_errors
-
-EXTRA = "assets.extra"  # TensorFlow's name for files that it keeps and does not read
 
 
 def write(serve, model, classifier, path):
@@ -15,6 +13,6 @@ def write(serve, model, classifier, path):
     archive.add_endpoint("serve", serve)
     with os_errors():
         archive.write_out(str(path), verbose=False)
-    extra = path / EXTRA
-    extra.mkdir()
-    (extra / MEMBER).write_text(classifier.to_json(), encoding="utf-8")
+    record = path / SAVED_MODEL_MEMBER
+    record.parent.mkdir()
+    record.write_text(classifier.to_json(), encoding="utf-8")

@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, choices
 from keras_resnet.saving import LOGITS
 
 INPUT = "pixels"
@@ -12,8 +11,7 @@ OUTPUTS = ("probabilities", "logits")
 
 def with_output(model, output):
     """A classifier of ours as it is, for "probabilities", or without its last activation, for "logits"."""
-    if output not in OUTPUTS:
-        raise UserError(f"unknown output {output!r}; it is one of {choices(OUTPUTS)}")
+    assert output in OUTPUTS, output
     if output == "probabilities":
         return model
     return keras.Model(model.input, model.get_layer(LOGITS).output, name=model.name)

@@ -48,7 +48,7 @@ def verify(name, path, images, labels, reference, tolerance):
     except ArtefactError as broken:
         outputs, error = np.full(reference.shape, np.nan), str(broken)
     difference = np.abs(outputs.astype(np.float64) - reference)
-    best = outputs.argmax(axis=1)
+    best = np.where(np.isnan(outputs).any(axis=1), -1, outputs.argmax(axis=1))  # no answer is no label
     return Verification(
         name=name,
         bytes=size(path),

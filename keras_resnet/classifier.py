@@ -8,6 +8,7 @@ from keras_resnet.errors import UserError, one_line
 from keras_resnet.preprocessing import Preprocessing
 
 MEMBER = "classifier.json"
+SAVED_MODEL_MEMBER = f"assets.extra/{MEMBER}"  # in TensorFlow's folder for files that it keeps and does not read
 
 
 @dataclasses.dataclass(frozen=True)

@@ -157,6 +157,7 @@ def test_an_artefact_that_does_not_run_fails_and_the_report_says_why(colour, tmp
     broken = pipeline.export(config, images, labels)
     assert "tflite cannot be run without Keras: " in broken.verdict()
     assert broken.failed
+    assert (broken.failed[0].accuracy, broken.failed[0].top1_agreement) == (0, 0), "no answer is no label"
     assert (config.output_dir / "model_failed.tflite").exists()
     json.loads((config.output_dir / "report.json").read_text(), parse_constant=pytest.fail)
     monkeypatch.setattr(pipeline.tflite, "write", honest)
