@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_resnet.saving import LOGITS
+from keras_resnet.layers import LOGITS
 
 INPUT = "pixels"
 OUTPUTS = ("probabilities", "logits")

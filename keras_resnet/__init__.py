@@ -13,8 +13,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "BatchNormalization": "keras_resnet.batch_normalization",
     "UserError": "keras_resnet.errors",
+    "backbone": "keras_resnet.backbone",
+    "describe": "keras_resnet.facts",
     "load_model": "keras_resnet.saving",
-    "load_weights": "keras_resnet.weights",
+    "load_weights": "keras_resnet.weights.loading",
+    "preprocessing_for": "keras_resnet.weights.loading",
+    "save_classifier": "keras_resnet.pixels",
     "to_stock": "keras_resnet.saving",
 }
 
@@ -28,7 +32,7 @@ def list_models():
 
 def __getattr__(name):
     if name in _variants.VARIANTS:
-        value = importlib.import_module("keras_resnet.builder").constructor(name)
+        value = importlib.import_module("keras_resnet.constructors").constructor(name)
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     else:

@@ -4,6 +4,7 @@ import keras
 
 from keras_resnet.batch_normalization import BatchNormalization
 
+LOGITS = "head_dense"  # name of the layer that gives them
 BATCH_NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
 BATCH_NORM_MOMENTUM = 0.9  # Torch's 0.1: the share of the old value, in Keras' words
 
@@ -26,25 +27,39 @@ def channels(x):
     return x.shape[channel_axis()]
 
 
-def conv(x, filters, kernel_size, stride=1, *, name):
-    """Convolution without bias, padded symmetrically: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
+def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=0.0, zero=False, name):
+    """Convolution, padded symmetrically: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
 
     Keras' "same" pads more at the bottom right where the stride is 2; Caffe and Torch, and so the papers, pad both sides
     alike. Where the stride is 1 the two agree.
+
+    bias: initial value of the biases, where there are any. zero: begin with a kernel of zeros.
     """
     padding = "same"
     if stride > 1:
         x = pad(x, kernel_size // 2, name=f"{name}_pad")
         padding = "valid"
-    return keras.layers.Conv2D(filters, kernel_size, stride, padding, use_bias=False, kernel_initializer=msra(), name=name)(x)
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        stride,
+        padding,
+        dilation_rate=dilation,
+        use_bias=use_bias,
+        kernel_initializer="zeros" if zero else msra(),
+        bias_initializer=keras.initializers.Constant(bias) if bias else "zeros",
+        name=name,
+    )(x)
 
 
 def pad(x, size, *, name):
     return keras.layers.ZeroPadding2D(size, name=name)(x) if size else x
 
 
-def norm(x, *, name):
-    return BatchNormalization(channel_axis(), BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON, name=name)(x)
+def norm(x, *, zero=False, name):
+    """Batch normalization; `zero`: begin with gammas of zero."""
+    gamma = "zeros" if zero else "ones"
+    return BatchNormalization(channel_axis(), BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON, gamma_initializer=gamma, name=name)(x)
 
 
 def relu(x, *, name):
@@ -61,9 +76,39 @@ def add(x, y, *, name):
     return y if x is None else keras.layers.Add(name=name)([x, y])
 
 
+def multiply(x, y, *, name):
+    return keras.layers.Multiply(name=name)([x, y])
+
+
+def scale(x, factor, offset=0.0, *, name):
+    """factor * x + offset."""
+    return keras.layers.Rescaling(factor, offset, name=name)(x)
+
+
+def sigmoid(x, *, name):
+    return keras.layers.Activation("sigmoid", name=name)(x)
+
+
+def dropout(x, rate, *, name):
+    return keras.layers.Dropout(rate, name=name)(x)
+
+
+def drop_examples(x, rate, *, name):
+    """Sets whole examples to zero in training, at random, and the others to 1/(1 - rate) of what they were."""
+    return keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=name)(x)
+
+
 def max_pool(x, *, name):
     """3x3 maximum, stride 2, padded alike with zeros, exact behind a ReLU: (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C)."""
     return keras.layers.MaxPooling2D(3, 2, name=name)(pad(x, 1, name=f"{name}_pad"))
+
+
+def max_pool_inside(x, *, name):
+    """3x3 maximum, stride 2, of what is inside the picture, as Torch pads: (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C).
+
+    A stock layer pads both sides alike with minus infinity only where its stride is 1.
+    """
+    return subsample(keras.layers.MaxPooling2D(3, 1, "same", name=name)(x), 2, name=f"{name}_subsample")
 
 
 def subsample(x, stride, *, name):

@@ -4,7 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from keras_resnet.errors import UserError, one_line
+from keras_resnet.errors import UserError, choices, one_line
+
+INTERPOLATIONS = ("bilinear", "bicubic")
+CHANNEL_ORDERS = ("rgb", "bgr")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +15,8 @@ class Preprocessing:
     """Resize and crop to `height` x `width`, then `(pixel / 255 - mean) / std` per channel.
 
     height, width: pixels. channels: 1 for grey, 3 for RGB. mean, std: one number per channel, for pixels scaled to 0..1.
-    crop_fraction: share of the resized picture's side that the centre crop keeps.
+    crop_fraction: share of the resized picture's shorter side that the centre crop keeps. interpolation: "bilinear" or
+    "bicubic". channel_order: in which the network reads the channels, "rgb" or, as Caffe's, "bgr"; mean and std are in RGB.
     """
 
     height: int
@@ -21,6 +25,15 @@ class Preprocessing:
     mean: tuple
     std: tuple
     crop_fraction: float = 1.0
+    interpolation: str = "bilinear"
+    channel_order: str = "rgb"
+
+    def __post_init__(self):
+        for field, valid in (("interpolation", INTERPOLATIONS), ("channel_order", CHANNEL_ORDERS)):
+            if getattr(self, field) not in valid:
+                raise UserError(f"{field} is {getattr(self, field)!r}; it is one of {choices(valid)}")
+        if not 0 < self.crop_fraction <= 1:
+            raise UserError(f"crop_fraction is {self.crop_fraction!r}; it is above 0 and at most 1")
 
     @classmethod
     def from_images(cls, images):
@@ -32,8 +45,13 @@ class Preprocessing:
         std = np.sqrt(np.maximum(shares @ values**2 - mean**2, 1e-6))
         return cls(height, width, channels, tuple(mean.round(6).tolist()), tuple(std.round(6).tolist()))
 
+    def normalize(self, pixels):
+        """Pixels 0 to 255 in RGB, (..., C), as the network reads them: float32."""
+        scaled = (np.asarray(pixels, np.float32) / 255 - np.float32(self.mean)) / np.float32(self.std)
+        return scaled[..., ::-1] if self.channel_order == "bgr" else scaled
+
     def layer(self):
-        """The scaling as a stock layer: raw pixels 0 to 255, (N, H, W, C), to normalised float32."""
+        """The scaling as a stock layer: raw pixels 0 to 255, (N, H, W, C), to normalised float32, in RGB."""
         import keras
 
         std, mean = np.array(self.std), np.array(self.mean)
@@ -57,14 +75,18 @@ class Preprocessing:
         return self.resize_and_crop(picture)
 
     def resize_and_crop(self, picture):
-        """Scales a PIL picture so that its crop covers height x width, aspect ratio kept, and cuts out the centre."""
+        """Scales a PIL picture so that its crop covers height x width, aspect ratio kept, and cuts out the centre.
+
+        To the pixel what torchvision's Resize and CenterCrop do.
+        """
         from PIL import Image
 
-        target = (round(self.width / self.crop_fraction), round(self.height / self.crop_fraction))
+        # A hair more than the quotient: 224 / (224 / 232) is not to become 231.
+        target = [int(side / self.crop_fraction + 1e-6) for side in (self.width, self.height)]
         scale = max(target[0] / picture.width, target[1] / picture.height)
-        size = (max(self.width, round(picture.width * scale)), max(self.height, round(picture.height * scale)))
+        size = tuple(max(least, int(side * scale + 1e-6)) for least, side in zip(target, picture.size, strict=True))
         if size != picture.size:
-            picture = picture.resize(size, Image.Resampling.BILINEAR)
-        left, top = (size[0] - self.width) // 2, (size[1] - self.height) // 2
+            picture = picture.resize(size, Image.Resampling[self.interpolation.upper()])
+        left, top = round((size[0] - self.width) / 2), round((size[1] - self.height) / 2)
         picture = picture.crop((left, top, left + self.width, top + self.height))
         return np.asarray(picture, np.uint8).reshape(self.height, self.width, self.channels)

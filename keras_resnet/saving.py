@@ -11,8 +11,6 @@ from keras_resnet.errors import UserError, choices, one_line
 from keras_resnet.files import atomic
 from keras_resnet.recursion import allow_graph_of
 
-LOGITS = "head_dense"  # the layer of our networks that gives them
-
 
 def to_stock(model):
     """The same network with `keras.layers.BatchNormalization`: its file loads in plain Keras, without this package."""
@@ -62,7 +60,7 @@ def load_as_saved(path):
         raise UserError(f"{path} cannot be loaded: {one_line(error)}") from error
 
 
-def save_classifier(model, path, classifier):
+def write_classifier(model, path, classifier):
     """Writes a classifier on raw pixels in stock layers, with its labels and preprocessing inside the archive."""
     with atomic(path) as temporary:
         to_stock(model).save(temporary)

@@ -1,88 +1,124 @@
-"""Residual units, one function each, in the order of operations of the papers' figures.
+"""Residual units: the five orders of operations of He et al. 2016, each with the convolutions of one of two blocks.
 
-Every unit maps (N, H, W, C) -> (N, H/s, W/s, filters), `filters` being `width` (basic) or `4 * width` (bottleneck).
-`strides` are those of conv1 and conv2, s their product: a bottleneck strides on its first 1x1 in the 2015 paper, on the 3x3
-in "v1.5" and in the ImageNet networks of 2016. `x` is the trunk, `y` the branch; `shortcut` is one of `shortcuts.py`.
+`x` is the trunk, `y` the branch. Layers are numbered by kind, in the order of the figure: `stage3_unit2_conv1`.
 """
 
 import dataclasses
-import math
+import functools
+from collections import Counter
 from collections.abc import Callable
 
-from keras_resnet.layers import add, conv, conv_norm, norm, relu
+from keras_resnet.layers import add, conv, conv_norm, drop_examples, norm, relu
 
-BOTTLENECK_EXPANSION = 4
-
-
-def basic_v1(x, width, strides, *, shortcut, name):
-    """conv-norm-relu, conv-norm, add, relu; all 3x3. He et al. 2015, arXiv:1512.03385, Figure 5 left."""
-    y = conv(x, width, 3, strides[0], name=f"{name}_conv1")
-    y = relu(norm(y, name=f"{name}_norm1"), name=f"{name}_relu1")
-    y = conv(y, width, 3, strides[1], name=f"{name}_conv2")
-    y = norm(y, name=f"{name}_norm2")
-    x = shortcut(x, x, width, math.prod(strides), project=conv_norm, name=f"{name}_shortcut")
-    return relu(add(x, y, name=f"{name}_add"), name=f"{name}_relu2")
-
-
-def bottleneck_v1(x, width, strides, *, shortcut, name):
-    """conv-norm-relu, conv-norm-relu, conv-norm, add, relu; 1x1, 3x3, 1x1. He et al. 2015, Figure 5 right.
-
-    With `strides=(1, s)` it is the "v1.5" of fb.resnet.torch and torchvision.
-    """
-    filters = BOTTLENECK_EXPANSION * width
-    y = conv(x, width, 1, strides[0], name=f"{name}_conv1")
-    y = relu(norm(y, name=f"{name}_norm1"), name=f"{name}_relu1")
-    y = conv(y, width, 3, strides[1], name=f"{name}_conv2")
-    y = relu(norm(y, name=f"{name}_norm2"), name=f"{name}_relu2")
-    y = conv(y, filters, 1, name=f"{name}_conv3")
-    y = norm(y, name=f"{name}_norm3")
-    x = shortcut(x, x, filters, math.prod(strides), project=conv_norm, name=f"{name}_shortcut")
-    return relu(add(x, y, name=f"{name}_add"), name=f"{name}_relu3")
-
-
-def basic_v2(x, width, strides, *, shortcut, name, activated=False):
-    """norm-relu before each 3x3, nothing behind the addition. He et al. 2016, arXiv:1603.05027, Figure 1(b) and 4(e).
-
-    `activated`: the trunk already is behind a norm and a ReLU, as it is in the first unit (2016, section 5).
-    """
-    y = x if activated else relu(norm(x, name=f"{name}_norm1"), name=f"{name}_relu1")
-    x = shortcut(x, y, width, math.prod(strides), project=conv, name=f"{name}_shortcut")
-    y = conv(y, width, 3, strides[0], name=f"{name}_conv1")
-    y = relu(norm(y, name=f"{name}_norm2"), name=f"{name}_relu2")
-    y = conv(y, width, 3, strides[1], name=f"{name}_conv2")
-    return add(x, y, name=f"{name}_add")
-
-
-def bottleneck_v2(x, width, strides, *, shortcut, name, activated=False):
-    """norm-relu before each of 1x1, 3x3, 1x1, nothing behind the addition. He et al. 2016, Figure 1(b); resnet-1k-layers.
-
-    `activated`: as in `basic_v2`.
-    """
-    filters = BOTTLENECK_EXPANSION * width
-    y = x if activated else relu(norm(x, name=f"{name}_norm1"), name=f"{name}_relu1")
-    x = shortcut(x, y, filters, math.prod(strides), project=conv, name=f"{name}_shortcut")
-    y = conv(y, width, 1, strides[0], name=f"{name}_conv1")
-    y = relu(norm(y, name=f"{name}_norm2"), name=f"{name}_relu2")
-    y = conv(y, width, 3, strides[1], name=f"{name}_conv2")
-    y = relu(norm(y, name=f"{name}_norm3"), name=f"{name}_relu3")
-    y = conv(y, filters, 1, name=f"{name}_conv3")
-    return add(x, y, name=f"{name}_add")
+# fmt: off
+ORDERS = {  # He et al. 2016, arXiv:1603.05027, Figure 4 and Table 2, read downwards
+    "original":                "conv norm relu conv norm add relu",
+    "bn_after_addition":       "conv norm relu conv add norm relu",
+    "relu_before_addition":    "conv norm relu conv norm relu add",
+    "relu_only_preactivation": "relu conv norm relu conv norm add",
+    "full_preactivation":      "norm relu conv norm relu conv add",
+}
+# fmt: on
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
-    """An order of operations inside the unit, in its two blocks.
+class Block:
+    """The convolutions of a branch: kernel sizes, and the width of the last as a multiple of that of the others."""
 
-    preactivated: the unit begins with its activation. The first unit then takes the stem's instead of a second one, and one
-        more follows the last unit (He et al. 2016, section 5, "The first/last Residual Units").
+    kernels: tuple
+    expansion: int
+
+
+BLOCKS = {  # He et al. 2015, Figure 5, left and right
+    "basic": Block((3, 3), expansion=1),
+    "bottleneck": Block((1, 3, 1), expansion=4),
+}
+
+
+@functools.cache
+def steps(order, block):
+    """A unit's operations before the trunk leaves, on the branch and behind the addition, as ("conv", 1), ("norm", 1), ...
+
+    A bottleneck has "conv norm relu" once more on its branch.
+    """
+    more = "conv norm relu " * (len(BLOCKS[block].kernels) - 2)
+    before, conv_, rest = ORDERS[order].partition("conv")
+    branch, _, after = (more + conv_ + rest).partition("add")
+    seen = Counter()
+
+    def numbered(text):
+        for kind in text.split():
+            seen[kind] += 1
+            yield kind, seen[kind]
+
+    return tuple(tuple(numbered(part)) for part in (before, branch, after))
+
+
+def preactivation(order):
+    """What comes before the trunk leaves: "", "relu" or "norm relu"."""
+    return ORDERS[order].partition("conv")[0].strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """What the units of a network have in common; called on the trunk, it adds one.
+
+    strides_on: index of the convolution that carries the stride: in a bottleneck 0 in the 2015 paper, 1 in "v1.5" and in the
+        ImageNet networks of 2016. shortcut: see `shortcuts.py`. use_bias: biases in the branch's last convolution and in
+        projections, as in TF-Slim's v2. zero_init: the branch begins as zeros (Goyal et al. 2017, arXiv:1706.02677, 5.1).
     """
 
-    basic: Callable
-    bottleneck: Callable
-    preactivated: bool
+    order: str
+    block: str
+    strides_on: int
+    shortcut: Callable
+    use_bias: bool = False
+    zero_init: bool = False
 
+    def __call__(self, x, width, stride, *, dilation=1, drop_rate=0.0, activated=False, name):
+        """(N, H, W, C) -> (N, H/stride, W/stride, expansion * width).
 
-UNITS = {
-    "original": Order(basic_v1, bottleneck_v1, preactivated=False),
-    "full_preactivation": Order(basic_v2, bottleneck_v2, preactivated=True),
-}
+        dilation: of the 3x3 convolutions. drop_rate: how often training leaves the branch out (stochastic depth).
+        activated: the trunk already is behind the pre-activation, as it is in the first unit (2016, section 5).
+        """
+        before, branch, after = steps(self.order, self.block)
+        last = max(i for i, (kind, _) in enumerate(branch) if kind != "relu")
+        convs = self._convolutions(width, stride, dilation)
+
+        def run(x, operations):
+            for kind, number in operations:
+                zero = self.zero_init and (kind, number) == branch[last]
+                layer_name = f"{name}_{kind}{number}"
+                if kind == "relu":
+                    x = relu(x, name=layer_name)
+                elif kind == "norm":
+                    x = norm(x, zero=zero, name=layer_name)
+                else:
+                    x = convs[number - 1](x, zero=zero, name=layer_name)
+            return x
+
+        y = x if activated else run(x, before)
+        # A projection has a norm where the branch's last convolution has one.
+        project = conv_norm if branch[last][0] == "norm" else functools.partial(conv, use_bias=self.use_bias)
+        filters = BLOCKS[self.block].expansion * width
+        x, adjust = self.shortcut(x, y, filters, stride, project=project, name=f"{name}_shortcut")
+        y = adjust(run(y, branch))
+        if drop_rate:
+            y = drop_examples(y, drop_rate, name=f"{name}_drop")
+        return run(add(x, y, name=f"{name}_add"), after)
+
+    def _convolutions(self, width, stride, dilation):
+        """One function for each convolution of the branch."""
+        block = BLOCKS[self.block]
+        ends = len(block.kernels) - 1
+        return [
+            functools.partial(
+                conv,
+                filters=width * (block.expansion if i == ends else 1),
+                kernel_size=kernel,
+                stride=stride if i == self.strides_on else 1,
+                dilation=dilation if kernel > 1 else 1,
+                use_bias=self.use_bias and i == ends,
+            )
+            for i, kernel in enumerate(block.kernels)
+        ]

@@ -11,7 +11,11 @@ BLOCKS = ("basic", "bottleneck")
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A row. `widen` multiplies the stages' widths; `strides_on` is the convolution of a bottleneck that carries the stride."""
+    """A row.
+
+    strides_on: the convolution of a bottleneck that carries the stride. widen: factor on the stages' widths. layout: a row of
+    `layouts.LAYOUTS`; by default the one that the papers have for the family.
+    """
 
     family: str
     depth: int
@@ -20,6 +24,28 @@ class Variant:
     shortcut: str
     strides_on: str = "1x1"
     widen: int = 1
+    layout: str = ""
+
+    def __post_init__(self):
+        if not self.layout:
+            object.__setattr__(self, "layout", FAMILIES[self.family].layout)
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """What the networks for one kind of image have in common."""
+
+    layout: str
+    widths: tuple
+    image_size: int
+    classes: int
+
+
+FAMILIES = {
+    "cifar": Family("cifar", (16, 32, 64), image_size=32, classes=10),
+    "wide": Family("cifar", (16, 32, 64), image_size=32, classes=10),
+    "imagenet": Family("imagenet", (64, 128, 256, 512), image_size=224, classes=1000),
+}
 
 
 # fmt: off
@@ -71,6 +97,14 @@ VARIANTS = {
     "ResNet101V2":      Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
     "ResNet152V2":      Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
     "ResNet200V2":      Variant("imagenet", 200, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
+    # The layout of TF-Slim's v2, which keras.applications and its weights have: raw stem, strides in the stages' last units.
+    "ResNet50V2Slim":   Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="slim"),
+    "ResNet101V2Slim":  Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="slim"),
+    "ResNet152V2Slim":  Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="slim"),
+    # The layout of timm's resnetv2_* (after BiT) and of KerasHub: raw stem, strides as in the paper.
+    "ResNet50V2Timm":   Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="timm"),
+    "ResNet101V2Timm":  Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="timm"),
+    "ResNet152V2Timm":  Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="timm"),
     # He et al. 2015, Figure 3, middle.
     "PlainNet18":       Variant("imagenet", 18, "basic", "original", "none"),
     "PlainNet34":       Variant("imagenet", 34, "basic", "original", "none"),

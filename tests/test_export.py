@@ -18,7 +18,7 @@ from keras_resnet.export import pipeline, runtimes, tflite
 from keras_resnet.export.pipeline import ExportConfig
 from keras_resnet.export.verification import ArtefactError, run_apart, scores, verify
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.saving import save_classifier
+from keras_resnet.saving import write_classifier
 
 ARTEFACTS = ("saved_model", "model.tflite", "model.onnx")
 
@@ -30,7 +30,7 @@ def colour(tmp_path_factory):
     preprocessing = Preprocessing(16, 24, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     inputs = keras.Input((16, 24, 3))
     model = scramble(keras_resnet.ResNet20V1(input_tensor=preprocessing.layer()(inputs), classes=3, block="bottleneck"))
-    save_classifier(model, folder / "model.keras", Classifier("ResNet20V1", "none", ("a", "b", "c"), preprocessing))
+    write_classifier(model, folder / "model.keras", Classifier("ResNet20V1", "none", ("a", "b", "c"), preprocessing))
     generator = np.random.default_rng(5)
     return folder / "model.keras", generator.integers(0, 256, (70, 16, 24, 3)).astype(np.uint8), generator.integers(0, 3, 70)
 
@@ -225,7 +225,7 @@ def test_labels_that_do_not_match_the_outputs_are_refused(colour, tmp_path):
     path, images, _ = colour
     record = Classifier.read_from(path)
     model = keras.saving.load_model(path)
-    save_classifier(model, tmp_path / "m.keras", dataclasses.replace(record, labels=("a", "b")))
+    write_classifier(model, tmp_path / "m.keras", dataclasses.replace(record, labels=("a", "b")))
     with pytest.raises(UserError, match="3 outputs and 2 labels"):
         runtimes.open_artefact(tmp_path / "m.keras").run(images[:1])
 

@@ -19,6 +19,8 @@ TRAINABLE = {  # He et al. 2015 and 2016 by their published layouts; Wide ResNet
     "ResNet50V1_5": 25_557_032, "ResNet101V1_5": 44_549_160, "ResNet152V1_5": 60_192_808, "ResNet200V1_5": 64_673_832,
     "ResNet18V2": 11_687_720, "ResNet34V2": 21_795_880,
     "ResNet50V2": 25_549_352, "ResNet101V2": 44_541_480, "ResNet152V2": 60_185_128, "ResNet200V2": 64_666_152,
+    "ResNet50V2Slim": 25_568_360, "ResNet101V2Slim": 44_577_896, "ResNet152V2Slim": 60_236_904,
+    "ResNet50V2Timm": 25_549_352, "ResNet101V2Timm": 44_541_480, "ResNet152V2Timm": 60_185_128,
     "PlainNet18": 11_515_688, "PlainNet34": 21_623_848,
 }
 # fmt: on

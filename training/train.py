@@ -9,6 +9,7 @@ import keras_resnet
 from keras_resnet import saving
 from keras_resnet.classifier import Classifier
 from keras_resnet.errors import UserError
+from keras_resnet.layers import LOGITS
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training import logs
 from keras_resnet.training.batches import evaluation_batches, training_batches
@@ -107,7 +108,7 @@ class Run:
         self.callbacks.on_test_end({**test, "images": len(self.dataset.test)})
         draw_curves(logs.read_metrics(self.workdir), self.workdir / CURVES_FILE)
         record = Classifier(self.config.model, self.dataset.name, self.dataset.labels, self.preprocessing)
-        saving.save_classifier(self.model, self.workdir / MODEL_FILE, record)
+        saving.write_classifier(self.model, self.workdir / MODEL_FILE, record)
         return test
 
 
@@ -133,7 +134,7 @@ def make_loop(strategy, model, recipe, schedule):
     )
     return Loop(
         strategy,
-        keras.Model(model.input, model.get_layer(saving.LOGITS).output),
+        keras.Model(model.input, model.get_layer(LOGITS).output),
         optimizer,
         global_batch=recipe.batch_size,
         coupled_decay=recipe.weight_decay if coupled else 0.0,

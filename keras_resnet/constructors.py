@@ -1,0 +1,104 @@
+"""The public functions `keras_resnet.ResNet56V2(...)`, made from the table."""
+
+from keras_resnet import shortcuts, variants
+from keras_resnet.builder import build
+from keras_resnet.errors import choices
+from keras_resnet.options import Options
+from keras_resnet.units import ORDERS
+from keras_resnet.weights.loading import load_weights
+
+DOCSTRING = """{name}: {depth} layers of {block} units, order {unit!r}, shortcut {shortcut!r}. {note}
+
+(N, {size}, {size}, 3) -> (N, {classes}) as it stands; any height, width and number of channels on request.
+
+Args:
+    include_top: whether the pooling and the classifier are part of the network.
+    weights: None for random ones, the path of a file that `keras_resnet.load_weights` knows, or "imagenet" where
+        keras.applications has such a network.
+    input_tensor: a Keras tensor to build on, in place of a new input.
+    input_shape: (height, width, channels), the first two may be None. By default {size}x{size}x3 with the top and
+        (None, None, 3) without.
+    pooling: without the top, what follows the last feature map: None, "avg" or "max".
+    classes: number of classes.
+    classifier_activation: activation of the top; None gives the logits.
+    name: name of the model.
+    block: "basic" (two 3x3) or "bottleneck" (1x1, 3x3, 1x1), where the depth allows.
+    unit: the order inside the unit (He et al. 2016, Figure 4): {units}.
+    shortcut: {shortcuts}.
+    width_multiplier: factor on the stages' widths; a stem that would be wider than the first stage follows.
+    stochastic_depth: how often training leaves out the last unit's branch; linear decay from the first (Huang et al. 2016).
+    zero_init_residual: whether every branch begins as zeros (Goyal et al. 2017, section 5.1).
+    classifier_dropout: dropout rate in front of the classifier.
+    output_stride: image pixels per pixel of the last feature map, by dilation beyond it; None for the network's own.
+
+Returns:
+    A functional `keras.Model`.
+
+Raises:
+    UserError: a `ValueError` that names the wrong value and the valid choices.
+"""
+
+NOTES = {
+    ("cifar", "original"): "He et al. 2015, arXiv:1512.03385, section 4.2.",
+    ("imagenet", "original"): "He et al. 2015, arXiv:1512.03385, Table 1.",
+    ("cifar", "full_preactivation"): (
+        "He et al. 2016, arXiv:1603.05027. Depths 20 to 56 and 1202 are in neither paper and follow its 110. The 9n+2\n"
+        'bottleneck that Keras\' well-known example calls "ResNet56v2" is `ResNet56V2(block="bottleneck")`.'
+    ),
+    ("wide", "full_preactivation"): "Zagoruyko & Komodakis 2016, arXiv:1605.07146, Table 1.",
+    ("imagenet", "full_preactivation"): "He et al. 2016, arXiv:1603.05027, section 5 and released code.",
+    ("slim", "full_preactivation"): "The layout of TF-Slim and keras.applications, whose v2 weights it takes.",
+    ("timm", "full_preactivation"): "The layout of timm and KerasHub; timm's `resnetv2_{depth}` weights fit.",
+}
+
+
+def constructor(model_name):
+    """The public function `keras_resnet.<model_name>`."""
+    row = variants.find(model_name)
+    family, default_name = variants.FAMILIES[row.family], model_name.lower()
+
+    def construct(
+        include_top=True,
+        weights=None,
+        input_tensor=None,
+        input_shape=None,
+        pooling=None,
+        classes=family.classes,
+        classifier_activation="softmax",
+        name=default_name,
+        *,
+        block=None,
+        unit=None,
+        shortcut=None,
+        width_multiplier=1.0,
+        stochastic_depth=0.0,
+        zero_init_residual=False,
+        classifier_dropout=0.0,
+        output_stride=None,
+    ):
+        model = build(
+            variants.vary(row, block=block, unit=unit, shortcut=shortcut),
+            Options(width_multiplier, stochastic_depth, zero_init_residual, classifier_dropout, output_stride),
+            include_top=include_top,
+            input_tensor=input_tensor,
+            input_shape=input_shape,
+            pooling=pooling,
+            classes=classes,
+            classifier_activation=classifier_activation,
+            name=name,
+        )
+        return model if weights is None else load_weights(model, weights)
+
+    construct.__name__ = construct.__qualname__ = model_name
+    construct.__module__ = "keras_resnet"
+    note = NOTES.get((row.layout, row.unit)) if row.layout != family.layout else NOTES[row.family, row.unit]
+    construct.__doc__ = DOCSTRING.format(
+        name=model_name,
+        note=note.format(depth=row.depth),
+        size=family.image_size,
+        classes=family.classes,
+        units=choices(map(repr, ORDERS)),
+        shortcuts=shortcuts.FORMS,
+        **{key: getattr(row, key) for key in ("depth", "block", "unit", "shortcut")},
+    )
+    return construct

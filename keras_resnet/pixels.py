@@ -1,0 +1,74 @@
+"""A network and its preprocessing become one classifier of raw pixels, which evaluate and export take."""
+
+import dataclasses
+
+import keras
+
+from keras_resnet.classifier import Classifier
+from keras_resnet.errors import UserError
+from keras_resnet.layers import LOGITS, channel_axis
+from keras_resnet.saving import write_classifier
+from keras_resnet.weights.loading import preprocessing_for
+
+
+def save_classifier(model, path, labels, preprocessing=None, dataset=""):
+    """Writes a `.keras` file that knows all it needs: raw pixels 0 to 255 in, class probabilities out, labels, preprocessing.
+
+    `keras-resnet evaluate`, `predict` and `export` take the file; it also loads in plain Keras, without this package.
+
+    Args:
+        model: a network of this zoo with a top that ends in probabilities, on normalised images.
+        path: of the file.
+        labels: the classes' names, in the order of the outputs.
+        preprocessing: a `Preprocessing`; by default that of the weights which `load_weights` gave the network.
+        dataset: name of the set that `evaluate` and `export` take by default.
+
+    Raises:
+        UserError: where labels, image size or number of channels do not match the network.
+    """
+    preprocessing = preprocessing or preprocessing_for(model)
+    labels = tuple(map(str, labels))
+    check(model, labels, preprocessing)
+    classifier = on_pixels(model, preprocessing)
+    record = Classifier(model.name, dataset, labels, dataclasses.replace(preprocessing, channel_order="rgb"))
+    write_classifier(classifier, path, record)
+
+
+def check(model, labels, preprocessing):
+    """Refuses what would make a classifier that cannot run, or that means something else than it says."""
+    if channel_axis() != -1:
+        raise UserError("classifiers are channels_last; keras.config.set_image_data_format('channels_last') before building")
+    if LOGITS not in {layer.name for layer in model.layers} or model.layers[-1].name == LOGITS:
+        raise UserError(f"{model.name} has no top that ends in probabilities: include_top and classifier_activation do it")
+    if model.output_shape[1] != len(labels) or len(set(labels)) != len(labels):
+        raise UserError(f"{model.name} has {model.output_shape[1]} classes, but there are {len(set(labels))} different labels")
+    size = (preprocessing.height, preprocessing.width, preprocessing.channels)
+    fits = [ours in (None, theirs) for ours, theirs in zip(model.input_shape[1:], size, strict=True)]
+    if not all(fits):
+        raise UserError(
+            f"{model.name} takes images of {model.input_shape[1:]}, and its weights' preprocessing makes {size}: "
+            f"build it with input_shape={size}, or pass another preprocessing"
+        )
+
+
+def on_pixels(model, preprocessing):
+    """A copy of the network that begins with the scaling, and reads RGB whatever the original does."""
+    pixels = keras.Input((preprocessing.height, preprocessing.width, preprocessing.channels))
+    scaling = preprocessing.layer()
+
+    def call(layer, *args, **kwargs):
+        args = keras.tree.map_structure(scaled, args)
+        return layer(*args, **kwargs)
+
+    def scaled(x):
+        is_input = isinstance(x, keras.KerasTensor) and isinstance(x._keras_history.operation, keras.layers.InputLayer)
+        return scaling(x) if is_input else x
+
+    copy = keras.models.clone_model(
+        model, pixels, clone_function=lambda layer: type(layer).from_config(layer.get_config()), call_function=call
+    )
+    copy.set_weights(model.get_weights())
+    if preprocessing.channel_order == "bgr":
+        stem = copy.get_layer("stem_conv")
+        stem.kernel.assign(keras.ops.flip(stem.kernel, axis=2))
+    return copy

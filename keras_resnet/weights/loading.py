@@ -1,0 +1,116 @@
+"""Weights from files: the zoo's own, and those of other people's networks, exactly."""
+
+import hashlib
+import json
+import os
+import weakref
+from pathlib import Path
+
+from keras_resnet.classifier import Classifier
+from keras_resnet.errors import UserError, choices
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.weights import matching, pretrained
+from keras_resnet.weights.reading import keras_layers, read
+from keras_resnet.weights.sources import PROTOCOLS, TORCHVISION_V2, recognise
+from keras_resnet.weights.structure import Structure
+
+_preprocessing = weakref.WeakKeyDictionary()  # of the weights that a network was given
+
+
+def load_weights(model, path_or_name, skip_head=False):
+    """Loads weights into a network of this zoo; the file's content tells where they come from.
+
+    Known are the zoo's own (`.weights.h5`, `.keras`); keras.applications' ResNet and ResNetV2 (`.h5`, `.weights.h5`, `.keras`,
+    with or without top); state dicts of torchvision's ResNets, timm's `resnet*` and `resnetv2_*`, and akamaster's CIFAR
+    ResNets (`.pth`, `.th`, `.safetensors`; bare, behind `module.`, or in a training program's dictionary, where the network's
+    own tensors come before averaged ones). "imagenet" fetches keras.applications' file for the network.
+
+    Args:
+        model: a network of this zoo; one without a top takes files with and without.
+        path_or_name: path of a file, or "imagenet".
+        skip_head: leave the classifier `head_dense` as it is. Needed where the number of classes is another.
+
+    Returns:
+        The model. `preprocessing_for(model)` is how its pictures are to be prepared.
+
+    Raises:
+        UserError: on any mismatch; nothing is loaded then. Its message begins the lists of the tensors that are missing,
+            unexpected or mis-shaped, its attributes `missing`, `unexpected` and `misshaped` hold them whole.
+
+    Nothing in the file is ever executed.
+    """
+    structure = matching.structure_of(model)
+    if structure is None:
+        raise UserError(f"{model.name} is no network of this zoo: its layers have other names")
+    path = os.fspath(path_or_name)
+    if path == pretrained.IMAGENET:
+        path = pretrained.fetch(model, structure)
+    if not os.path.isfile(path):
+        raise UserError(f"no weights {path!r}: it is the path of a file, or 'imagenet'")
+    tensors = read(path)
+    source = recognise({name.rpartition(".")[0] for name in tensors})
+    if source is None:
+        raise UserError(f"{path} holds no ResNet that is known here; its tensors are {matching.shown(list(tensors))}")
+    matching.refuse_another_structure(source, structure, model.name, path)
+    refuse_another_network(path, structure, model.name)
+    ours, unknown = matching.translate(tensors, source)
+    matching.assign(model, matching.fit(model, ours, source), unknown, skip_head, path, source)
+    _preprocessing[model] = preprocessing_of(path, source)
+    return model
+
+
+def refuse_another_network(path, ours, model_name):
+    """Raises a `UserError` if a `.keras` file of ours describes a network that computes something else with its weights."""
+    theirs = Structure.of(keras_layers(path) or ())
+    for field in ("order", "block", "depths", "strides_on", "shortcut") if theirs else ():
+        there, here = getattr(theirs, field), getattr(ours, field)
+        if there != here:
+            raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
+
+
+def preprocessing_of(path, source):
+    """How pictures are prepared for the weights in the file: as a record in or beside it says, or as its source does."""
+    classifier = Classifier.read_from(path)
+    if classifier:
+        return classifier.preprocessing
+    if source.protocol == "torchvision_v1":
+        with open(path, "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest().startswith(TORCHVISION_V2):
+                return PROTOCOLS["torchvision_v2"]
+    return timm_record(path) or PROTOCOLS.get(source.protocol)
+
+
+def timm_record(path):
+    """What the `config.json` of timm's weights says, which lies beside them in the Hugging Face cache; None without one."""
+    try:
+        record = json.loads(Path(path).with_name("config.json").read_text(encoding="utf-8"))["pretrained_cfg"]
+        size = record.get("test_input_size") or record["input_size"]
+        return Preprocessing(
+            height=size[1],
+            width=size[2],
+            channels=size[0],
+            mean=tuple(record["mean"]),
+            std=tuple(record["std"]),
+            crop_fraction=record.get("test_crop_pct") or record["crop_pct"],
+            interpolation=record["interpolation"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def preprocessing_for(model_or_protocol):
+    """How pictures are prepared: scaling, resize, centre crop and its fraction, as a `Preprocessing` record.
+
+    Args:
+        model_or_protocol: a network that `load_weights` gave weights with a known preparation, or the name of a protocol, such
+            as "torchvision_v2". torchvision's and timm's `resnet*` cannot be told apart by their tensors: the first is assumed
+            unless a Hugging Face `config.json` lies beside the file.
+    """
+    if isinstance(model_or_protocol, str):
+        if model_or_protocol not in PROTOCOLS:
+            raise UserError(f"unknown protocol {model_or_protocol!r}; the protocols are {choices(PROTOCOLS)}")
+        return PROTOCOLS[model_or_protocol]
+    record = _preprocessing.get(model_or_protocol)
+    if record is None:
+        raise UserError(f"{model_or_protocol.name} has no weights of known preparation; name one of {choices(PROTOCOLS)}")
+    return record

@@ -1,0 +1,111 @@
+"""A file's tensors become a network's weights: all of them, exactly, or none."""
+
+import numpy as np
+
+from keras_resnet.errors import UserError, choices
+from keras_resnet.layers import LOGITS
+from keras_resnet.weights.structure import Structure
+
+
+class MismatchError(UserError):
+    """Tensors that do not match: the names of those that are `missing` or `unexpected`, and the shapes of the `misshaped`."""
+
+    def __init__(self, message, missing, unexpected, misshaped):
+        super().__init__(message)
+        self.missing, self.unexpected, self.misshaped = missing, unexpected, misshaped
+
+
+TORCH_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+TORCH_OTHER = {"weight": "kernel"}
+COUNTERS = "num_batches_tracked"  # PyTorch's, which no inference reads
+
+
+def translate(tensors, source):
+    """`{their name: array}` to `{(layer, variable): array}` in our names and layouts, and the names that are unknown."""
+    ours, unknown = {}, []
+    for name, array in tensors.items():
+        theirs, _, variable = name.rpartition(".")
+        layer = source.layer(theirs)
+        if variable == COUNTERS:
+            continue
+        if layer is None:
+            unknown.append(name)
+            continue
+        norm = array.ndim == 1 and "norm" in layer.rpartition("_")[2]
+        ours[layer, (TORCH_NORM if norm else TORCH_OTHER).get(variable, variable)] = as_keras(array, variable, layer)
+    return ours, unknown
+
+
+def as_keras(array, variable, layer):
+    """PyTorch's (out, in, h, w) as Keras' (h, w, in, out), its (out, in) or (out, in, 1, 1) of the classifier as (in, out)."""
+    if variable != "weight" or array.ndim < 2:
+        return array
+    if layer == LOGITS:
+        return array.reshape(array.shape[:2]).T
+    return array.transpose(2, 3, 1, 0)
+
+
+def refuse_another_structure(source, structure, model_name, path):
+    """Raises a `UserError` where the network would compute something else with these weights, whatever their shapes."""
+    wrong = []
+    if source.order and structure.order != source.order:
+        wrong.append(f"units of order {structure.order}, not {source.order}")
+    if source.strides_on and structure.strides_on not in ("", source.strides_on):
+        wrong.append(f"its stride on the {structure.strides_on}, not on the {source.strides_on}")
+    if source.shortcuts and structure.shortcut not in source.shortcuts:
+        wrong.append("other shortcuts")
+    if wrong:
+        raise UserError(
+            f"{path} holds weights of a {source.name}, but {model_name} has {choices(wrong)}; they fit {source.fits}"
+        )
+
+
+def fit(model, tensors, source):
+    """Brings the tensors to the conventions of the model's own layers, exactly.
+
+    A convolution's biases in front of a norm go into its moving mean, another epsilon into its moving variance.
+    """
+    tensors = dict(tensors)
+    layers = {layer.name: layer for layer in model.layers}
+    for layer, variable in list(tensors):
+        if variable == "bias" and source.order == "original" and "conv" in layer:
+            mean = layer.replace("conv", "norm"), "moving_mean"  # in this order every convolution has its norm behind it
+            if mean in tensors:
+                tensors[mean] = tensors[mean] - tensors.pop((layer, variable))
+        if variable == "moving_variance" and source.order and layer in layers:
+            tensors[layer, variable] = tensors[layer, variable] + np.float32(source.epsilon - layers[layer].epsilon)
+    return tensors
+
+
+def assign(model, tensors, unknown, skip_head, path, source):
+    """Puts the tensors into the model's weights, or raises a `MismatchError` and changes nothing."""
+    wanted = {(layer.name, weight.name): weight for layer in model.layers for weight in layer.weights}
+    if skip_head:
+        wanted = {key: weight for key, weight in wanted.items() if key[0] != LOGITS}
+    if skip_head or not any(layer.name == LOGITS for layer in model.layers):
+        tensors = {key: array for key, array in tensors.items() if key[0] != LOGITS}
+    missing = ["/".join(key) for key in wanted if key not in tensors]
+    unexpected = unknown + ["/".join(map(str, key)) for key in tensors if key not in wanted]
+    shapes = {key: (tensors[key].shape, tuple(weight.shape)) for key, weight in wanted.items() if key in tensors}
+    misshaped = [f"{'/'.join(key)} {theirs} instead of {ours}" for key, (theirs, ours) in shapes.items() if theirs != ours]
+    if missing or unexpected or misshaped:
+        found = {"missing": missing, "unexpected": unexpected, "mis-shaped": misshaped}
+        lists = "; ".join(f"{word} {shown(names)}" for word, names in found.items() if names)
+        only_head = not unexpected and all(name.startswith(LOGITS) for name in missing + misshaped)
+        hint = "skip_head=True loads all but the classifier" if only_head else f"weights of a {source.name} fit {source.fits}"
+        raise MismatchError(f"{path} does not fit {model.name}: {lists}; {hint}", missing, unexpected, misshaped)
+    broken = [f"{'/'.join(key)}" for key in wanted if not np.all(np.isfinite(tensors[key]))]
+    if broken:
+        raise UserError(f"{path} holds values that are not finite, in {shown(broken)}")
+    for key, weight in wanted.items():
+        weight.assign(tensors[key])
+
+
+def shown(names, most=5):
+    """The names, or the first of them and how many more there are."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{choices(names[:most])}{rest}"
+
+
+def structure_of(model):
+    return Structure.of((layer.name, getattr(layer, "strides", None)) for layer in model.layers)

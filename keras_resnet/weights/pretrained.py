@@ -1,0 +1,47 @@
+"""Weights by name, fetched from where their owners publish them into Keras' usual cache."""
+
+from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.layers import LOGITS
+from keras_resnet.variants import IMAGENET_STAGES
+
+IMAGENET = "imagenet"
+URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+
+# fmt: off
+FILES = {  # keras.applications' name of the network: MD5 of its file with and without the top
+    "resnet50":    ("2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626"),
+    "resnet101":   ("f1aeb4b969a6efcfb50fad2f0c20cfc5", "88cf7a10940856eca736dc7b7e228a21"),
+    "resnet152":   ("100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+    "resnet50v2":  ("3ef43a0b657b3be2300d5770ece849e0", "fac2f116257151a9d068a22e544a4917"),
+    "resnet101v2": ("6343647c601c52e1368623803854d971", "c0ed64b8031c3730f411d2eb4eea35b5"),
+    "resnet152v2": ("a49b44d1979771252814e80f8ec446f9", "ed17cf2e0169df9d443503ef94b23b33"),
+}
+NETWORKS = {  # ours that compute the same
+    "ResNet50V1": "resnet50", "ResNet101V1": "resnet101", "ResNet152V1": "resnet152",
+    "ResNet50V2Slim": "resnet50v2", "ResNet101V2Slim": "resnet101v2", "ResNet152V2Slim": "resnet152v2",
+}
+# fmt: on
+
+
+def fetch(model, structure):
+    """The path of keras.applications' ImageNet weights for the network, with the top if it has one."""
+    import keras
+
+    name = NETWORKS.get(name_of(model, structure))
+    if name is None:
+        raise UserError(f"no weights 'imagenet' for {model.name}: keras.applications has them for {choices(NETWORKS)}")
+    with_top = any(layer.name == LOGITS for layer in model.layers)
+    file = f"{name}_weights_tf_dim_ordering_tf_kernels{'' if with_top else '_notop'}.h5"
+    try:
+        return keras.utils.get_file(file, URL + file, cache_subdir="models", file_hash=FILES[name][0 if with_top else 1])
+    except Exception as error:
+        raise UserError(f"{file} cannot be fetched from {URL}: {one_line(error)}") from error
+
+
+def name_of(model, structure):
+    """The row of the table that the network's structure is, among those of 50 to 152 layers."""
+    depth = {depths: depth for depth, depths in IMAGENET_STAGES["bottleneck"].items()}.get(structure.depths)
+    biases = getattr(model.get_layer("stem_conv"), "use_bias", False)
+    if structure.order == "original" and structure.strides_on != "3x3":
+        return f"ResNet{depth}V1"
+    return f"ResNet{depth}V2Slim" if structure.order == "full_preactivation" and biases else None

@@ -1,0 +1,125 @@
+"""Any weight file as `{name: array}`. The format is known by the file's first bytes, and nothing inside is ever executed.
+
+Tensors of PyTorch files keep their names, `layer1.0.conv1.weight`; those of Keras files are called after their layer and
+variable, `conv1_conv.kernel`.
+"""
+
+import argparse
+import io
+import json
+import tarfile
+import zipfile
+
+import h5py
+import numpy as np
+
+from keras_resnet.errors import UserError, choices, one_line
+
+# What is in a Keras layer, by the number of its variables: Keras files hold them in this order.
+KERAS_VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
+
+# Where training programs put a network's tensors, the averaged ones last.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "state_dict_ema", "model_ema", "ema")
+PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile, and classifiers that hold a network
+
+
+def read(path):
+    """The tensors of the file, or a `UserError`."""
+    with open(path, "rb") as file:
+        start = file.read(264)
+    try:
+        if h5py.is_hdf5(path):
+            return read_h5(path)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if "model.weights.h5" in archive.namelist():
+                    return read_h5(io.BytesIO(archive.read("model.weights.h5")))
+            return read_torch(path)
+        if start[8:9] == b"{":
+            return read_safetensors(path)
+        if start[:1] == b"\x80" or tarfile.is_tarfile(path):
+            return read_torch(path)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be read, it may be damaged: {one_line(error)}") from error
+    raise UserError(f"{path} is no weight file: neither Keras' (.h5, .weights.h5, .keras) nor PyTorch's (.pth, .safetensors)")
+
+
+def read_h5(file):
+    """Keras 3's `.weights.h5`, and the older `.h5` of weights or of a whole model."""
+    with h5py.File(file) as root:
+        root = root.get("model_weights", root)
+        if "layer_names" in root.attrs:
+            names = [as_text(name) for name in root.attrs["layer_names"]]
+            layers = {name: [root[name][as_text(w)] for w in root[name].attrs["weight_names"]] for name in names}
+        else:
+            groups = [group["vars"] for group in root.get("layers", {}).values() if "vars" in group]
+            if any(len(group) and "name" not in group.attrs for group in groups):
+                raise UserError("its layers have no names, as in files of early Keras 3: save it again with a newer Keras")
+            layers = {as_text(g.attrs["name"]): [g[str(i)] for i in range(len(g))] for g in groups if len(g)}
+        tensors = {}
+        for layer, values in layers.items():
+            variables = KERAS_VARIABLES.get(len(values), range(len(values)))
+            tensors.update({f"{layer}.{variable}": np.array(value) for variable, value in zip(variables, values, strict=True)})
+        return tensors
+
+
+def as_text(name):
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def read_safetensors(path):
+    try:
+        from safetensors.numpy import load_file
+    except ImportError as error:
+        raise UserError(f"{path} is a safetensors file: reading it takes `pip install keras-resnet-zoo[torch]`") from error
+    return without_prefixes(load_file(path))
+
+
+def read_torch(path):
+    """A state dict in either format of `torch.save`, bare or inside a training program's dictionary."""
+    try:
+        import torch
+    except ImportError as error:
+        raise UserError(f"{path} is a PyTorch file: reading it takes `pip install keras-resnet-zoo[torch]`") from error
+    harmless = [argparse.Namespace, np.dtype, np.dtypes.Float64DType, np._core.multiarray.scalar]
+    with torch.serialization.safe_globals(harmless):  # records and numbers that training programs leave beside the tensors
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    state = find_state_dict(content)
+    if state is None:
+        raise UserError(f"{path} holds no tensors by name, only {describe_content(content)}")
+    return without_prefixes({name: t.detach().float().numpy() for name, t in state.items() if hasattr(t, "detach")})
+
+
+def find_state_dict(content):
+    """The mapping from names to tensors in what a PyTorch file holds: itself, or one of the usual wrappers' content."""
+    if not isinstance(content, dict):
+        return None
+    if any(hasattr(value, "detach") and value.ndim > 1 for value in content.values()):
+        return content
+    found = (find_state_dict(content[key]) for key in WRAPPERS if key in content)
+    return next((state for state in found if state is not None), None)
+
+
+def describe_content(content):
+    return choices(map(repr, content)) if isinstance(content, dict) else f"a {type(content).__name__}"
+
+
+def without_prefixes(tensors):
+    """Takes off what wrappers put before every name."""
+    for prefix in PREFIXES * 2:
+        if tensors and all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return tensors
+
+
+def keras_layers(path):
+    """(name, strides) of each layer that a `.keras` file describes, or None for other files."""
+    if h5py.is_hdf5(path) or not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        if "config.json" not in archive.namelist():
+            return None
+        layers = json.loads(archive.read("config.json"))["config"].get("layers", ())
+    return [(layer["config"].get("name", ""), layer["config"].get("strides")) for layer in layers]
