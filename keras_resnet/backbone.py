@@ -55,7 +55,9 @@ def feature_layer(model, stage, last):
     """The layer whose output is the stage's feature."""
     layers = {layer.name: layer for layer in model.layers}
     if "head_relu" not in layers:
-        return [layer for layer in model.layers if re.fullmatch(rf"stage{stage}_unit{last[stage]}_(add|relu\d)", layer.name)][-1]
+        return [layer for layer in model.layers if re.fullmatch(rf"stage{stage}_unit{last[stage]}_(add|relu\d)", layer.name)][
+            -1
+        ]
     if stage == max(last):
         return layers["head_relu"]
     slim = f"stage{stage}_unit{last[stage]}_relu1"

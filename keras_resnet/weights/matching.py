@@ -56,7 +56,7 @@ def refuse_another_structure(source, structure, model_name, path):
         wrong.append("other shortcuts")
     if wrong:
         raise UserError(
-            f"{path} holds weights of a {source.name}, but {model_name} has {choices(wrong)}; they fit {source.fits}"
+            f"{path} holds weights of a {source.name}, but {model_name} has {choices(wrong)}; they fit {choices(source.fits)}"
         )
 
 
@@ -92,7 +92,8 @@ def assign(model, tensors, unknown, skip_head, path, source):
         found = {"missing": missing, "unexpected": unexpected, "mis-shaped": misshaped}
         lists = "; ".join(f"{word} {shown(names)}" for word, names in found.items() if names)
         only_head = not unexpected and all(name.startswith(LOGITS) for name in missing + misshaped)
-        hint = "skip_head=True loads all but the classifier" if only_head else f"weights of a {source.name} fit {source.fits}"
+        fits = choices(source.fits) or "the network they were saved from"
+        hint = "skip_head=True loads all but the classifier" if only_head else f"weights of a {source.name} fit {fits}"
         raise MismatchError(f"{path} does not fit {model.name}: {lists}; {hint}", missing, unexpected, misshaped)
     broken = [f"{'/'.join(key)}" for key in wanted if not np.all(np.isfinite(tensors[key]))]
     if broken:

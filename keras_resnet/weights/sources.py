@@ -41,7 +41,7 @@ class Source:
 
     name: str
     mark: str
-    fits: str
+    fits: tuple
     rules: tuple
     order: str = ""
     strides_on: str = ""
@@ -77,11 +77,11 @@ TORCH_RULES = (
 )
 
 SOURCES = (
-    Source("network of this zoo", mark="stem_conv", fits="the network they were saved from", rules=((r".*", "{all}"),)),
+    Source("network of this zoo", mark="stem_conv", fits=(), rules=((r".*", "{all}"),)),
     Source(
         "keras.applications ResNet",
         mark="conv1_bn",
-        fits="ResNet50V1, ResNet101V1, ResNet152V1",
+        fits=("ResNet50V1", "ResNet101V1", "ResNet152V1"),
         rules=(
             (r"conv1_conv", "stem_conv"),
             (r"conv1_bn", "stem_norm"),
@@ -102,7 +102,7 @@ SOURCES = (
     Source(
         "keras.applications ResNetV2",
         mark="post_bn",
-        fits="ResNet50V2Slim, ResNet101V2Slim, ResNet152V2Slim",
+        fits=("ResNet50V2Slim", "ResNet101V2Slim", "ResNet152V2Slim"),
         rules=(
             (r"conv1_conv", "stem_conv"),
             (KERAS_UNIT + r"0_conv", "stage{s}_unit{u}_shortcut"),
@@ -124,7 +124,7 @@ SOURCES = (
     Source(
         "timm ResNetV2",
         mark="stem.conv",
-        fits="ResNet50V2Timm, ResNet101V2Timm, ResNet152V2Timm",
+        fits=("ResNet50V2Timm", "ResNet101V2Timm", "ResNet152V2Timm"),
         rules=(
             (r"stem\.conv", "stem_conv"),
             (TIMM_UNIT + r"conv(?P<n>\d)", "stage{s}_unit{u}_conv{n}"),
@@ -142,7 +142,7 @@ SOURCES = (
     Source(
         "torchvision or timm ResNet",
         mark="layer4.0.conv1",
-        fits="ResNet18V1, ResNet34V1, ResNet50V1_5, ResNet101V1_5, ResNet152V1_5, ResNet200V1_5",
+        fits=("ResNet18V1", "ResNet34V1", "ResNet50V1_5", "ResNet101V1_5", "ResNet152V1_5"),
         rules=TORCH_RULES,
         order="original",
         strides_on="3x3",
@@ -152,7 +152,7 @@ SOURCES = (
     Source(
         "akamaster CIFAR ResNet",
         mark="layer1.0.conv1",
-        fits="ResNet20V1 to ResNet1202V1 of basic units",
+        fits=("ResNet20V1", "ResNet32V1", "ResNet44V1", "ResNet56V1", "ResNet110V1", "ResNet1202V1"),
         rules=TORCH_RULES,
         order="original",
         shortcuts=(PADDING, PROJECTION),
