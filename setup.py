@@ -24,7 +24,11 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=list(packages()),
     package_dir=FOLDERS,
-    package_data={"keras_resnet.training.digits": ["*.npz", "README.md"], "keras_resnet.export": ["report_template.html"]},
+    package_data={
+        "keras_resnet": ["counts.json"],
+        "keras_resnet.training.digits": ["*.npz", "README.md"],
+        "keras_resnet.export": ["report_template.html"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1",
@@ -37,6 +41,7 @@ setup(
         "onnxruntime>=1.20",
         "pillow>=10.0",
         "rich>=14.3",
+        "safetensors>=0.4",
         "tensorboard>=2.20",
         "tensorflow>=2.21,<3",
         "tensorflow-datasets>=4.9.10",
@@ -45,7 +50,7 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
         "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
-        "torch": ["torch>=2.2", "safetensors>=0.4"],
+        "torch": ["torch>=2.6"],
     },
     entry_points={"console_scripts": ["keras-resnet=keras_resnet.cli:main"]},
 )

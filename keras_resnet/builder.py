@@ -20,11 +20,14 @@ def build(variant, options, *, include_top, input_tensor, input_shape, pooling, 
     check(variant, options)
     check_top(pooling, classes, classifier_activation)
     inputs, x = entry(input_tensor, input_shape, variants.FAMILIES[variant.family].image_size if include_top else None)
-    x = trunk(x, variant, options)
-    if include_top:
-        x = head(x, classes, classifier_activation, options.classifier_dropout)
-    elif pooling:
-        x = POOLINGS[pooling](name="head_pool")(x)
+    # Variables that a stateless scope holds back are made at its end, all at once and outside of their layers' name scopes.
+    # TensorFlow prepares an operation anew for every new name: of the time to build 1001 layers, that is the half.
+    with keras.StatelessScope():
+        x = trunk(x, variant, options)
+        if include_top:
+            x = head(x, classes, classifier_activation, options.classifier_dropout)
+        elif pooling:
+            x = POOLINGS[pooling](name="head_pool")(x)
     allow_graph_of(LAYERS_PER_UNIT * sum(variants.stage_depths(variant)))
     return keras.Model(inputs, x, name=name)
 
@@ -115,7 +118,7 @@ def stage_widths(variant, options):
 def plan(variant, options):
     """The arguments of `Unit.__call__` for each unit in turn.
 
-    Where a stride would go beyond `output_stride`, it is left out, and the units that follow are dilated by it.
+    Where a stride would go beyond `output_stride`, it is left out, and what reads its output is dilated by it.
     """
     layout, depths = LAYOUTS[variant.layout], variants.stage_depths(variant)
     limit = options.output_stride or output_strides(variant)[-1]
@@ -125,17 +128,18 @@ def plan(variant, options):
             strided = (index == depth and stage < len(depths)) if layout.strides_in_last else (index == 1 and stage > 1)
             dilate = strided and total_stride == limit
             stride = 2 if strided and not dilate else 1
+            dilation_behind = dilation * 2 if dilate else dilation
             number += 1
             yield {
                 "width": width,
                 "stride": stride,
-                "dilation": dilation,
+                "dilations": (dilation, dilation_behind),
                 "drop_rate": options.stochastic_depth * number / sum(depths),
                 "activated": layout.activated and number == 1,
                 "name": f"stage{stage}_unit{index}",
             }
             total_stride *= stride
-            dilation *= 2 if dilate else 1
+            dilation = dilation_behind
 
 
 def head(x, classes, activation, dropout_rate):

@@ -53,7 +53,8 @@ class Description:
 
     def __str__(self):
         lines = {
-            "network": f"{self.depth} layers, {self.block} units, order {self.unit}, shortcut {self.shortcut}, {self.layout} stem",
+            "network": f"{self.depth} layers, {self.block} units",
+            "order": f"{self.unit}, shortcut {self.shortcut}, layout {self.layout}",
             "input": f"{self.input_shape}, {self.classes} classes",
             "parameters": f"{self.counts.trainable:,} trainable, {self.counts.total:,} in all",
             "multiply-adds": f"{self.counts.multiply_adds:,}",
@@ -87,6 +88,23 @@ def describe_with(name, counts):
         published=PUBLISHED.get(name, ()),
         weights=tuple(source.name for source in SOURCES if name in source.fits),
         **{field: getattr(row, field) for field in ("depth", "block", "unit", "shortcut", "layout")},
+    )
+
+
+SUMMARY = ("model", "block", "trainable", "total", "multiply-adds", "error, %", "weights of")
+
+
+def summary(description):
+    """The columns `SUMMARY` of a description."""
+    counts = description.counts
+    return (
+        description.name,
+        description.block,
+        f"{counts.trainable:,}",
+        f"{counts.total:,}",
+        f"{counts.multiply_adds / 1e6:,.1f} M",
+        str(description.published[0]) if description.published else "",
+        ", ".join(description.weights),
     )
 
 

@@ -57,6 +57,21 @@ class Preprocessing:
         std, mean = np.array(self.std), np.array(self.mean)
         return keras.layers.Rescaling((1 / (255 * std)).tolist(), (-mean / std).tolist(), name="rescaling")
 
+    def prepare(self, images):
+        """A stack of images, uint8 (N, H, W, C), each resized, cropped and turned grey or RGB as pictures are."""
+        if images.shape[1:] == (self.height, self.width, self.channels) and self.crop_fraction == 1:
+            return images
+        from PIL import Image
+
+        mode = "L" if self.channels == 1 else "RGB"
+        pictures = (Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert(mode) for image in images)
+        return np.stack([self.resize_and_crop(picture) for picture in pictures])
+
+    def summary(self):
+        """The evaluation protocol in words."""
+        share = "" if self.crop_fraction == 1 else f", the central {self.crop_fraction:.4g} of the {self.interpolation} resize"
+        return f"{self.height}x{self.width}x{self.channels}{share}"
+
     def load_picture(self, path):
         """A picture file, turned upright, resized and cropped: uint8, (height, width, channels). Transparency is dropped."""
         from PIL import Image, ImageOps

@@ -14,7 +14,7 @@ class Published:
 
     def __str__(self):
         errors = f"{self.top1:.2f}" if self.top5 is None else f"{self.top1:.2f}/{self.top5:.2f}"
-        return f"{errors} % on {self.dataset} ({self.source})"
+        return f"{errors} {self.dataset} ({self.source})"
 
 
 def cifar(top1, source, dataset="CIFAR-10"):
@@ -25,10 +25,10 @@ def imagenet(top1, top5, source):
     return Published("ImageNet", top1, top5, source)
 
 
-R15, R16, WRN = "He et al. 2015", "He et al. 2016", "Zagoruyko & Komodakis 2016, Table 5"
-KERAS = "keras.applications' weights, centre crop"
-TORCHVISION = "torchvision's IMAGENET1K_V1 weights, centre crop 224"
-TIMM = "timm's a1h weights, centre crop 288"
+R15, R16, WRN = "He et al. 2015", "He et al. 2016", "Zagoruyko 2016, Table 5"
+KERAS = "keras.applications, centre crop"
+TORCHVISION = "torchvision V1, centre crop 224"
+TIMM = "timm a1h, centre crop 288"
 
 # fmt: off
 PUBLISHED = {

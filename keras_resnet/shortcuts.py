@@ -102,15 +102,15 @@ FORMS = (
 
 def find(text):
     """The shortcut that a name such as "B" or "exclusive_gating(-7)" stands for; the numbers are those of Table 1."""
-    name, _, numbers = str(text).replace(" ", "").rstrip(")").partition("(")
-    if name not in SHORTCUTS:
+    name, opened, numbers = str(text).replace(" ", "").partition("(")
+    if name not in SHORTCUTS or bool(opened) != numbers.endswith(")"):
         raise UserError(f"unknown shortcut {text!r}; the shortcuts are {FORMS}")
     parameters = inspect.signature(SHORTCUTS[name]).parameters.values()
     names = [parameter.name for parameter in parameters if parameter.default is not parameter.empty]
-    if not numbers:
+    if not opened:
         return SHORTCUTS[name]
     try:
-        values = [float(number) for number in numbers.split(",")]
+        values = [float(number) for number in numbers[:-1].split(",")]
     except ValueError:
         values = []
     if len(values) != len(names) or not all(map(math.isfinite, values)):

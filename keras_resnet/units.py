@@ -75,15 +75,16 @@ class Unit:
     use_bias: bool = False
     zero_init: bool = False
 
-    def __call__(self, x, width, stride, *, dilation=1, drop_rate=0.0, activated=False, name):
+    def __call__(self, x, width, stride, *, dilations=(1, 1), drop_rate=0.0, activated=False, name):
         """(N, H, W, C) -> (N, H/stride, W/stride, expansion * width).
 
-        dilation: of the 3x3 convolutions. drop_rate: how often training leaves the branch out (stochastic depth).
-        activated: the trunk already is behind the pre-activation, as it is in the first unit (2016, section 5).
+        dilations: of 3x3 convolutions up to the one that carries the stride, and of those behind it. drop_rate: how often
+        training leaves the branch out (stochastic depth). activated: the trunk already is behind the pre-activation, as it is
+        in the first unit (2016, section 5).
         """
         before, branch, after = steps(self.order, self.block)
         last = max(i for i, (kind, _) in enumerate(branch) if kind != "relu")
-        convs = self._convolutions(width, stride, dilation)
+        convs = self._convolutions(width, stride, dilations)
 
         def run(x, operations):
             for kind, number in operations:
@@ -107,7 +108,7 @@ class Unit:
             y = drop_examples(y, drop_rate, name=f"{name}_drop")
         return run(add(x, y, name=f"{name}_add"), after)
 
-    def _convolutions(self, width, stride, dilation):
+    def _convolutions(self, width, stride, dilations):
         """One function for each convolution of the branch."""
         block = BLOCKS[self.block]
         ends = len(block.kernels) - 1
@@ -117,7 +118,7 @@ class Unit:
                 filters=width * (block.expansion if i == ends else 1),
                 kernel_size=kernel,
                 stride=stride if i == self.strides_on else 1,
-                dilation=dilation if kernel > 1 else 1,
+                dilation=dilations[i > self.strides_on] if kernel > 1 else 1,
                 use_bias=self.use_bias and i == ends,
             )
             for i, kernel in enumerate(block.kernels)

@@ -14,6 +14,7 @@ import pytest
 from keras_resnet.environment import quiet_stderr
 
 with quiet_stderr():
+    import keras
     import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -79,6 +80,43 @@ def scramble(model, seed=0):
         elif kind in ("beta", "moving_mean", "bias"):
             weight.assign(generator.normal(0, 0.2, weight.shape))
     return model
+
+
+KINDS = {
+    "Conv2D": "conv", "BatchNormalization": "norm", "ReLU": "relu", "Add": "add", "Multiply": "multiply", "Rescaling": "scale",
+    "Activation": "sigmoid", "Dropout": "dropout", "AveragePooling2D": "subsample", "ZeroPadding2D": "pad",
+    "GlobalAveragePooling2D": "pool", "MaxPooling2D": "max",
+}  # fmt: skip
+
+
+def paths(model, start, end):
+    """The kinds of the layers behind `start` up to `end`, along each way through the graph, sorted.
+
+    The padding in front of a strided convolution counts as part of it.
+    """
+
+    def walk(name):
+        if name == start:
+            return [[]]
+        layer = model.get_layer(name)
+        before = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]
+        return [[*path, KINDS[type(layer).__name__]] for other in before if other != name for path in walk(other)]
+
+    return sorted(" ".join(path).replace("pad conv", "conv") for path in walk(end))
+
+
+def gradients(model, images, labels=None):
+    """(weight, gradient) for each trainable weight, of the cross-entropy in training; by default every label is 0."""
+    labels = np.zeros(len(images), int) if labels is None else labels
+
+    @tf.function(autograph=False)
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x, training=True)))
+        return tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+
+    found = step(tf.constant(images, tf.float32), tf.constant(labels))
+    return [(weight, gradient.numpy()) for weight, gradient in zip(model.trainable_weights, found, strict=True)]
 
 
 def count(weights):

@@ -82,13 +82,13 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("trian",), ["unknown command 'trian'", "list, train, evaluate, predict, export"]),
+        (("trian",), ["unknown command 'trian'", "list, train, import, evaluate, predict, export, benchmark"]),
         (("train", "--model=ResNet20V2"), ["train needs --dataset, --workdir"]),
         ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
         ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
         ((*TRAIN, "--drops=a"), ["drops", "'a'"]),
         ((*TRAIN, "--recipe=best"), ["unknown recipe 'best'", "digits, he2015_cifar"]),
-        ((*TRAIN, "--unit=v3"), ["unknown unit 'v3'", "original, full_preactivation"]),
+        ((*TRAIN, "--unit=v3"), ["unknown unit 'v3'", "original, bn_after_addition"]),
         ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, none"]),
         ((*TRAIN, "--strategy=magic"), ["unknown strategy 'magic'", "auto, one_device"]),
         ((*TRAIN, "--validation_fraction=1"), ["validation_fraction is 1.0"]),

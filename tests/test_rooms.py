@@ -10,8 +10,8 @@ from conftest import ROOT
 # Each room may import those before it; `training` and `export` stand side by side.
 ORDER = [
     "errors", "files", "recursion", "environment", "batch_normalization", "layers", "shortcuts", "units", "layouts", "variants",
-    "options", "builder", "preprocessing", "classifier", "saving", "weights", "constructors", ("training", "export"),
-    "command_line", "cli",
+    "options", "builder", "graph", "backbone", "preprocessing", "classifier", "saving", "weights", "constructors", "pixels",
+    "published", "facts", ("training", "export"), "command_line", "command_flags", "cli",
 ]  # fmt: skip
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in ([rooms] if isinstance(rooms, str) else rooms)}
 

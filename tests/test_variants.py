@@ -4,7 +4,7 @@ import pytest
 from conftest import count
 
 import keras_resnet
-from keras_resnet import UserError, variants
+from keras_resnet import UserError, facts, variants
 
 # fmt: off
 TRAINABLE = {  # He et al. 2015 and 2016 by their published layouts; Wide ResNets, arXiv:1605.07146
@@ -32,8 +32,17 @@ def test_the_list_of_models_is_the_contract():
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in DEEP else n for n in TRAINABLE])
-def test_every_variant_has_the_papers_parameter_count(name):
-    assert count(getattr(keras_resnet, name)().trainable_weights) == TRAINABLE[name]
+def test_every_variant_has_the_papers_parameter_count_and_depth_and_the_recorded_counts_are_its_graphs(name):
+    counts = facts.Counts.of(getattr(keras_resnet, name)())
+    assert counts.trainable == TRAINABLE[name]
+    row = variants.find(name)
+    # Wide ResNets count two of their projections along; those of v2 nets are no longer paths than the branches.
+    assert counts.longest_path == row.depth - (2 if row.family == "wide" else 0)
+    assert counts == facts.recorded_counts()[name]
+
+
+def test_the_recorded_counts_are_of_all_networks_in_the_order_of_the_list():
+    assert list(facts.recorded_counts()) == keras_resnet.list_models()
 
 
 @pytest.mark.parametrize(

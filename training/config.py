@@ -5,6 +5,7 @@ import json
 
 from keras_resnet.errors import UserError, one_line
 from keras_resnet.files import write_text
+from keras_resnet.options import Options
 from keras_resnet.training.recipes import Recipe
 
 try:
@@ -29,6 +30,7 @@ class TrainConfig:
     block: str | None = None
     unit: str | None = None
     shortcut: str | None = None
+    options: Options = dataclasses.field(default_factory=Options)
     validation_fraction: float = 0.1
     seed: int = 0
     strategy: str = "auto"

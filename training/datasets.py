@@ -36,13 +36,11 @@ class Dataset:
     def __init__(self, name, data_dir=None):
         self.name = name
         self._builder = _find(name, data_dir)
-        features = self._builder.info.features
-        if not ("image" in features and isinstance(dict(features).get("label"), tfds.features.ClassLabel)):
-            raise UserError(f"dataset {name!r} has no image and label: it is not for image classification")
-        if None in features["image"].shape:
-            raise UserError(f"dataset {name!r} has images of various sizes ({features['image'].shape}); they must be alike")
+        self.labels = _labels(name, self._builder)
+        shape = self._builder.info.features["image"].shape
+        if None in shape:
+            raise UserError(f"dataset {name!r} has images of various sizes ({shape}); they must be alike")
         _prepare(name, self._builder)
-        self.labels = tuple(features["label"].names)
 
     @functools.cached_property
     def test(self):
@@ -61,6 +59,18 @@ class Dataset:
             raise UserError(f"dataset {self.name!r} has no {split} split, only {choices(self._builder.info.splits)}")
         examples = tfds.as_numpy(self._builder.as_dataset(split=split, batch_size=-1))
         return Split(np.asarray(examples["image"]), np.asarray(examples["label"]))
+
+
+def labels_of(name, data_dir=None):
+    """The class names of a set, which need not be prepared."""
+    return _labels(name, _find(name, data_dir))
+
+
+def _labels(name, builder):
+    features = dict(builder.info.features)
+    if not ("image" in features and isinstance(features.get("label"), tfds.features.ClassLabel)):
+        raise UserError(f"dataset {name!r} has no image and label: it is not for image classification")
+    return tuple(features["label"].names)
 
 
 def _find(name, data_dir):

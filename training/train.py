@@ -1,5 +1,6 @@
 """One run from configuration to `model.keras`."""
 
+import dataclasses
 import math
 import time
 
@@ -121,6 +122,7 @@ def build_classifier(config, preprocessing, classes):
         block=config.block,
         unit=config.unit,
         shortcut=config.shortcut,
+        **dataclasses.asdict(config.options),
     )
 
 

@@ -12,6 +12,7 @@ import zipfile
 
 import h5py
 import numpy as np
+from safetensors.numpy import load_file
 
 from keras_resnet.errors import UserError, choices, one_line
 
@@ -36,7 +37,7 @@ def read(path):
                     return read_h5(io.BytesIO(archive.read("model.weights.h5")))
             return read_torch(path)
         if start[8:9] == b"{":
-            return read_safetensors(path)
+            return without_prefixes(load_file(path))
         if start[:1] == b"\x80" or tarfile.is_tarfile(path):
             return read_torch(path)
     except UserError:
@@ -67,14 +68,6 @@ def read_h5(file):
 
 def as_text(name):
     return name.decode() if isinstance(name, bytes) else str(name)
-
-
-def read_safetensors(path):
-    try:
-        from safetensors.numpy import load_file
-    except ImportError as error:
-        raise UserError(f"{path} is a safetensors file: reading it takes `pip install keras-resnet-zoo[torch]`") from error
-    return without_prefixes(load_file(path))
 
 
 def read_torch(path):
