@@ -19,6 +19,7 @@ def build(variant, options, *, include_top, input_tensor, input_shape, pooling, 
     """The network of a `variants.Variant` with `options.Options`; the other arguments are those of `keras.applications`."""
     check(variant, options)
     check_top(pooling, classes, classifier_activation)
+    layers.check_data_format()
     inputs, x = entry(input_tensor, input_shape, variants.FAMILIES[variant.family].image_size if include_top else None)
     # Variables that a stateless scope holds back are made at its end, all at once and outside of their layers' name scopes.
     # TensorFlow prepares an operation anew for every new name: of the time to build 1001 layers, that is the half.

@@ -1,6 +1,7 @@
 """absl flags per command, without absl's exit status 1 for a user's mistake: here it is 2, with one line."""
 
 import difflib
+import os
 import sys
 
 from absl import flags
@@ -57,6 +58,9 @@ def main(commands, argv):
         return _dispatch(commands, argv)
     except UserError as error:
         message = str(error)
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         where = f" ({error.filename})" if error.filename and str(error.filename) not in str(error.strerror) else ""
         message = f"{error.strerror or one_line(error)}{where}"

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import warnings
 
+from keras_resnet.errors import UserError
+
 VERBOSITIES = {"quiet": "3", "warning": "1", "info": "0"}  # TF_CPP_MIN_LOG_LEVEL
 
 
@@ -18,14 +20,23 @@ def prepare(verbosity, tensorflow=True):
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", VERBOSITIES[verbosity])
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if verbosity != "quiet":
-        return
-    warnings.simplefilter("ignore")
-    for name in ("absl", "tensorflow", "tf2onnx", "urllib3"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    quiet = verbosity == "quiet"
+    if quiet:
+        warnings.simplefilter("ignore")
+        for name in ("absl", "tensorflow", "tf2onnx", "urllib3"):
+            logging.getLogger(name).setLevel(logging.ERROR)
     if tensorflow:
-        with quiet_stderr():  # the log level does not apply to what it says while it is being imported
-            importlib.import_module("keras")
+        refuse_other("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"), "tensorflow")
+        with quiet_stderr() if quiet else contextlib.nullcontext():  # it talks while it is imported, whatever its log level
+            keras = importlib.import_module("keras")
+        refuse_other("backend", keras.backend.backend(), "tensorflow")
+        refuse_other("image_data_format", keras.config.image_data_format(), "channels_last")
+
+
+def refuse_other(setting, value, needed):
+    """Raises a `UserError` where Keras is set up, in the environment or in its keras.json, for what the command cannot do."""
+    if value != needed:
+        raise UserError(f"Keras' {setting} is {value!r}; the command runs with {needed} only")
 
 
 @contextlib.contextmanager

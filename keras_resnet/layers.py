@@ -3,10 +3,12 @@
 import keras
 
 from keras_resnet.batch_normalization import BatchNormalization
+from keras_resnet.errors import UserError
 
 LOGITS = "head_dense"  # name of the layer that gives them
 BATCH_NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
 BATCH_NORM_MOMENTUM = 0.9  # Torch's 0.1: the share of the old value, in Keras' words
+OTHERS = "choose keras.config.set_image_data_format('channels_last'), or KERAS_BACKEND=jax or torch"
 
 
 def msra():
@@ -27,6 +29,26 @@ def channels(x):
     return x.shape[channel_axis()]
 
 
+def check_data_format():
+    """Refuses channels_first where TensorFlow cannot: its CPU kernels come with oneDNN, and in some dtypes only."""
+    if not channels_first_on_tensorflow():
+        return
+    import tensorflow as tf
+
+    dtype = keras.config.dtype_policy().compute_dtype
+    pixel = tf.zeros((1, 1, 1, 1), dtype)
+    try:
+        tf.nn.conv2d(pixel, pixel, 1, "VALID", "NCHW")
+    except tf.errors.UnimplementedError as error:
+        raise UserError(
+            f"image_data_format is 'channels_first', and TensorFlow has no such convolutions of {dtype} here: {OTHERS}"
+        ) from error
+
+
+def channels_first_on_tensorflow():
+    return keras.backend.backend() == "tensorflow" and channel_axis() == 1
+
+
 def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=0.0, zero=False, name):
     """Convolution, padded symmetrically: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
 
@@ -39,7 +61,7 @@ def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=
     if stride > 1:
         x = pad(x, kernel_size // 2, name=f"{name}_pad")
         padding = "valid"
-    return keras.layers.Conv2D(
+    y = keras.layers.Conv2D(
         filters,
         kernel_size,
         stride,
@@ -50,6 +72,14 @@ def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=
         bias_initializer=keras.initializers.Constant(bias) if bias else "zeros",
         name=name,
     )(x)
+    # On TensorFlow, keras.ops.add takes a bias for one per column where there are as many columns as channels.
+    if use_bias and y.shape[-1] in (None, filters) and channels_first_on_tensorflow():
+        width = "of any width" if y.shape[-1] is None else f"{filters} pixels wide"
+        raise UserError(
+            f"image_data_format is 'channels_first', where Keras on TensorFlow misplaces the {filters} biases of {name} "
+            f"on feature maps {width}: {OTHERS}"
+        )
+    return y
 
 
 def pad(x, size, *, name):

@@ -1,6 +1,7 @@
 """Catches a traceback, a wrong exit status, noise, or harm done by a mistake."""
 
 import copy
+import json
 import os
 import sys
 import types
@@ -9,7 +10,10 @@ import keras
 import pytest
 from conftest import keras_resnet_command
 from PIL import Image
+from safetensors.numpy import save_file
+from test_references import state_dict
 
+import keras_resnet
 from keras_resnet import cli, command_line
 from keras_resnet.classifier import Classifier
 
@@ -76,6 +80,7 @@ def test_predict_prints_labels_and_scores(name, run, exported, tmp_path, in_proc
         assert float(first[1]) >= float(second[1])
 
 
+IMPORT = ("import", "--model=ResNet20V1", "--weights={0}/a.txt")
 TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
 
 
@@ -90,6 +95,8 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--recipe=best"), ["unknown recipe 'best'", "digits, he2015_cifar"]),
         ((*TRAIN, "--unit=v3"), ["unknown unit 'v3'", "original, bn_after_addition"]),
         ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, none"]),
+        ((*TRAIN, "--stochastic_depth=1"), ["stochastic_depth is 1.0"]),
+        ((*TRAIN, "--output_stride=5"), ["output_stride is 5", "1, 2, 4"]),
         ((*TRAIN, "--strategy=magic"), ["unknown strategy 'magic'", "auto, one_device"]),
         ((*TRAIN, "--validation_fraction=1"), ["validation_fraction is 1.0"]),
         ((*TRAIN, "--seed=-1"), ["seed is -1"]),
@@ -112,6 +119,15 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("predict", "--model_path={1}/model.keras"), ["predict needs IMAGE..."]),
         (("predict", "--model_path={1}/model.keras", "{0}/a.txt"), ["a.txt", "picture"]),
         (("predict", "--model_path={1}/model.keras", "{0}/none.png"), ["none.png"]),
+        (("import", "--model=ResNet20V1", "--weights={0}/a.txt"), ["import needs --output"]),
+        ((*IMPORT, "--output={0}/b.h5", "--dataset=digits"), ["b.h5", ".keras"]),
+        ((*IMPORT, "--output={0}/a.keras"), ["--labels=FILE", "--dataset=NAME"]),
+        ((*IMPORT, "--output={0}/a.keras", "--labels={0}/none"), ["none"]),
+        ((*IMPORT, "--output={0}/a.keras", "--dataset=digits"), ["a.txt is no weight file"]),
+        (("import", "--model=ResNet20V1", "--weights=imagenet", "--output={0}/a.keras", "--dataset=digits"), ["ResNet50V1"]),
+        (("benchmark", "--what=dreams", "--model=ResNet20V1"), ["unknown --what 'dreams'", "train, build"]),
+        (("benchmark", "--what=build", "--model=ResNet21V1"), ["ResNet21V1", "ResNet20V1"]),
+        (("evaluate", "--model_path={1}/model.keras", "--dataset=mnistt"), ["unknown dataset 'mnistt'"]),
         (("export", "--model_path={0}/a.txt", "--output_dir={0}/out"), ["a.txt"]),
         (("export", "--model_path={1}/model.keras", "--output_dir={0}/a.txt"), ["a.txt is a file"]),
         (("export", "--model_path={1}/model.keras", "--output_dir={0}/out", "--formats=coreml"), ["coreml", "onnx"]),
@@ -227,3 +243,95 @@ def test_the_environment_is_the_commands_affair_and_the_users_word_counts(monkey
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
     environment.prepare("info")
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "2"
+
+
+def test_list_shows_every_network_with_its_facts():
+    done = keras_resnet_command("list")
+    assert (done.returncode, done.err) == (0, "")
+    lines = {line.split()[0]: line for line in done.out.splitlines()}
+    assert set(lines) >= {*keras_resnet.list_models()}
+    for part in ("269,722", "271,098", "40.6 M", "8.75 CIFAR-10 (He et al. 2015, Table 6)", "akamaster"):
+        assert part in lines["ResNet20V1"]
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory, data_dir):
+    """A classifier made by the command from a PyTorch state dict, and what the command printed."""
+    folder = tmp_path_factory.mktemp("imported")
+    save_file(state_dict("cifar_resnet20"), folder / "resnet20.safetensors")
+    weights, output = folder / "resnet20.safetensors", folder / "resnet20.keras"
+    done = keras_resnet_command(
+        "import",
+        "--model=ResNet20V1",
+        f"--weights={weights}",
+        "--dataset=digits",
+        f"--data_dir={data_dir}",
+        f"--output={output}",
+    )
+    assert (done.returncode, done.err) == (0, ""), done.err
+    done.path = output
+    return done
+
+
+def test_imported_weights_become_a_classifier_with_labels_and_protocol(imported):
+    assert imported.out == f"the classifier is {imported.path}: 32x32x3, 10 classes\n"
+    record = Classifier.read_from(imported.path)
+    assert (record.dataset, record.labels) == ("digits", tuple("0123456789"))
+    assert record.preprocessing.mean == (0.485, 0.456, 0.406)
+
+
+def test_an_imported_classifier_is_evaluated_and_exported_by_its_protocol(imported, data_dir, tmp_path, in_process):
+    """Grey digits of 8x8 become the colour pictures of 32x32 that its weights were made for, inside the proof too."""
+    common = (f"--model_path={imported.path}", f"--data_dir={data_dir}")
+    done = in_process("evaluate", *common)
+    assert (done.returncode, done.err) == (0, "")
+    assert done.out.endswith("images 360\n")
+    done = in_process("export", *common, f"--output_dir={tmp_path}", "--formats=tflite", "--verification_images=20")
+    assert done.returncode == 0, done.err
+    done = in_process("evaluate", f"--model_path={tmp_path / 'model.tflite'}", f"--data_dir={data_dir}")
+    assert done.out.endswith("images 360\n")
+
+
+def test_import_overwrites_nothing(imported, data_dir, in_process):
+    before = imported.path.read_bytes()
+    done = in_process(
+        "import", "--model=ResNet20V1", "--weights=x", "--dataset=digits", f"--data_dir={data_dir}", f"--output={imported.path}"
+    )
+    assert_refused(done, str(imported.path), "does not exist yet")
+    assert imported.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("what", "unit"), [("train", "images/s"), ("build", "seconds")])
+def test_benchmark_prints_a_ratio_and_writes_what_it_measured(what, unit, tmp_path, in_process):
+    done = in_process(
+        "benchmark",
+        f"--what={what}",
+        "--model=ResNet20V2",
+        "--batch_size=2",
+        "--steps=1",
+        "--rounds=2",
+        f"--json={tmp_path}/b.json",
+    )
+    assert (done.returncode, done.err) == (0, "")
+    assert unit in done.out
+    record = json.loads((tmp_path / "b.json").read_text())
+    assert len(record["ratios"]) == len(record["ours"]) == len(record["stock"]) == 2
+    assert record["config"]["model"] == "ResNet20V2"
+
+
+@pytest.mark.parametrize(
+    ("variables", "keras_json", "parts"),
+    [
+        ({"KERAS_BACKEND": "jax"}, {}, ["KERAS_BACKEND is 'jax'", "tensorflow only"]),
+        ({}, {"image_data_format": "channels_first"}, ["image_data_format is 'channels_first'", "channels_last only"]),
+    ],
+)
+def test_a_keras_that_is_set_up_for_something_else_is_refused_before_anything_is_written(
+    variables, keras_json, parts, tmp_path, monkeypatch
+):
+    (tmp_path / "keras.json").write_text(json.dumps(keras_json))
+    for name, value in {"KERAS_HOME": str(tmp_path), **variables}.items():
+        monkeypatch.setenv(name, value)
+    done = keras_resnet_command("train", "--model=ResNet20V2", "--dataset=digits", f"--workdir={tmp_path / 'run'}")
+    assert_refused(done, *parts)
+    assert not (tmp_path / "run").exists()

@@ -307,9 +307,20 @@ def test_a_file_is_known_by_its_name_and_not_by_its_content(kind, resnet20, stat
     path = folder / "a.bin"
     write_small(kind, path, resnet20, state)
     expected = resnet20.get_weights() if kind in WRITERS else akamaster_weights
-    for name in ("a.bin", "a.pth", "a.keras", "a.safetensors", "a"):
+    for name in ("a.bin", "a.pth", "a.keras", "a.h5", "a"):
         path = path.rename(folder / name)
         assert_weights(keras_resnet.load_weights(emptied(resnet20), str(path)), expected)
+
+
+by_suffix = bug("torch.load goes by the suffix .safetensors")
+
+
+@pytest.mark.parametrize(
+    "kind", ["new.keras", pytest.param("torch", marks=by_suffix), pytest.param("torch_legacy", marks=by_suffix)]
+)
+def test_a_file_that_is_called_safetensors_is_taken_for_one(kind, resnet20, state, folder):
+    write_small(kind, folder / "a.safetensors", resnet20, state)
+    keras_resnet.load_weights(resnet20, folder / "a.safetensors")
 
 
 def test_a_trained_networks_optimizer_is_taken_for_its_weights(folder):
