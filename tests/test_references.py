@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 import keras_resnet
 from keras_resnet.weights import matching
 from keras_resnet.weights.sources import BARE_PROJECTION, Source
+from keras_resnet.weights.structure import Structure
 
 REFERENCES = ROOT / "tests" / "references"
 deterministic = types.SimpleNamespace(**runpy.run_path(str(REFERENCES / "deterministic.py")))
@@ -83,7 +84,7 @@ def test_logits_of_a_pytorch_file_are_not_pytorchs(name, ours, tmp_path):
 def test_the_first_or_last_activation_of_the_papers_own_v2_is_misplaced():
     """164 layers, v2: "Identity Mappings in Deep Residual Networks" as its authors released it."""
     model, source = network("ResNet164V2"), RESNET_1K_LAYERS
-    matching.refuse_another_structure(source, matching.structure_of(model), model.name, "state dict")
+    matching.refuse_another_structure(source, Structure.of([layer.get_config() for layer in model.layers]), model.name, "it")
     tensors, unknown = matching.translate(state_dict("preact_bottleneck164"), source)
     assert not unknown
     matching.assign(model, matching.fit(model, tensors, source), unknown, False, "state dict", source)

@@ -39,7 +39,7 @@ def load_weights(model, path_or_name, skip_head=False):
 
     Nothing in the file is ever executed.
     """
-    structure = matching.structure_of(model)
+    structure = Structure.of([layer.get_config() for layer in model.layers])
     if structure is None:
         raise UserError(f"{model.name} is no network of this zoo: its layers have other names")
     path = os.fspath(path_or_name)
@@ -61,7 +61,7 @@ def load_weights(model, path_or_name, skip_head=False):
 
 def refuse_another_network(path, ours, model_name):
     """Raises a `UserError` if a `.keras` file of ours describes a network that computes something else with its weights."""
-    theirs = Structure.of(keras_layers(path) or ())
+    theirs = Structure.of(keras_layers(path))
     for field in ("order", "block", "depths", "strides_on", "shortcut") if theirs else ():
         there, here = getattr(theirs, field), getattr(ours, field)
         if there != here:

@@ -4,7 +4,6 @@ import numpy as np
 
 from keras_resnet.errors import UserError, choices
 from keras_resnet.layers import LOGITS
-from keras_resnet.weights.structure import Structure
 
 
 class MismatchError(UserError):
@@ -106,7 +105,3 @@ def shown(names, most=5):
     """The names, or the first of them and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{choices(names[:most])}{rest}"
-
-
-def structure_of(model):
-    return Structure.of((layer.name, getattr(layer, "strides", None)) for layer in model.layers)

@@ -3,6 +3,7 @@
 from keras_resnet.errors import UserError, choices, one_line
 from keras_resnet.layers import LOGITS
 from keras_resnet.variants import IMAGENET_STAGES
+from keras_resnet.weights.sources import BARE_PROJECTION, PROJECTION
 
 IMAGENET = "imagenet"
 URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
@@ -39,9 +40,13 @@ def fetch(model, structure):
 
 
 def name_of(model, structure):
-    """The row of the table that the network's structure is, among those of 50 to 152 layers."""
+    """The row of the table that the network's structure is, among those of `NETWORKS`; None if it is another."""
     depth = {depths: depth for depth, depths in IMAGENET_STAGES["bottleneck"].items()}.get(structure.depths)
-    biases = getattr(model.get_layer("stem_conv"), "use_bias", False)
-    if structure.order == "original" and structure.strides_on != "3x3":
-        return f"ResNet{depth}V1"
-    return f"ResNet{depth}V2Slim" if structure.order == "full_preactivation" and biases else None
+    units = {layer.name: layer for layer in model.layers}
+    if structure.block != "bottleneck" or units["stage1_unit1_conv1"].filters != 64:
+        return None
+    if (structure.order, structure.shortcut) == ("original", PROJECTION):
+        return f"ResNet{depth}V1" if structure.strides_on != "3x3" else None
+    if (structure.order, structure.shortcut) == ("full_preactivation", BARE_PROJECTION):
+        return f"ResNet{depth}V2Slim" if units["stem_conv"].use_bias else None
+    return None

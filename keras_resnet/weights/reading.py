@@ -7,6 +7,7 @@ variable, `conv1_conv.kernel`.
 import argparse
 import io
 import json
+import pickle
 import tarfile
 import zipfile
 
@@ -76,13 +77,29 @@ def read_torch(path):
         import torch
     except ImportError as error:
         raise UserError(f"{path} is a PyTorch file: reading it takes `pip install keras-resnet-zoo[torch]`") from error
-    harmless = [argparse.Namespace, np.dtype, np.dtypes.Float64DType, np._core.multiarray.scalar]
-    with torch.serialization.safe_globals(harmless):  # records and numbers that training programs leave beside the tensors
-        content = torch.load(path, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals(harmless()), open(path, "rb") as file:  # by its path, torch would go by its suffix
+        try:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise UserError(
+                f"{path} cannot be read: it is damaged, or holds objects that are no tensors and might run code"
+            ) from error
     state = find_state_dict(content)
     if state is None:
         raise UserError(f"{path} holds no tensors by name, only {describe_content(content)}")
     return without_prefixes({name: t.detach().float().numpy() for name, t in state.items() if hasattr(t, "detach")})
+
+
+def harmless():
+    """Records and numbers that training programs leave beside the tensors, under NumPy's old and new names."""
+    multiarray = np._core.multiarray
+    dtypes = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"}
+    named = [
+        (function, f"numpy.{core}.multiarray.{function.__name__}")
+        for function in (multiarray.scalar, multiarray._reconstruct)
+        for core in ("core", "_core")
+    ]
+    return [argparse.Namespace, np.dtype, np.ndarray, *dtypes, *named]
 
 
 def find_state_dict(content):
@@ -108,11 +125,10 @@ def without_prefixes(tensors):
 
 
 def keras_layers(path):
-    """(name, strides) of each layer that a `.keras` file describes, or None for other files."""
+    """The configurations of the layers that a `.keras` file describes; none for other files."""
     if h5py.is_hdf5(path) or not zipfile.is_zipfile(path):
-        return None
+        return []
     with zipfile.ZipFile(path) as archive:
         if "config.json" not in archive.namelist():
-            return None
-        layers = json.loads(archive.read("config.json"))["config"].get("layers", ())
-    return [(layer["config"].get("name", ""), layer["config"].get("strides")) for layer in layers]
+            return []
+        return [layer["config"] for layer in json.loads(archive.read("config.json"))["config"].get("layers", ())]

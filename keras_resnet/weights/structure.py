@@ -23,9 +23,8 @@ class Structure:
 
     @classmethod
     def of(cls, layers):
-        """The structure of a network of ours from (name, strides) of its layers in order, or None if it is none of ours."""
-        layers = list(layers)
-        parts = [re.fullmatch(r"stage(\d+)_unit(\d+)_(\w+)", name) for name, _ in layers]
+        """The structure of a network of ours from its layers' configurations in order, or None if it is none of ours."""
+        parts = [re.fullmatch(r"stage(\d+)_unit(\d+)_(\w+)", layer.get("name", "")) for layer in layers]
         units = {(int(part[1]), int(part[2])) for part in parts if part}
         if not units:
             return None
@@ -33,8 +32,12 @@ class Structure:
         depths = tuple(max(unit for s, unit in units if s == stage) for stage in stages)
         kinds = [part[3] for part in parts if part and part[1] == "1" and part[2] == str(depths[0])]
         order, block = find_order([kind for kind in kinds if re.fullmatch(r"(conv|norm|relu)\d|add", kind)])
-        strided = {part[3] for part, (_, strides) in zip(parts, layers, strict=True) if part and strides and max(strides) > 1}
-        shortcut = {part[3].removeprefix("shortcut") for part in parts if part and part[3].startswith("shortcut")}
+        strided = {part[3] for part, layer in zip(parts, layers, strict=True) if part and max(layer.get("strides", (1,))) > 1}
+        shortcut = set()
+        for part, layer in zip(parts, layers, strict=True):
+            if part and part[3].startswith("shortcut"):
+                kind = part[3].removeprefix("shortcut")
+                shortcut.add(f"{kind}{layer['scale']}" if kind.endswith("scale") else kind)
         residual = any(part and part[3] == "add" for part in parts)
         return cls(
             order=order,
