@@ -38,7 +38,9 @@ def check(model, labels, preprocessing):
     """Refuses what would make a classifier that cannot run, or that means something else than it says."""
     if channel_axis() != -1:
         raise UserError("classifiers are channels_last; keras.config.set_image_data_format('channels_last') before building")
-    if LOGITS not in {layer.name for layer in model.layers} or model.layers[-1].name == LOGITS:
+    activation = getattr(model.layers[-1], "activation", None)
+    probabilities = model.layers[-1].name != LOGITS and activation in (keras.activations.softmax, keras.activations.sigmoid)
+    if LOGITS not in {layer.name for layer in model.layers} or not probabilities:
         raise UserError(f"{model.name} has no top that ends in probabilities: include_top and classifier_activation do it")
     if model.output_shape[1] != len(labels) or len(set(labels)) != len(labels):
         raise UserError(f"{model.name} has {model.output_shape[1]} classes, but there are {len(set(labels))} different labels")

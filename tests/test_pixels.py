@@ -138,7 +138,6 @@ assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"ker
             LABELS,
             RGB,
             "no top that ends in probabilities",
-            marks=pytest.mark.xfail(strict=True, reason="logits pass for probabilities if they are called linear"),
         ),
         ({}, LABELS[:9], RGB, "has 10 classes, but there are 9"),
         ({}, (*LABELS, "k"), RGB, "has 10 classes, but there are 11"),
