@@ -49,6 +49,7 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
+        "jax": ["jax>=0.5"],
         "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
         "torch": ["torch>=2.6"],
     },
