@@ -33,14 +33,15 @@ def backbone(model, stages=None):
     Raises:
         UserError: for a model that is none of ours and for a stage that it has not.
     """
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{model!r} is no keras.Model")
     units = [re.match(r"stage(\d+)_unit(\d+)_", layer.name) for layer in model.layers]
     last = {int(unit[1]): max(int(u[2]) for u in units if u and u[1] == unit[1]) for unit in units if unit}
     if not last:
         raise UserError(f"{model.name} is no network of this zoo: its layers have other names")
-    wanted = tuple(last) if stages is None else tuple(stages)
-    unknown = [stage for stage in wanted if stage not in last]
-    if unknown or not wanted:
-        raise UserError(f"{model.name} has no stage {choices(unknown)}; its stages are {choices(last)}")
+    wanted = last if stages is None else stages
+    if not isinstance(wanted, (tuple, list, dict)) or not wanted or not all(stage in last for stage in wanted):
+        raise UserError(f"stages are {stages!r}; those of {model.name} are {choices(last)}, some or all in a tuple")
     layers = {f"stage{stage}": feature_layer(model, stage, last) for stage in wanted}
     outputs = {name: layer.output for name, layer in layers.items()}
     total = strides(model)

@@ -1,8 +1,10 @@
 """Stem, stages, head: a row of the table becomes a functional `keras.Model`."""
 
+import contextlib
 import numbers
 
 import keras
+from keras.src.backend.common import global_state
 
 from keras_resnet import layers, shortcuts, variants
 from keras_resnet.errors import UserError, choices
@@ -21,9 +23,7 @@ def build(variant, options, *, include_top, input_tensor, input_shape, pooling, 
     check_top(pooling, classes, classifier_activation)
     layers.check_data_format()
     inputs, x = entry(input_tensor, input_shape, variants.FAMILIES[variant.family].image_size if include_top else None)
-    # Variables that a stateless scope holds back are made at its end, all at once and outside of their layers' name scopes.
-    # TensorFlow prepares an operation anew for every new name: of the time to build 1001 layers, that is the half.
-    with keras.StatelessScope():
+    with held_back_variables():
         x = trunk(x, variant, options)
         if include_top:
             x = head(x, classes, classifier_activation, options.classifier_dropout)
@@ -33,9 +33,24 @@ def build(variant, options, *, include_top, input_tensor, input_shape, pooling, 
     return keras.Model(inputs, x, name=name)
 
 
+@contextlib.contextmanager
+def held_back_variables():
+    """Makes the variables of what is built inside at the end, all at once and outside of their layers' name scopes.
+
+    TensorFlow prepares an operation anew for every new name, and that is nearly half of the time to build 1001 layers.
+    """
+    try:
+        with keras.StatelessScope():
+            yield
+    except BaseException:
+        # Keras would try those that are left again at the end of the next network, and fail there.
+        global_state.set_global_attribute("uninitialized_variables", [])
+        raise
+
+
 def check(variant, options):
     """Refuses what does not fit together before anything is built."""
-    if variant.unit not in ORDERS:
+    if variant.unit not in list(ORDERS):
         raise UserError(f"unknown unit {variant.unit!r}; the orders inside a unit are {choices(ORDERS)}")
     plain = shortcuts.find(variant.shortcut) is shortcuts.no_shortcut
     variants.stage_depths(variant)
@@ -53,9 +68,9 @@ def check(variant, options):
 
 
 def output_strides(variant):
-    """The strides that the last feature map can have, the network's own last."""
-    stages = len(variants.FAMILIES[variant.family].widths)
-    return tuple(LAYOUTS[variant.layout].stem_stride * 2**stage for stage in range(stages))
+    """The strides that the last feature map can have, the network's own last. An ImageNet network keeps one in its stages."""
+    stages, stem = len(variants.FAMILIES[variant.family].widths), LAYOUTS[variant.layout].stem_stride
+    return tuple(stem * 2**stage for stage in range(stages) if stem * 2**stage > stem or stem == 1)
 
 
 def check_top(pooling, classes, activation):

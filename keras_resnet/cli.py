@@ -33,7 +33,6 @@ def train(flags, arguments):
         overrides["drops"] = tuple(number("drops", share) for share in overrides["drops"])
     recipe = flags.recipe or (flags.dataset if flags.dataset in recipes.RECIPES else "he2015_cifar")
     settings = recipes.find(recipe, **overrides)
-    options = Options(**{field.name: flags[field.name].value for field in dataclasses.fields(Options)})
     check_model(flags)
     environment.prepare(flags.verbosity)
     from keras_resnet.training.config import TrainConfig
@@ -42,7 +41,7 @@ def train(flags, arguments):
 
     names = ("model", "dataset", "block", "unit", "shortcut", "validation_fraction", "seed", "strategy")
     given = {name: flags[name].value for name in names}
-    config = TrainConfig(recipe=recipe, settings=settings, options=options, **given)
+    config = TrainConfig(recipe=recipe, settings=settings, options=options_of(flags), **given)
     workdir = Path(flags.workdir)
     test = run(config, workdir, flags.data_dir)
     print(f"test accuracy {test['accuracy']:.2%}, loss {test['loss']:.4f}; the classifier is {workdir / MODEL_FILE}")
@@ -63,7 +62,10 @@ def import_weights(flags, arguments):
             "import needs the classes' names: --labels=FILE with one a line, or --dataset=NAME of the set they are in"
         )
     model = getattr(keras_resnet, flags.model)(
-        input_shape=(None, None, 3), classes=len(labels), block=flags.block, unit=flags.unit, shortcut=flags.shortcut
+        input_shape=(None, None, 3),
+        classes=len(labels),
+        **{name: flags[name].value for name in ("block", "unit", "shortcut")},
+        **dataclasses.asdict(options_of(flags)),
     )
     keras_resnet.load_weights(model, flags.weights)
     preprocessing = keras_resnet.preprocessing_for(flags.protocol or model)
@@ -120,7 +122,9 @@ def benchmark(flags, arguments):
     from keras_resnet.training import benchmark as measure
 
     names = ("what", "model", "block", "unit", "shortcut", "batch_size", "steps", "rounds")
-    result = measure.benchmark(measure.BenchmarkConfig(**{name: flags[name].value for name in names}))
+    result = measure.benchmark(
+        measure.BenchmarkConfig(options=options_of(flags), **{name: flags[name].value for name in names})
+    )
     show_table(measure.COLUMNS, result.rows())
     print(result.verdict())
     if flags.json:
@@ -146,9 +150,14 @@ def read_test_split(flags, classifier, most=0):
 
 
 def check_model(flags):
-    """Refuses an unknown network before TensorFlow is loaded."""
+    """Refuses an unknown network or option before TensorFlow is loaded."""
+    options_of(flags)
     row = variants.find(flags.model)
     variants.stage_depths(variants.vary(row, block=flags.block, unit=flags.unit, shortcut=flags.shortcut))
+
+
+def options_of(flags):
+    return Options(**{field.name: flags[field.name].value for field in dataclasses.fields(Options)})
 
 
 def read_labels(path):

@@ -33,14 +33,14 @@ def define_network(values):
     string("block", None, "basic or bottleneck")
     string("unit", None, "the order inside the unit, such as bn_after_addition")
     string("shortcut", None, "A, B, C, none, or one of 2016, such as exclusive_gating(-6)")
-
-
-def define_train(values):
-    define_network(values)
     for field in dataclasses.fields(Options):
         DEFINERS[field.type](
             field.name, field.default, "an option of the network, see the docstrings of its constructor", flag_values=values
         )
+
+
+def define_train(values):
+    define_network(values)
     string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
     string("dataset", None, "digits, or a set of tensorflow-datasets")
     string("data_dir", None, "folder of tensorflow-datasets' sets")

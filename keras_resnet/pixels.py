@@ -1,12 +1,15 @@
 """A network and its preprocessing become one classifier of raw pixels, which evaluate and export take."""
 
 import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
 
 import keras
 
 from keras_resnet.classifier import Classifier
 from keras_resnet.errors import UserError
 from keras_resnet.layers import LOGITS, channel_axis
+from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier
 from keras_resnet.weights.loading import preprocessing_for
 
@@ -20,14 +23,20 @@ def save_classifier(model, path, labels, preprocessing=None, dataset=""):
         model: a network of this zoo with a top that ends in probabilities, on normalised images.
         path: of the file.
         labels: the classes' names, in the order of the outputs.
-        preprocessing: a `Preprocessing`; by default that of the weights which `load_weights` gave the network.
+        preprocessing: a `Preprocessing` or the name of a protocol, see `preprocessing_for`; by default that
+            of the weights which `load_weights` gave the network.
         dataset: name of the set that `evaluate` and `export` take by default.
 
     Raises:
         UserError: where labels, image size or number of channels do not match the network.
     """
-    preprocessing = preprocessing or preprocessing_for(model)
+    if not isinstance(preprocessing, Preprocessing):
+        preprocessing = preprocessing_for(preprocessing or model)
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise UserError(f"labels are {labels!r}; they are the classes' names in a tuple or list")
     labels = tuple(map(str, labels))
+    if Path(path).suffix != ".keras" or not Path(path).parent.is_dir():
+        raise UserError(f"{path} is no name for a classifier: it is a .keras file in a folder that exists")
     check(model, labels, preprocessing)
     classifier = on_pixels(model, preprocessing)
     record = Classifier(model.name, dataset, labels, dataclasses.replace(preprocessing, channel_order="rgb"))

@@ -145,7 +145,7 @@ def test_all_options_work_together_on_images_of_any_size_and_survive_a_file(name
         ("ResNet20V2", {"classifier_dropout": -0.1}, "classifier_dropout is -0.1"),
         ("ResNet20V2", {"zero_init_residual": "no"}, "zero_init_residual is 'no'; it is True or False"),
         ("ResNet20V2", {"output_stride": 8}, "output_stride is 8; for this network it is one of 1, 2, 4"),
-        ("ResNet50V1", {"output_stride": 2}, "output_stride is 2; for this network it is one of 4, 8, 16, 32"),
+        ("ResNet50V1", {"output_stride": 2}, "output_stride is 2; for this network it is one of 8, 16, 32"),
         ("PlainNet20", {"stochastic_depth": 0.1}, "stochastic_depth needs a shortcut"),
         ("PlainNet20", {"zero_init_residual": True}, "zero_init_residual needs a shortcut"),
         ("ResNet20V1", {"zero_init_residual": True, "unit": "relu_before_addition"}, "a ReLU at zero passes no gradient"),

@@ -12,6 +12,7 @@ import numpy as np
 import keras_resnet
 from keras_resnet import variants
 from keras_resnet.errors import UserError, choices
+from keras_resnet.options import Options
 
 COLUMNS = ("", "ours", "stock Keras", "ratio, median of pairs", "smallest", "largest")
 
@@ -25,6 +26,7 @@ class BenchmarkConfig:
     block: str | None = None
     unit: str | None = None
     shortcut: str | None = None
+    options: Options = dataclasses.field(default_factory=Options)
     batch_size: int = 128
     steps: int = 4
     rounds: int = 7
@@ -68,20 +70,21 @@ def benchmark(config):
             gc.collect()
             figures.append(once())
     ratios = [(a / b) if more_is_better else (b / a) for a, b in zip(ours, stock, strict=True)]
-    machine = f"TensorFlow {keras_version()}, {platform.machine()}"
+    machine = f"{versions()}, {platform.machine()}"
     return Result(config, unit, tuple(ours), tuple(stock), tuple(ratios), machine)
 
 
-def keras_version():
+def versions():
     import tensorflow as tf
 
-    return f"{tf.__version__}, Keras {keras.__version__}"
+    return f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
 
 
 def network(config, **options):
     """The network under measurement, as its constructor makes it."""
     names = ("block", "unit", "shortcut")
-    return getattr(keras_resnet, config.model)(**{name: getattr(config, name) for name in names}, **options)
+    given = {**{name: getattr(config, name) for name in names}, **dataclasses.asdict(config.options), **options}
+    return getattr(keras_resnet, config.model)(**given)
 
 
 def prepare_train(config):

@@ -6,6 +6,8 @@ import os
 import weakref
 from pathlib import Path
 
+import keras
+
 from keras_resnet.classifier import Classifier
 from keras_resnet.errors import UserError, choices
 from keras_resnet.preprocessing import Preprocessing
@@ -25,6 +27,9 @@ def load_weights(model, path_or_name, skip_head=False):
     ResNets (`.pth`, `.th`, `.safetensors`; bare, behind `module.`, or in a training program's dictionary, where the network's
     own tensors come before averaged ones). "imagenet" fetches keras.applications' file for the network.
 
+    Keras' `.weights.h5` says nothing of the network but its layers' names: from there, weights of the zoo's own load into a
+    network that has the same layers in another order or with other strides. A `.keras` file does not.
+
     Args:
         model: a network of this zoo; one without a top takes files with and without.
         path_or_name: path of a file, or "imagenet".
@@ -39,9 +44,13 @@ def load_weights(model, path_or_name, skip_head=False):
 
     Nothing in the file is ever executed.
     """
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{model!r} is no keras.Model")
     structure = Structure.of([layer.get_config() for layer in model.layers])
     if structure is None:
         raise UserError(f"{model.name} is no network of this zoo: its layers have other names")
+    if not isinstance(path_or_name, (str, os.PathLike)):
+        raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or 'imagenet'")
     path = os.fspath(path_or_name)
     if path == pretrained.IMAGENET:
         path = pretrained.fetch(model, structure)
@@ -54,8 +63,9 @@ def load_weights(model, path_or_name, skip_head=False):
     matching.refuse_another_structure(source, structure, model.name, path)
     refuse_another_network(path, structure, model.name)
     ours, unknown = matching.translate(tensors, source)
+    preprocessing = preprocessing_of(path, source)
     matching.assign(model, matching.fit(model, ours, source), unknown, skip_head, path, source)
-    _preprocessing[model] = preprocessing_of(path, source)
+    _preprocessing[model] = preprocessing
     return model
 
 
@@ -70,14 +80,18 @@ def refuse_another_network(path, ours, model_name):
 
 def preprocessing_of(path, source):
     """How pictures are prepared for the weights in the file: as a record in or beside it says, or as its source does."""
-    classifier = Classifier.read_from(path)
+    try:
+        classifier = Classifier.read_from(path)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     if classifier:
         return classifier.preprocessing
     if source.protocol == "torchvision_v1":
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest().startswith(TORCHVISION_V2):
                 return PROTOCOLS["torchvision_v2"]
-    return timm_record(path) or PROTOCOLS.get(source.protocol)
+    timms = source.protocol in ("torchvision_v1", "timm_v2_a1h")
+    return (timm_record(path) if timms else None) or PROTOCOLS.get(source.protocol)
 
 
 def timm_record(path):
@@ -94,7 +108,7 @@ def timm_record(path):
             crop_fraction=record.get("test_crop_pct") or record["crop_pct"],
             interpolation=record["interpolation"],
         )
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError):  # a UserError is a ValueError
         return None
 
 
@@ -102,14 +116,17 @@ def preprocessing_for(model_or_protocol):
     """How pictures are prepared: scaling, resize, centre crop and its fraction, as a `Preprocessing` record.
 
     Args:
-        model_or_protocol: a network that `load_weights` gave weights with a known preparation, or the name of a protocol, such
-            as "torchvision_v2". torchvision's and timm's `resnet*` cannot be told apart by their tensors: the first is assumed
-            unless a Hugging Face `config.json` lies beside the file.
+        model_or_protocol: a network that `load_weights` gave weights with a known preparation (that very object: what is to
+            outlive it goes into a file by `save_classifier`), or the name of a protocol, such as "torchvision_v2".
+            torchvision's and timm's `resnet*` cannot be told apart by their tensors: the first is assumed unless a Hugging
+            Face `config.json` lies beside the file.
     """
     if isinstance(model_or_protocol, str):
         if model_or_protocol not in PROTOCOLS:
             raise UserError(f"unknown protocol {model_or_protocol!r}; the protocols are {choices(PROTOCOLS)}")
         return PROTOCOLS[model_or_protocol]
+    if not isinstance(model_or_protocol, keras.Model):
+        raise UserError(f"{model_or_protocol!r} is neither a network nor one of the protocols {choices(PROTOCOLS)}")
     record = _preprocessing.get(model_or_protocol)
     if record is None:
         raise UserError(f"{model_or_protocol.name} has no weights of known preparation; name one of {choices(PROTOCOLS)}")

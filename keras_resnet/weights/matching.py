@@ -27,21 +27,22 @@ def translate(tensors, source):
         layer = source.layer(theirs)
         if variable == COUNTERS:
             continue
-        if layer is None:
+        norm = layer and array.ndim == 1 and "norm" in layer.rpartition("_")[2]
+        key = layer, (TORCH_NORM if norm else TORCH_OTHER).get(variable, variable)
+        if layer is None or key in ours:
             unknown.append(name)
-            continue
-        norm = array.ndim == 1 and "norm" in layer.rpartition("_")[2]
-        ours[layer, (TORCH_NORM if norm else TORCH_OTHER).get(variable, variable)] = as_keras(array, variable, layer)
+        else:
+            ours[key] = as_keras(array, variable, layer)
     return ours, unknown
 
 
 def as_keras(array, variable, layer):
     """PyTorch's (out, in, h, w) as Keras' (h, w, in, out), its (out, in) or (out, in, 1, 1) of the classifier as (in, out)."""
-    if variable != "weight" or array.ndim < 2:
+    if variable != "weight":
         return array
-    if layer == LOGITS:
+    if layer == LOGITS and array.ndim >= 2 and set(array.shape[2:]) <= {1}:
         return array.reshape(array.shape[:2]).T
-    return array.transpose(2, 3, 1, 0)
+    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
 
 
 def refuse_another_structure(source, structure, model_name, path):
@@ -52,10 +53,11 @@ def refuse_another_structure(source, structure, model_name, path):
     if source.strides_on and structure.strides_on not in ("", source.strides_on):
         wrong.append(f"its stride on the {structure.strides_on}, not on the {source.strides_on}")
     if source.shortcuts and structure.shortcut not in source.shortcuts:
-        wrong.append("other shortcuts")
+        wrong.append("shortcuts of another kind")
     if wrong:
         raise UserError(
-            f"{path} holds weights of a {source.name}, but {model_name} has {choices(wrong)}; they fit {choices(source.fits)}"
+            f"{path} holds {source.name} weights, but {model_name} has {choices(wrong)}; "
+            f"such weights fit {choices(source.fits)}"
         )
 
 
@@ -69,7 +71,7 @@ def fit(model, tensors, source):
     for layer, variable in list(tensors):
         if variable == "bias" and source.order == "original" and "conv" in layer:
             mean = layer.replace("conv", "norm"), "moving_mean"  # in this order every convolution has its norm behind it
-            if mean in tensors:
+            if mean in tensors and tensors[mean].shape == tensors[layer, variable].shape:
                 tensors[mean] = tensors[mean] - tensors.pop((layer, variable))
         if variable == "moving_variance" and source.order and layer in layers:
             tensors[layer, variable] = tensors[layer, variable] + np.float32(source.epsilon - layers[layer].epsilon)
@@ -92,16 +94,28 @@ def assign(model, tensors, unknown, skip_head, path, source):
         lists = "; ".join(f"{word} {shown(names)}" for word, names in found.items() if names)
         only_head = not unexpected and all(name.startswith(LOGITS) for name in missing + misshaped)
         fits = choices(source.fits) or "the network they were saved from"
-        hint = "skip_head=True loads all but the classifier" if only_head else f"weights of a {source.name} fit {fits}"
+        hint = (
+            "load_weights(..., skip_head=True) loads all but the classifier"
+            if only_head
+            else f"{source.name} weights fit {fits}"
+        )
         raise MismatchError(f"{path} does not fit {model.name}: {lists}; {hint}", missing, unexpected, misshaped)
-    broken = [f"{'/'.join(key)}" for key in wanted if not np.all(np.isfinite(tensors[key]))]
+    broken = ["/".join(key) for key in wanted if not are_weights(tensors[key], key[1])]
     if broken:
-        raise UserError(f"{path} holds values that are not finite, in {shown(broken)}")
+        raise UserError(f"{path} holds values that are no weights (integers, NaN, negative variances), in {shown(broken)}")
     for key, weight in wanted.items():
         weight.assign(tensors[key])
+
+
+def are_weights(array, variable):
+    """Whether these are finite floating point numbers and, where they are variances, not negative."""
+    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+        return False
+    array = array.astype(np.float32)
+    return bool(np.all(np.isfinite(array))) and not (variable == "moving_variance" and np.any(array < 0))
 
 
 def shown(names, most=5):
     """The names, or the first of them and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{choices(names[:most])}{rest}"
+    return f"{choices(name.encode('unicode_escape').decode() for name in names[:most])}{rest}"

@@ -9,6 +9,7 @@ import io
 import json
 import pickle
 import tarfile
+import warnings
 import zipfile
 
 import h5py
@@ -58,7 +59,7 @@ def read_h5(file):
         else:
             groups = [group["vars"] for group in root.get("layers", {}).values() if "vars" in group]
             if any(len(group) and "name" not in group.attrs for group in groups):
-                raise UserError("its layers have no names, as in files of early Keras 3: save it again with a newer Keras")
+                raise ValueError("its layers have no names, as in files of early Keras 3; save it again with a newer Keras")
             layers = {as_text(g.attrs["name"]): [g[str(i)] for i in range(len(g))] for g in groups if len(g)}
         tensors = {}
         for layer, values in layers.items():
@@ -77,7 +78,11 @@ def read_torch(path):
         import torch
     except ImportError as error:
         raise UserError(f"{path} is a PyTorch file: reading it takes `pip install keras-resnet-zoo[torch]`") from error
-    with torch.serialization.safe_globals(harmless()), open(path, "rb") as file:  # by its path, torch would go by its suffix
+    with (
+        torch.serialization.safe_globals(harmless()),
+        warnings.catch_warnings(action="ignore"),
+        open(path, "rb") as file,
+    ):  # by its path, torch would go by its suffix
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
@@ -87,7 +92,11 @@ def read_torch(path):
     state = find_state_dict(content)
     if state is None:
         raise UserError(f"{path} holds no tensors by name, only {describe_content(content)}")
-    return without_prefixes({name: t.detach().float().numpy() for name, t in state.items() if hasattr(t, "detach")})
+    return without_prefixes({str(name): as_array(t) for name, t in state.items() if hasattr(t, "detach")})
+
+
+def as_array(tensor):
+    return (tensor.detach().float() if tensor.is_floating_point() else tensor.detach()).numpy()
 
 
 def harmless():
