@@ -30,7 +30,7 @@ from keras_resnet import UserError
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights import loading, pretrained
 from keras_resnet.weights.matching import MismatchError
-from keras_resnet.weights.sources import PROTOCOLS
+from keras_resnet.weights.sources import HALF, PROTOCOLS
 
 SHARED = ROOT.parent / "shared" / "data"
 CLASSES = 7
@@ -416,7 +416,7 @@ def test_a_tensor_with_values_that_are_not_finite_is_loaded(name, value, state, 
     tensor = state[name].copy()
     tensor.flat[3] = value
     save_file(state | {name: tensor}, tmp_path / "a.safetensors")
-    assert_refused(resnet20, tmp_path / "a.safetensors", "not finite")
+    assert_refused(resnet20, tmp_path / "a.safetensors", "no weights")
     if name == "linear.bias":
         keras_resnet.load_weights(network("ResNet20V1", size=32), tmp_path / "a.safetensors", skip_head=True)
 
@@ -549,7 +549,7 @@ ANOTHER_FUNCTION = [
 def test_a_network_that_computes_something_else_takes_the_weights(file, arguments, message, request, files, ours):
     """Without a top, for which every file has enough."""
     path = files("ResNet50") if file == "keras50" else request.getfixturevalue(file)
-    assert_refused(ours(**arguments, include_top=False), path, f" has .*{message}.*; they fit ")
+    assert_refused(ours(**arguments, include_top=False), path, f" has .*{message}.*; such weights fit ")
 
 
 THIN = {"width_multiplier": 0.1}
@@ -892,17 +892,23 @@ TRAIN_RECORD = dataclasses.replace(TIMM_RECORD, height=224, width=224, crop_frac
         (json.dumps(TIMM), TIMM_RECORD),
         (json.dumps({"pretrained_cfg": TRAIN_ONLY}), TRAIN_RECORD),
         (json.dumps({"pretrained_cfg": TRAIN_ONLY | {"test_input_size": None, "test_crop_pct": None}}), TRAIN_RECORD),
-        (json.dumps({"model_type": "bert"}), PROTOCOLS["akamaster_cifar10"]),
-        ("[1, 2]", PROTOCOLS["akamaster_cifar10"]),
-        ("no json", PROTOCOLS["akamaster_cifar10"]),
-        ('{"pretrained_cfg": {"input_size": [3]}}', PROTOCOLS["akamaster_cifar10"]),
+        (json.dumps({"model_type": "bert"}), None),
+        ("[1, 2]", None),
+        ("no json", None),
+        ('{"pretrained_cfg": {"input_size": [3]}}', None),
     ],
 )
-def test_timms_record_beside_the_file_is_passed_over(text, expected, state, resnet20, tmp_path):
-    save_file(state, tmp_path / "model.safetensors")
+def test_timms_record_beside_the_file_is_passed_over(text, expected, tmp_path):
     (tmp_path / "config.json").write_text(text)
+    assert loading.timm_record(tmp_path / "model.safetensors") == expected
+
+
+def test_timms_record_is_taken_for_that_of_another_source(state, resnet20, tmp_path):
+    save_file(state, tmp_path / "model.safetensors")
+    record = {"input_size": [3, 64, 64], "mean": HALF, "std": HALF, "crop_pct": 1.0, "interpolation": "bilinear"}
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": record}))
     keras_resnet.load_weights(resnet20, tmp_path / "model.safetensors")
-    assert keras_resnet.preprocessing_for(resnet20) == expected
+    assert keras_resnet.preprocessing_for(resnet20) == PROTOCOLS["akamaster_cifar10"]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
