@@ -32,8 +32,8 @@ class Preprocessing:
         for field, valid in (("interpolation", INTERPOLATIONS), ("channel_order", CHANNEL_ORDERS)):
             if getattr(self, field) not in valid:
                 raise UserError(f"{field} is {getattr(self, field)!r}; it is one of {choices(valid)}")
-        if not all(isinstance(side, int) and side > 0 for side in (self.height, self.width)) or self.channels not in (1, 3):
-            raise UserError(f"images are {self.height}x{self.width}x{self.channels}; it is pixels, and 1 or 3 channels")
+        if not all(isinstance(size, int) and size > 0 for size in (self.height, self.width, self.channels)):
+            raise UserError(f"images are {self.height}x{self.width}x{self.channels}; each is a whole number above 0")
         if not len(self.mean) == len(self.std) == self.channels or not all(std > 0 for std in self.std):
             raise UserError(f"mean is {self.mean} and std {self.std}; each has {self.channels} numbers, and std is above 0")
         if not 0 < self.crop_fraction <= 1:
