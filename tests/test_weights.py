@@ -606,13 +606,12 @@ def averaged(tensors):
 
 
 def optimizer_beside(torch, tensors):
-    """As training programs leave it, momentum and all."""
-    parameter = torch.nn.Parameter(torch.ones(2, 2))
-    optimizer = torch.optim.SGD([parameter], lr=0.1, momentum=0.9)
-    parameter.grad = torch.ones(2, 2)
-    optimizer.step()
+    """As training programs leave it, momentum and all. (Making a torch.optim optimizer imports Triton, whose LLVM ends a
+    process that has TensorFlow's in it.)"""
+    group = {"lr": 0.1, "momentum": 0.9, "nesterov": False, "maximize": False, "foreach": None, "params": [0]}
+    optimizer = {"state": {0: {"momentum_buffer": torch.ones(2, 2)}}, "param_groups": [group]}
     arguments = argparse.Namespace(arch="resnet20", lr=0.1, resume="", milestones=[100, 150], seed=None)
-    return {"optimizer": optimizer.state_dict(), "epoch": 199, "args": arguments, "amp": None, "state_dict": tensors}
+    return {"optimizer": optimizer, "epoch": 199, "args": arguments, "amp": None, "state_dict": tensors}
 
 
 WRAPPERS = {
