@@ -27,6 +27,7 @@ setup(
     package_data={
         "keras_resnet": ["counts.json"],
         "keras_resnet.training.digits": ["*.npz", "README.md"],
+        "keras_resnet.training": ["report_template.html"],
         "keras_resnet.export": ["report_template.html"],
     },
     install_requires=[
@@ -40,6 +41,8 @@ setup(
         "onnx>=1.17",
         "onnxruntime>=1.20",
         "pillow>=10.0",
+        "psutil>=5.9",
+        "requests>=2.19",
         "rich>=14.3",
         "safetensors>=0.4",
         "tensorboard>=2.20",

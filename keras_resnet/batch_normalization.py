@@ -13,7 +13,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Keras 3 computes the layer as a chain of elementwise operations; this one calls TensorFlow's fused kernel, in training
     and in inference. Same weights, same configuration, and the same numbers to float precision. It has the same class name
     because `.weights.h5` files are keyed by it. Where the kernel does not apply (another backend, rank other than 4,
-    channels not last, float64, a mask, renorm, or statistics synchronised across replicas), Keras' own code runs.
+    channels not last, float64, a mask, renorm, or statistics synchronised across replicas), Keras' own code runs. Synchronised
+    variances are the exception to it: Keras takes mean(x^2) - mean(x)^2, which loses digits; here the replicas' own are merged.
 
     One deviation: an empty batch (a replica that got no images) leaves the moving statistics as they are, where Keras'
     become NaN.
@@ -56,6 +57,24 @@ class BatchNormalization(keras.layers.BatchNormalization):
         import tensorflow as tf
 
         return self.synchronized and tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+    def _moments(self, inputs, mask):
+        """Over the images of all replicas: what the variance is within them, and between their means."""
+        if keras.backend.backend() != "tensorflow" or mask is not None or not self._spans_replicas():
+            return super()._moments(inputs, mask)
+        import tensorflow as tf
+
+        def summed(values):
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+        axes = [axis for axis in range(len(inputs.shape)) if axis != self.axis % len(inputs.shape)]
+        mean, variance = tf.nn.moments(inputs, axes)
+        count = tf.cast(tf.size(inputs) // tf.size(mean), inputs.dtype)
+        mean, variance = (tf.where(count > 0, values, 0) for values in (mean, variance))
+        total = summed(tf.concat([count * mean, [count]], 0))
+        count_of_all = total[-1]
+        mean_of_all = total[:-1] / count_of_all
+        return mean_of_all, summed(count * (variance + tf.square(mean - mean_of_all))) / count_of_all
 
     def _update_moving_statistics(self, mean, variance, count):
         """Keras' update, from the kernel's statistics: `count` = N*H*W values per channel.

@@ -7,10 +7,44 @@ from absl import flags as absl_flags
 
 from keras_resnet.options import Options
 from keras_resnet.training import recipes
+from keras_resnet.training.config import TrainConfig
+
+# What the flags of `train` say of themselves; the others override the recipe or are options of the network.
+RUN = {
+    "model": "a named network, see `keras-resnet list`",
+    "dataset": "digits, a set of tensorflow-datasets, or folder: pictures in --data_dir",
+    "block": "basic or bottleneck",
+    "unit": "the order inside the unit, such as bn_after_addition",
+    "shortcut": "A, B, C, none, or one of 2016, such as exclusive_gating(-6)",
+    "weights": "begin with these: a file of ours, keras.applications', torchvision's, timm's or akamaster's; or imagenet",
+    "skip_head": "leave the classifier out of --weights, as another number of classes needs",
+    "image_size": "side of the images in pixels; by default their own, or that of the weights' preprocessing",
+    "validation_fraction": "share of the training split to choose by",
+    "on_bad_image": "skip or fail: what to do about pictures that cannot be decoded",
+    "seed": "seed of the weights, the order and the augmentation",
+    "precision": "float32, mixed_bfloat16 or mixed_float16, of computation; weights are float32",
+    "sync_batch_norm": "normalise over the images of all replicas",
+    "deterministic": "the same bits in every run, where TensorFlow can; slower",
+    "data_dir": "folder of pictures, or of tensorflow-datasets' sets",
+    "manual_dir": "folder of archives that you downloaded, for sets that need it",
+    "strategy": "auto, one_device, mirrored, multi_worker or tpu",
+    "jit_compile": "compile the step with XLA; for GPUs and TPUs",
+    "steps_per_call": "training steps in one call of the host; 0 fits it to about a second",
+    "checkpoint_minutes": "longest time between two checkpoints, besides those of every epoch",
+    "keep_checkpoints": "how many of the newest checkpoints stay",
+}
+
+
+def run_fields():
+    return list(RUN)
 
 
 def recipe_fields():
-    return [field for field in dataclasses.fields(recipes.Recipe) if field.name != "source"]
+    return [field.name for field in dataclasses.fields(recipes.Recipe) if field.name != "source"]
+
+
+def option_fields():
+    return [field.name for field in dataclasses.fields(Options)]
 
 
 DEFINERS = {
@@ -20,6 +54,7 @@ DEFINERS = {
     bool: absl_flags.DEFINE_bool,
     tuple: absl_flags.DEFINE_list,
     int | None: absl_flags.DEFINE_integer,
+    str | None: absl_flags.DEFINE_string,
 }
 
 
@@ -27,30 +62,40 @@ def define_nothing(values):
     """A command without flags of its own."""
 
 
+def define_fields(cls, names, describe, values, default=lambda field: field.default):
+    """A flag for each of those fields of a dataclass."""
+    for field in dataclasses.fields(cls):
+        if field.name in names:
+            given = default(field)
+            given = None if given is dataclasses.MISSING else given
+            DEFINERS[field.type](field.name, given, describe(field.name), flag_values=values)
+
+
 def define_network(values):
-    string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
-    string("model", None, "a named network, see `keras-resnet list`")
-    string("block", None, "basic or bottleneck")
-    string("unit", None, "the order inside the unit, such as bn_after_addition")
-    string("shortcut", None, "A, B, C, none, or one of 2016, such as exclusive_gating(-6)")
-    for field in dataclasses.fields(Options):
-        DEFINERS[field.type](
-            field.name, field.default, "an option of the network, see the docstrings of its constructor", flag_values=values
-        )
+    define_fields(TrainConfig, ("model", "block", "unit", "shortcut"), RUN.get, values)
+    define_options(values)
+
+
+def define_options(values):
+    about = "an option of the network, see the docstrings of its constructor"
+    define_fields(Options, option_fields(), lambda name: about, values)
 
 
 def define_train(values):
-    define_network(values)
     string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
-    string("dataset", None, "digits, or a set of tensorflow-datasets")
-    string("data_dir", None, "folder of tensorflow-datasets' sets")
     string("workdir", None, "folder of the run; one with a checkpoint in it continues")
-    string("recipe", None, f"one of {', '.join(recipes.RECIPES)}; by default the one of the dataset's name, or he2015_cifar")
-    string("strategy", "auto", "auto or one_device")
-    absl_flags.DEFINE_float("validation_fraction", 0.1, "share of the training split to choose by", flag_values=values)
-    absl_flags.DEFINE_integer("seed", 0, "seed of the weights, the order and the augmentation", flag_values=values)
-    for field in recipe_fields():
-        DEFINERS[field.type](field.name, None, "overrides the recipe", flag_values=values)
+    string("config", None, "config.json of a run, to repeat it but for the flags that are given")
+    string("recipe", None, f"one of {', '.join(recipes.RECIPES)}; by default one that fits the data and the network")
+    define_fields(TrainConfig, run_fields(), RUN.get, values)
+    define_options(values)
+    define_fields(recipes.Recipe, recipe_fields(), lambda name: "overrides the recipe", values, lambda field: None)
+
+
+def define_launch(values):
+    absl_flags.DEFINE_integer("workers", None, "how many processes", lower_bound=1, flag_values=values)
+    absl_flags.DEFINE_integer(
+        "max_restarts", 0, "how often all begin again from the last checkpoint when one dies", lower_bound=0, flag_values=values
+    )
 
 
 def define_artefact(values):
@@ -78,11 +123,17 @@ def define_import(values):
 def define_benchmark(values):
     define_network(values)
     string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
-    string("what", None, "train (steps under fit) or build, each against the same network in stock layers")
+    string("what", None, "train, input or build: the training steps, the input pipeline or building, each against others'")
     string("json", None, "also write what was measured to this file")
+    absl_flags.DEFINE_list("against", None, "whom to run beside ours; by default all that fit", flag_values=values)
     absl_flags.DEFINE_integer("batch_size", 128, "images per step", lower_bound=1, flag_values=values)
-    absl_flags.DEFINE_integer("steps", 4, "steps per measurement", lower_bound=1, flag_values=values)
-    absl_flags.DEFINE_integer("rounds", 7, "pairs of measurements", lower_bound=1, flag_values=values)
+    absl_flags.DEFINE_integer(
+        "image_size", None, "side of the images in pixels; by default the network's own", lower_bound=1, flag_values=values
+    )
+    absl_flags.DEFINE_integer(
+        "steps", 0, "steps per measurement; 0 fits them to a few seconds", lower_bound=0, flag_values=values
+    )
+    absl_flags.DEFINE_integer("rounds", 5, "measurements of each contestant", lower_bound=1, flag_values=values)
 
 
 def define_evaluate(values):

@@ -7,7 +7,7 @@ import sys
 from absl import flags
 
 from keras_resnet import environment
-from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.errors import Stopped, UserError, choices, one_line
 
 
 class Command:
@@ -53,11 +53,17 @@ class Command:
 
 
 def main(commands, argv):
-    """Runs the command that `argv` names and returns the exit status: 0, 1 for a failed verification, 2 for a mistake."""
+    """Runs the command that `argv` names and returns the exit status: 0, 1 for a failed verification, 2 for a mistake.
+
+    A run that a signal stopped ends with 128 and the signal's number.
+    """
     try:
         return _dispatch(commands, argv)
     except UserError as error:
         message = str(error)
+    except Stopped as stopped:
+        print(f"keras-resnet: {stopped}", file=sys.stderr)
+        return 128 + stopped.signal
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake of the user's."""
+"""The exceptions that are no bugs: a mistake of the user's, and a wish to stop."""
 
 
 class UserError(ValueError):
@@ -6,6 +6,14 @@ class UserError(ValueError):
 
     The command turns it into that line and exit status 2. Anything else that is raised is a bug of ours.
     """
+
+
+class Stopped(Exception):  # noqa: N818  nothing went wrong
+    """A run that a signal asked to end, and that has saved what it did. `signal`: its number."""
+
+    def __init__(self, message, signal):
+        super().__init__(message)
+        self.signal = signal
 
 
 def one_line(error):

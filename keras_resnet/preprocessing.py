@@ -76,22 +76,9 @@ class Preprocessing:
         share = "" if self.crop_fraction == 1 else f", the central {self.crop_fraction:.4g} of the {self.interpolation} resize"
         return f"{self.height}x{self.width}x{self.channels}{share}"
 
-    def load_picture(self, path):
-        """A picture file, turned upright, resized and cropped: uint8, (height, width, channels). Transparency is dropped."""
-        from PIL import Image, ImageOps
-
-        try:
-            with Image.open(path) as picture:
-                if picture.mode in ("F", "I"):
-                    raise UserError(f"{path} has pixels in mode {picture.mode}, which have no agreed range; 8 and 16 bits do")
-                if picture.mode.startswith("I;16"):
-                    picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-                picture = ImageOps.exif_transpose(picture).convert("L" if self.channels == 1 else "RGB")
-        except UserError:
-            raise
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise UserError(f"{path} cannot be read as a picture: {one_line(error)}") from error
-        return self.resize_and_crop(picture)
+    def load_picture(self, file, name=None):
+        """A picture file, turned upright, resized and cropped: uint8, (height, width, channels). See `open_picture`."""
+        return self.resize_and_crop(open_picture(file, self.channels, name))
 
     def resize_and_crop(self, picture):
         """Scales a PIL picture so that its crop covers height x width, aspect ratio kept, and cuts out the centre.
@@ -109,3 +96,26 @@ class Preprocessing:
         left, top = round((size[0] - self.width) / 2), round((size[1] - self.height) / 2)
         picture = picture.crop((left, top, left + self.width, top + self.height))
         return np.asarray(picture, np.uint8).reshape(self.height, self.width, self.channels)
+
+
+def open_picture(file, channels, name=None):
+    """A PIL picture, turned upright, grey (`channels` 1) or RGB (3). Transparency is dropped.
+
+    file: a path, or a file object that errors call `name`.
+    """
+    from PIL import Image, ImageOps
+
+    name = file if name is None else name
+    try:
+        with Image.open(file) as picture:
+            if picture.mode in ("F", "I"):
+                raise UserError(f"{name} has pixels in mode {picture.mode}, which have no agreed range; 8 and 16 bits do")
+            if picture.mode.startswith("I;16"):
+                picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+            elif picture.mode == "P" and "transparency" in picture.info:
+                picture = picture.convert("RGBA")  # Pillow warns on the direct way
+            return ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
+    except UserError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{name} cannot be read as a picture: {one_line(error)}") from error

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from test_references import state_dict
 
 import keras_resnet
-from keras_resnet import cli, command_line
+from keras_resnet import cli, command_line, environment
 from keras_resnet.classifier import Classifier
 
 ARTEFACTS = ("model.keras", "export/saved_model", "export/model.tflite", "export/model.onnx")
@@ -55,7 +55,7 @@ def test_evaluate_reads_every_kind_of_artefact(name, run, exported, data_dir):
 @pytest.fixture
 def in_process(monkeypatch, capfd):
     """Runs a command in this process, which has TensorFlow loaded: for what does not depend on a fresh one."""
-    monkeypatch.setattr(cli.environment, "prepare", lambda verbosity, tensorflow=True: None)
+    monkeypatch.setattr(environment, "prepare", lambda verbosity, tensorflow=True: None)
 
     def call(*arguments):
         capfd.readouterr()
@@ -87,8 +87,27 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("trian",), ["unknown command 'trian'", "list, train, import, evaluate, predict, export, benchmark"]),
-        (("train", "--model=ResNet20V2"), ["train needs --dataset, --workdir"]),
+        (("trian",), ["unknown command 'trian'", "list, train, launch, import, evaluate, predict, export, benchmark"]),
+        (("train", "--model=ResNet20V2"), ["train needs --workdir"]),
+        (("train", "--model=ResNet20V2", "--workdir={0}/new"), ["train needs --dataset, or --config"]),
+        ((*TRAIN, "--config={0}/none.json"), ["none.json cannot be read"]),
+        ((*TRAIN, "--config={0}/a.txt"), ["a.txt cannot be read"]),
+        ((*TRAIN, "--weights={0}/a.txt"), ["a.txt is no weight file"]),
+        ((*TRAIN, "--weights={0}/none.h5"), ["no weights", "none.h5"]),
+        ((*TRAIN, "--skip_head"), ["skip_head goes with weights"]),
+        ((*TRAIN, "--freeze=stage4"), ["freeze names stage4", "stem, stage1, stage2, stage3, head"]),
+        ((*TRAIN, "--freeze=stem,stage1,stage2,stage3,head"), ["nothing is left to train"]),
+        ((*TRAIN, "--precision=int8"), ["unknown precision 'int8'", "mixed_bfloat16"]),
+        ((*TRAIN, "--on_bad_image=cry"), ["unknown on_bad_image 'cry'", "skip, fail"]),
+        ((*TRAIN, "--image_size=0"), ["image_size is 0"]),
+        ((*TRAIN, "--batch_size=9", "--accumulate=2"), ["batch_size is 9", "divide by 1 replicas times 2 pieces"]),
+        ((*TRAIN, "--checkpoint_minutes=0"), ["checkpoint_minutes is 0.0"]),
+        ((*TRAIN, "--strategy=tpu"), ["strategy tpu finds no TPU"]),
+        ((*TRAIN, "--strategy=multi_worker"), ["multi_worker needs TF_CONFIG"]),
+        (("launch", "--workers=2"), ["launch needs -- train"]),
+        (("launch", "--workers=0", "--", "train"), ["workers", "0"]),
+        (("launch", "--workers=2", "--", "evaluate"), ["launch takes `train`", "'evaluate'"]),
+        (("train", "--model=ResNet20V2", "--dataset=folder", "--workdir={0}/new"), ["has no pictures"]),
         ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
         ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
         ((*TRAIN, "--drops=a"), ["drops", "'a'"]),
@@ -191,7 +210,7 @@ def test_a_disk_that_fills_up_while_training_is_said_in_one_line(data_dir, tmp_p
         before=FULL_DISK.format(500_000),
     )
     assert done.returncode == 2
-    assert done.err.splitlines() == [f"keras-resnet: File too large ({tmp_path / 'new' / 'checkpoints'})"]
+    assert done.err.splitlines() == [f"keras-resnet: File too large ({tmp_path / 'new' / 'checkpoints' / 'best'})"]
     assert not (tmp_path / "new" / "model.keras").exists()
 
 

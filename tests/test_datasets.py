@@ -7,9 +7,7 @@ import pytest
 from conftest import ROOT
 
 from keras_resnet import UserError
-from keras_resnet.training.batches import evaluation_batches, training_batches
-from keras_resnet.training.datasets import Dataset, Split
-from keras_resnet.training.recipes import find
+from keras_resnet.training.datasets import Dataset
 
 SHARED = ROOT.parent / "shared" / "data" / "tfds"
 
@@ -57,40 +55,3 @@ def test_any_prepared_set_of_tensorflow_datasets_loads():
     fashion = Dataset("fashion_mnist", SHARED)
     assert fashion.labels[9] == "Ankle boot"
     assert fashion.test.images.shape == (10_000, 28, 28, 1)
-
-
-def numbered(count):
-    """A split in which image i is filled with i."""
-    return Split(np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8), np.arange(count))
-
-
-def collect(batches):
-    return [[np.asarray(part) for part in batch] for batch in batches]
-
-
-def test_an_epoch_is_a_function_of_seed_and_epoch():
-    """Catches a continued run that sees other batches than the run that was never stopped."""
-
-    def epoch(seed, epoch):
-        batches = training_batches(numbered(40), find("digits", batch_size=8, pad=1, flip=True), [0], seed=seed, epoch=epoch)
-        return np.concatenate([np.concatenate([x.ravel(), y]) for x, y in collect(batches)])
-
-    np.testing.assert_array_equal(epoch(0, 3), epoch(0, 3))
-    assert not np.array_equal(epoch(0, 3), epoch(0, 4))
-    assert not np.array_equal(epoch(0, 3), epoch(1, 3))
-
-
-def test_every_training_image_comes_once_per_epoch_with_its_label():
-    batches = collect(training_batches(numbered(43), find("digits", batch_size=8), [0], seed=0, epoch=0))
-    assert [len(labels) for _, labels in batches] == [8] * 5
-    labels = np.concatenate([labels for _, labels in batches])
-    assert len(set(labels)) == 40
-    np.testing.assert_array_equal(np.concatenate([images[:, 0, 0, 0] for images, _ in batches]), labels)
-
-
-@pytest.mark.parametrize(("count", "batch_size"), [(10, 4), (8, 4), (3, 8)])
-def test_evaluation_sees_every_image_once_whatever_the_batch_size(count, batch_size):
-    batches = collect(evaluation_batches(numbered(count), batch_size))
-    assert {len(labels) for _, labels, _ in batches} == {batch_size}
-    seen = np.concatenate([labels[weights > 0] for _, labels, weights in batches])
-    np.testing.assert_array_equal(seen, np.arange(count))

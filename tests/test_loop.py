@@ -1,13 +1,20 @@
-"""Catches an update that is not SGD's, weight decay of the wrong kind, and metrics that are off at the edges."""
+"""Catches an update that is not SGD's, decay of the wrong kind, replicas that drift apart, and metrics off at the edges."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_resnet.training.batches import evaluation_batches
+from keras_resnet import BatchNormalization
+from keras_resnet.training import recipes
+from keras_resnet.training.batches import Epoch, Pass, Share
 from keras_resnet.training.datasets import Split
-from keras_resnet.training.loop import Loop
+from keras_resnet.training.loop import Loop, Sums
+from keras_resnet.training.networks import synchronize_norms
+from keras_resnet.training.optimizers import make_optimizer
+from keras_resnet.training.update import MovingAverage, Update
+
+PLAIN = {"batch_size": 8, "learning_rate": 0.1, "nesterov": False, "weight_decay": 0.0, "weight_decay_mode": "decoupled"}
 
 
 @pytest.fixture
@@ -21,74 +28,265 @@ def linear(regularizer=None):
     return keras.Sequential([keras.Input((3, 3, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), dense])
 
 
-def batches(split, size):
-    return tf.data.Dataset.from_tensor_slices((split.images, split.labels)).batch(size, drop_remainder=True)
+def normalised():
+    keras.utils.set_random_seed(7)
+    x = inputs = keras.Input((3, 3, 1))
+    x = keras.layers.Rescaling(1 / 255)(x)
+    x = BatchNormalization()(keras.layers.Conv2D(4, 2, use_bias=False)(x))
+    return keras.Model(inputs, keras.layers.Dense(4)(keras.layers.Flatten()(keras.layers.ReLU()(x))))
 
 
-def sgd(**options):
-    return keras.optimizers.SGD(0.1, momentum=0.9, **options)
+def dropping():
+    keras.utils.set_random_seed(7)
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(4)]
+    return keras.Sequential([keras.Input((3, 3, 1)), *layers])
 
 
-def trained(split, strategy=None, optimizer=sgd, epochs=2, **options):
+def epoch_of(split, recipe, epoch=0, start=0):
+    return Epoch(split, recipe, 4, split.images.shape[1:3], (0,), seed=0, epoch=epoch, start=start)
+
+
+def loop_of(model, strategy=None, *, optimizer=None, prepare=lambda model: None, **overrides):
     strategy = strategy or tf.distribute.get_strategy()
+    recipe = recipes.find("he2015_cifar", **{**PLAIN, "pad": 0, "flip": False, **overrides})
     with strategy.scope():
-        loop = Loop(strategy, linear(), optimizer(), global_batch=8, **options)
-        loop.optimizer.build(loop.model.trainable_variables)
-    for _ in range(epochs):
-        result = loop.train(batches(split, 8))
-    return loop, result
+        network = model()
+        prepare(network)
+        average = MovingAverage(network.weights, recipe.ema) if recipe.ema else None
+        update = Update(optimizer or make_optimizer(recipe, 0.1), network.trainable_variables, recipe, average=average)
+        return Loop(strategy, network, update, recipe)
+
+
+def run_epochs(loop, split, epochs=2):
+    for number in range(epochs):
+        *_, call = loop.train(epoch_of(split, loop._recipe, number))
+    return call
+
+
+def trained(split, model=linear, strategy=None, **overrides):
+    loop = loop_of(model, strategy, **overrides)
+    call = run_epochs(loop, split)
+    loop.agree()
+    return loop, call.sums.means()
+
+
+def same_batches(split, epochs=2):
+    """What the loop sees, for Keras' `fit`: its labels are not one-hot there."""
+    for number in range(epochs):
+        for images, targets in epoch_of(split, recipes.find("he2015_cifar", **PLAIN, pad=0, flip=False), number).dataset(
+            Share()
+        ):
+            yield images, tf.argmax(targets, axis=1)
 
 
 def fitted(split, regularizer=None, **options):
     model = linear(regularizer)
-    model.compile(sgd(**options), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(batches(split, 8), epochs=2, shuffle=False, verbose=0)
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9, **options)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for images, labels in same_batches(split):
+        model.train_on_batch(images, labels)
     return model
 
 
-def assert_same_weights(loop, model):
+def assert_same_weights(loop, model, rtol=1e-5):
     for one, other in zip(loop.model.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-6)
 
 
-def test_without_decay_it_follows_keras_fit(split):
+def test_without_decay_it_follows_keras(split):
     assert_same_weights(trained(split)[0], fitted(split))
 
 
+def test_nesterov_is_keras_too(split):
+    assert_same_weights(trained(split, nesterov=True)[0], fitted(split, nesterov=True))
+
+
+def test_adamw_is_keras_too(split):
+    optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.3, beta_1=0.8)
+    model = linear()
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for images, labels in same_batches(split):
+        model.train_on_batch(images, labels)
+    adamw = recipes.find("digits", optimizer="adamw", momentum=0.8)
+    loop, _ = trained(split, optimizer=make_optimizer(adamw, 0.1), weight_decay=0.3)
+    assert_same_weights(loop, model, rtol=1e-4)
+
+
 def test_coupled_decay_is_the_papers_half_squared_norm_in_the_loss(split):
-    assert_same_weights(trained(split, coupled_decay=0.3)[0], fitted(split, keras.regularizers.L2(0.3 / 2)))
+    loop, _ = trained(split, weight_decay=0.3, weight_decay_mode="coupled")
+    assert_same_weights(loop, fitted(split, keras.regularizers.L2(0.3 / 2)))
 
 
 def test_decoupled_decay_stays_out_of_the_momentum(split):
-    loop, _ = trained(split, optimizer=lambda: sgd(weight_decay=0.3))
+    loop, _ = trained(split, weight_decay=0.3)
     assert_same_weights(loop, fitted(split, weight_decay=0.3))
-    coupled, _ = trained(split, coupled_decay=0.3)
+    coupled, _ = trained(split, weight_decay=0.3, weight_decay_mode="coupled")
     assert not np.allclose(loop.model.get_weights()[0], coupled.model.get_weights()[0], rtol=0.05)
 
 
-@pytest.mark.parametrize("options", [{}, {"coupled_decay": 0.3}])
+REPLICAS = [{}, {"weight_decay": 0.3, "weight_decay_mode": "coupled"}, {"clip_norm": 0.1}, {"accumulate": 2}, {"ema": 0.9}]
+
+
+@pytest.mark.parametrize("options", REPLICAS, ids=lambda options: "-".join(options) or "plain")
 def test_two_replicas_follow_one_device_at_the_same_global_batch(split, options, mirrored):
     one, result_one = trained(split, **options)
-    two, result_two = trained(split, mirrored, **options)
+    two, result_two = trained(split, strategy=mirrored, **options)
     assert_same_weights(two, one.model)
     assert result_two == pytest.approx(result_one, rel=1e-5)
+    if "ema" in options:
+        for ours, theirs in zip(two.update.average.averages, one.update.average.averages, strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_with_synchronised_norms_two_replicas_follow_one_device(split, mirrored):
+    """And without they do not: otherwise the test would show nothing."""
+    one, _ = trained(split, model=normalised)
+    two, _ = trained(split, model=normalised, strategy=mirrored, prepare=synchronize_norms)
+    alone, _ = trained(split, model=normalised, strategy=mirrored)
+    assert_same_weights(two, one.model, rtol=1e-4)
+    assert not np.allclose(alone.model.get_weights()[0], one.model.get_weights()[0], rtol=1e-2)
+
+
+def test_replicas_agree_on_their_moving_statistics(split, mirrored):
+    """Each keeps its own while training; what is evaluated and saved is their mean."""
+    loop = loop_of(normalised, mirrored, ema=0.9)
+    run_epochs(loop, split)
+    (moving,) = [variable for variable in loop.model.variables if variable.path.endswith("moving_mean")]
+    before = [value.numpy() for value in mirrored.experimental_local_results(moving.value)]
+    assert not np.allclose(*before)
+    loop.agree()
+    after = [value.numpy() for value in mirrored.experimental_local_results(moving.value)]
+    np.testing.assert_allclose(after, [np.mean(before, axis=0)] * 2, rtol=1e-6)
+
+
+def test_clipping_bounds_the_whole_gradient(split):
+    loop = loop_of(linear, clip_norm=0.01, momentum=0.0)
+    before = loop.model.get_weights()
+    *_, call = loop.train(epoch_of(split.take(np.arange(8)), loop._recipe))
+    moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(loop.model.get_weights(), before, strict=True)))
+    assert moved == pytest.approx(0.1 * 0.01, rel=1e-3)
+    assert call.gradient_norm > 0.01
+
+
+def test_a_batch_in_pieces_is_the_same_step(split):
+    whole, result = trained(split)
+    pieces, other = trained(split, accumulate=4)
+    assert_same_weights(pieces, whole.model)
+    assert other == pytest.approx(result, rel=1e-5)
+
+
+def test_the_moving_average_is_the_formulas(split):
+    loop = loop_of(linear, ema=0.5)
+    expected = [weight.copy() for weight in loop.model.get_weights()]
+    for step in range(3):
+        list(loop.train(epoch_of(split.take(np.arange(8)), loop._recipe, epoch=step)))
+        rate = 1 - min(0.5, (1 + step) / (10 + step))
+        expected = [e + rate * (w - e) for e, w in zip(expected, loop.model.get_weights(), strict=True)]
+    weights = loop.model.get_weights()
+    with loop.update.averaged():
+        for found, wanted in zip(loop.model.get_weights(), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    for found, wanted in zip(loop.model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_slower_parts_learn_slower(split):
+    model = linear()
+    recipe = recipes.find("he2015_cifar", **PLAIN, pad=0, flip=False)
+    update = Update(make_optimizer(recipe, 0.1), model.trainable_variables, recipe, rates=[0.0, 1.0])
+    before = model.get_weights()
+    list(Loop(tf.distribute.get_strategy(), model, update, recipe).train(epoch_of(split, recipe)))
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    assert np.abs(model.get_weights()[1] - before[1]).max() > 0
+
+
+def losses_of(model, split, **options):
+    logits = model(split.images.astype("float32"))
+    targets = keras.ops.one_hot(split.labels, 4)
+    return keras.losses.CategoricalCrossentropy(from_logits=True, reduction=None, **options)(targets, logits).numpy()
+
+
+def first_loss(split, class_weights=None, **overrides):
+    loop = loop_of(linear, batch_size=24, **overrides)
+    loop._class_weights = class_weights
+    (call,) = loop.train(epoch_of(split, loop._recipe))
+    return call.sums.means()["loss"]
+
+
+def test_label_smoothing_is_keras(split):
+    assert first_loss(split, label_smoothing=0.2) == pytest.approx(
+        losses_of(linear(), split, label_smoothing=0.2).mean(), rel=1e-5
+    )
+
+
+def test_class_weights_weigh_each_examples_loss(split):
+    weights = np.array([0.5, 1.0, 2.0, 4.0], np.float32)
+    expected = (weights[split.labels] * losses_of(linear(), split)).mean()
+    assert first_loss(split, class_weights=weights) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [5, 24, 100])
 def test_evaluation_is_exact_whatever_the_batch_size(split, batch_size):
-    model = linear()
-    loop = Loop(tf.distribute.get_strategy(), model, sgd(), global_batch=batch_size)
-    logits = model(split.images.astype("float32")).numpy()
-    losses = -tf.nn.log_softmax(logits).numpy()[np.arange(24), split.labels]
-    found = loop.evaluate(evaluation_batches(split, batch_size))
-    assert found["loss"] == pytest.approx(losses.mean(), rel=1e-5)
+    loop = loop_of(linear)
+    logits = loop.model(split.images.astype("float32")).numpy()
+    found = loop.evaluate(Pass(split, batch_size))
+    assert found["loss"] == pytest.approx(losses_of(loop.model, split).mean(), rel=1e-5)
     assert found["accuracy"] == pytest.approx(np.mean(logits.argmax(axis=1) == split.labels))
 
 
-def test_steps_are_counted_to_the_last(split):
-    heard = []
-    loop, _ = trained(split, epochs=1)
-    loop.STEPS_PER_CALL = 2
-    loop.train(batches(split, 8), heard.append)
-    assert heard == [2, 3]
-    assert int(loop.optimizer.iterations) == 3 + 3
+@pytest.mark.parametrize("batch_size", [6, 22, 100])
+def test_evaluation_on_replicas_sees_every_image_once(split, batch_size, mirrored):
+    found = loop_of(linear, mirrored).evaluate(Pass(split, batch_size))
+    assert found == pytest.approx(loop_of(linear).evaluate(Pass(split, 24)), rel=1e-5)
+
+
+def test_steps_are_counted_to_the_last_and_come_in_calls(split):
+    loop = loop_of(linear)
+    loop._fixed_steps = loop._steps = 2
+    assert [call.done for call in loop.train(epoch_of(split, loop._recipe))] == [2, 3]
+    assert int(loop.update.optimizer.iterations) == 3
+
+
+def test_calls_grow_where_steps_are_short(split):
+    loop = loop_of(linear, batch_size=1)
+    list(loop.train(epoch_of(split, loop._recipe)))
+    calls = [call.done for call in loop.train(epoch_of(split, loop._recipe, epoch=1))]
+    assert len(calls) < 12
+
+
+def test_an_epoch_begun_in_the_middle_ends_as_the_whole_one(split):
+    """Weights, random numbers and the sums alike; dropout is in it so that they are not all the same anyway."""
+    whole = loop_of(dropping)
+    (*_, expected) = whole.train(epoch_of(split, whole._recipe))
+    parts = loop_of(dropping)
+    parts._fixed_steps = parts._steps = 1
+    first = next(parts.train(epoch_of(split, parts._recipe)))
+    for generator in parts._generators:
+        generator.state.assign([99, 99])  # as in a new process
+    (*_, last) = parts.train(epoch_of(split, parts._recipe, start=1), Sums(*vars(first.sums).values()))
+    assert_same_weights(parts, whole.model)
+    assert last.sums.means() == pytest.approx(expected.sums.means(), rel=1e-6)
+
+
+def test_random_numbers_differ_from_step_to_step_and_by_replica(split, mirrored):
+    loop = loop_of(dropping, mirrored)
+    (generator,) = loop._generators
+    list(loop.train(epoch_of(split, loop._recipe)))
+    one, two = (value.numpy() for value in mirrored.experimental_local_results(generator.state.value))
+    assert not np.array_equal(one, two)
+
+
+def test_a_loss_that_is_no_number_ends_the_call_at_its_step(split):
+    loop = loop_of(linear)
+    loop._fixed_steps = loop._steps = 3
+    loop.model.layers[-1].bias.assign([np.nan] * 4)
+    call = next(loop.train(epoch_of(split, loop._recipe)))
+    assert (call.done, np.isnan(call.sums.loss)) == (1, True)
+
+
+def test_a_wish_is_heard_before_the_next_call(split):
+    loop = loop_of(linear)
+    loop._fixed_steps = loop._steps = 1
+    wishes = iter([(False, False), (False, True), (True, False)])
+    calls = list(loop.train(epoch_of(split, loop._recipe), asks=lambda: next(wishes)))
+    assert [(call.stop, call.save) for call in calls] == [(False, False), (False, True), (True, False)]

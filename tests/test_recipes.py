@@ -51,8 +51,13 @@ def test_the_papers_recipe_is_the_papers():
         ({"batch_size": -1}, "batch_size is -1"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"pad": -1}, "pad is -1"),
-        ({"momentum": 1.0}, "1.0 is no share"),
-        ({"drops": (0.5, 2.0)}, "2.0 is no share"),
+        ({"momentum": 1.0}, "momentum is 1.0; it is a share"),
+        ({"drops": (0.5, 2.0)}, "drops are 0.5, 2.0; each is a share"),
+        ({"freeze": ("stem", "stage9")}, "freeze names stage9; the parts of a network are stem, stage1"),
+        ({"norms": "off"}, "unknown norms 'off'; it is one of as_stage, frozen, trained"),
+        ({"part_rate": 0.0}, "part_rate is 0.0; it is above 0 and at most 1"),
+        ({"optimizer": "adamw", "weight_decay_mode": "coupled"}, "coupled weight decay goes with the optimizer sgd only"),
+        ({"accumulate": 0}, "accumulate is 0"),
         ({"learning_rate": float("inf")}, "learning_rate is inf"),
         ({"schedule": "step", "drops": (0.7, 0.5)}, "drops are 0.7, 0.5; they go up"),
         ({"schedule": "step", "drops": (0.2, 0.9), "warmup": 0.5}, r"begin behind the warmup of 0\.5"),
@@ -64,5 +69,7 @@ def test_a_wrong_override_is_refused(overrides, message):
 
 
 def test_an_unknown_recipe_is_refused_with_the_table():
-    with pytest.raises(UserError, match="unknown recipe 'x'; the recipes are digits, he2015_cifar"):
+    with pytest.raises(
+        UserError, match="unknown recipe 'x'; the recipes are digits, he2015_cifar, he2016_cifar, he_imagenet, short, finetune"
+    ):
         recipes.find("x")

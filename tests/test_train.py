@@ -1,30 +1,37 @@
 """Catches a run that does not continue where it stopped, that chooses by the test split, or that overwrites another."""
 
 import json
+import os
 import shutil
+import signal
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_resnet import UserError
 from keras_resnet.classifier import Classifier
+from keras_resnet.errors import Stopped
 from keras_resnet.training import recipes
 from keras_resnet.training import train as training
 from keras_resnet.training.config import TrainConfig, open_workdir
 from keras_resnet.training.logs import read_metrics
+from keras_resnet.training.loop import Loop
 
 
-def config(**overrides):
+def config(data_dir, **overrides):
     settings = recipes.find("digits", epochs=3, batch_size=128, pad=1)
-    return TrainConfig(**{"model": "ResNet20V2", "dataset": "digits", "recipe": "digits", "settings": settings, **overrides})
+    given = {"model": "ResNet20V2", "dataset": "digits", "recipe": "digits", "settings": settings, "data_dir": str(data_dir)}
+    return TrainConfig(**{**given, **overrides})
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, data_dir):
     workdir = tmp_path_factory.mktemp("train") / "undisturbed"
-    training.train(config(), workdir, data_dir)
+    training.train(config(data_dir), workdir)
     return workdir
 
 
@@ -36,12 +43,22 @@ def cut_after(monkeypatch, epochs):
     """The power goes as the next epoch begins."""
     original = training.Run.train_epoch
 
-    def train_epoch(self, epoch):
-        if epoch == epochs:
+    def train_epoch(self):
+        if self.position.epoch == epochs:
             raise PowerCutError
-        return original(self, epoch)
+        return original(self)
 
     monkeypatch.setattr(training.Run, "train_epoch", train_epoch)
+
+
+def timing(record):
+    return {"seconds": record["test"]["seconds"]} if "test" in record else {}
+
+
+def assert_same_weights(workdir, other):
+    models = [keras.saving.load_model(folder / "model.keras") for folder in (workdir, other)]
+    for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_a_continued_run_ends_as_one_that_never_stopped(undisturbed, tmp_path, data_dir, monkeypatch):
@@ -49,25 +66,23 @@ def test_a_continued_run_ends_as_one_that_never_stopped(undisturbed, tmp_path, d
     with monkeypatch.context() as patch:
         cut_after(patch, 2)
         with pytest.raises(PowerCutError):
-            training.train(config(), workdir, data_dir)
+            training.train(config(data_dir), workdir)
     assert len(read_metrics(workdir)) == 2
     with (workdir / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3, "loss": 99}\n{"epo')  # logged, but behind the newest checkpoint
-    training.train(config(), workdir, data_dir)
+    training.train(config(data_dir), workdir)
 
     timeless = [{k: v for k, v in record.items() if k != "images_per_second"} for record in read_metrics(workdir)]
     expected = [{k: v for k, v in record.items() if k != "images_per_second"} for record in read_metrics(undisturbed)]
     assert [record.get("epoch") for record in timeless] == [1, 2, 3, None]
     for one, other in zip(timeless, expected, strict=True):
-        assert one.get("test", one) == pytest.approx(other.get("test", other), rel=1e-4)
-    models = [keras.saving.load_model(folder / "model.keras") for folder in (workdir, undisturbed)]
-    for one, other in zip(*(model.get_weights() for model in models), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        assert one.get("test", one) == pytest.approx(other.get("test", other) | timing(one), rel=1e-4)
+    assert_same_weights(workdir, undisturbed)
 
 
 def test_a_finished_run_is_left_as_it_is(undisturbed, data_dir):
     records, weights = read_metrics(undisturbed), keras.saving.load_model(undisturbed / "model.keras").get_weights()
-    training.train(config(), undisturbed, data_dir)
+    training.train(config(data_dir), undisturbed)
     assert read_metrics(undisturbed) == records
     for one, other in zip(weights, keras.saving.load_model(undisturbed / "model.keras").get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -75,8 +90,8 @@ def test_a_finished_run_is_left_as_it_is(undisturbed, data_dir):
 
 def test_the_work_directory_holds_what_the_design_promises(undisturbed):
     names = {path.name for path in undisturbed.iterdir()}
-    assert names == {"config.json", "checkpoints", "metrics.jsonl", "events", "curves.png", "model.keras"}
-    assert list((undisturbed / "events").glob("events.out.tfevents.*"))
+    assert names == {"config.json", "checkpoints", "metrics.jsonl", "events", "curves.png", "model.keras", "report.html"}
+    assert list((undisturbed / "events").rglob("events.out.tfevents.*"))
     assert json.loads((undisturbed / "config.json").read_text())["settings"]["epochs"] == 3
     assert (undisturbed / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -91,14 +106,13 @@ def test_the_model_file_carries_labels_and_preprocessing(undisturbed):
 def test_the_kept_weights_are_the_best_on_validation_not_the_last(tmp_path, data_dir, monkeypatch):
     """The second of three epochs is made to look best; its weights must be in the file."""
     weights, looks = [], iter([(0.2, 1.0), (0.9, 1.0), (0.9, 2.0)])
-    original = training.Checkpoints.save
 
-    def save(self, epoch, accuracy, loss):
-        weights.append([np.array(weight) for weight in self._newest.checkpoint.model.get_weights()])
-        original(self, epoch, *next(looks))
+    def evaluate(self, examples):
+        weights.append(self.model.get_weights())
+        return dict(zip(("accuracy", "loss"), next(looks), strict=True))
 
-    monkeypatch.setattr(training.Checkpoints, "save", save)
-    training.train(config(), tmp_path / "run", data_dir)
+    monkeypatch.setattr(Loop, "evaluate", evaluate)
+    training.train(config(data_dir), tmp_path / "run")
     kept = keras.saving.load_model(tmp_path / "run" / "model.keras").get_weights()
     for one, other in zip(kept, weights[1], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -115,33 +129,34 @@ def test_the_kept_weights_are_the_best_on_validation_not_the_last(tmp_path, data
 def test_another_runs_work_directory_is_refused_and_untouched(other, message, undisturbed, data_dir):
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
     with pytest.raises(UserError, match=message):
-        training.train(config(**other), undisturbed, data_dir)
+        training.train(config(data_dir, **other), undisturbed)
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
 
 
 def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path, data_dir):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="is not empty and holds no run of ours"):
-        training.train(config(), tmp_path, data_dir)
+        training.train(config(data_dir), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(tmp_path, data_dir):
     with pytest.raises(UserError, match="batch_size is 5000, but there are only 1293 images"):
-        training.train(config(settings=recipes.find("digits", batch_size=5000)), tmp_path / "run", data_dir)
+        training.train(config(data_dir, settings=recipes.find("digits", batch_size=5000)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_second_process_in_the_same_work_directory_is_refused(undisturbed, data_dir):
     """Catches two runs that overwrite each other's checkpoints; a lock of this process stands for the other one."""
-    with open_workdir(undisturbed, config()), pytest.raises(UserError, match="another process is training"):
-        training.train(config(), undisturbed, data_dir)
+    with open_workdir(undisturbed, config(data_dir)), pytest.raises(UserError, match="another process is training"):
+        training.train(config(data_dir), undisturbed)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path, data_dir):
     settings = recipes.find("digits", epochs=2, learning_rate=1e30)
-    with pytest.raises(UserError, match=r"the loss is nan in epoch 1, at a learning rate of .*e\+29; there is no checkpoint"):
-        training.train(config(settings=settings), tmp_path / "run", data_dir)
+    message = r"the loss is nan at step \d+, in epoch 1, at a learning rate of .*e\+29; there is no checkpoint"
+    with pytest.raises(UserError, match=message):
+        training.train(config(data_dir, settings=settings), tmp_path / "run")
     assert not (tmp_path / "run" / "model.keras").exists()
     assert not list((tmp_path / "run" / "checkpoints").glob("ckpt-*"))
 
@@ -150,7 +165,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path, data_d
 def test_a_damaged_configuration_is_refused(damage, tmp_path, data_dir):
     (tmp_path / "config.json").write_text(damage)
     with pytest.raises(UserError, match=r"damaged|another run"):
-        training.train(config(), tmp_path, data_dir)
+        training.train(config(data_dir), tmp_path)
     assert (tmp_path / "config.json").read_text() == damage
 
 
@@ -158,26 +173,137 @@ def test_a_damaged_configuration_is_refused(damage, tmp_path, data_dir):
 def test_damaged_metrics_do_not_stop_a_finished_run(damage, undisturbed, tmp_path, data_dir):
     workdir = shutil.copytree(undisturbed, tmp_path / "run")
     (workdir / "metrics.jsonl").write_bytes(damage)
-    training.train(config(), workdir, data_dir)
+    training.train(config(data_dir), workdir)
     assert "test" in read_metrics(workdir)[-1]
 
 
-@pytest.mark.parametrize("file", ["checkpoint", "best/checkpoint"])
-def test_a_damaged_index_of_checkpoints_does_not_start_the_run_anew(file, undisturbed, tmp_path, data_dir):
+def damage(path):
+    """Cuts off the second half, as a disk does that was full."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def newest_data(workdir):
+    return sorted((workdir / "checkpoints").glob("ckpt-*.data*"))
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_taken(undisturbed, tmp_path, data_dir, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        cut_after(patch, 2)
+        with pytest.raises(PowerCutError):
+            training.train(config(data_dir), tmp_path / "run")
+    damage(newest_data(tmp_path / "run")[-1])
+    training.train(config(data_dir), tmp_path / "run")
+    heard = capsys.readouterr()
+    assert "ckpt-20 is damaged" in heard.err
+    assert "going on from the one before" in heard.err
+    assert "continuing after epoch 1/3" in heard.out
+    assert [record.get("epoch") for record in read_metrics(tmp_path / "run")] == [1, 2, 3, None]
+    assert_same_weights(tmp_path / "run", undisturbed)
+
+
+def test_where_all_checkpoints_are_damaged_nothing_begins_anew(undisturbed, tmp_path, data_dir):
     workdir = shutil.copytree(undisturbed, tmp_path / "run")
-    (workdir / "checkpoints" / file).write_text("garbage{")
+    for path in newest_data(workdir):
+        damage(path)
     before = (workdir / "model.keras").read_bytes()
-    with pytest.raises(UserError, match="damaged"):
-        training.train(config(), workdir, data_dir)
+    with pytest.raises(UserError, match=r"ckpt-30 is damaged.*ckpt-20 is damaged.*ckpt-10 is damaged"):
+        training.train(config(data_dir), workdir)
     assert (workdir / "model.keras").read_bytes() == before
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path, data_dir, monkeypatch):
+def test_a_damaged_best_checkpoint_is_named(undisturbed, tmp_path, data_dir):
+    workdir = shutil.copytree(undisturbed, tmp_path / "run")
+    damage(next((workdir / "checkpoints" / "best").glob("ckpt-*.data*")))
+    with pytest.raises(UserError, match=r"best/ckpt-\d+ is damaged"):
+        training.train(config(data_dir), workdir)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoints_whole(undisturbed, tmp_path, data_dir, monkeypatch):
+    def no_space(self, path, *arguments, **options):
+        (Path(path).parent / f"{Path(path).name}.data-00000-of-00001").write_bytes(b"half")
+        raise tf.errors.ResourceExhaustedError(None, None, f"{path}; No space left on device")
+
+    with monkeypatch.context() as patch:
+        cut_after(patch, 2)
+        with pytest.raises(PowerCutError):
+            training.train(config(data_dir), tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.train.Checkpoint, "write", no_space)
+        with pytest.raises(OSError, match="No space left on device"):
+            training.train(config(data_dir), tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run" / "checkpoints").glob("ckpt-*")} == {
+        f"ckpt-{number}.{suffix}" for number in (10, 20) for suffix in ("index", "data-00000-of-00001")
+    }
+    training.train(config(data_dir), tmp_path / "run")
+    assert_same_weights(tmp_path / "run", undisturbed)
+
+
+def test_only_so_many_checkpoints_stay(tmp_path, data_dir):
+    training.train(config(data_dir, keep_checkpoints=1), tmp_path / "run")
+    assert [path.name for path in newest_data(tmp_path / "run")] == ["ckpt-30.data-00000-of-00001"]
+
+
+def test_a_signal_in_the_middle_of_an_epoch_saves_and_the_run_continues_there(undisturbed, tmp_path, data_dir):
+    class SendSignal(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 13:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="stopped by SIGTERM after epoch 1 and 5 steps") as stopped:
+        training.train(config(data_dir, steps_per_call=1), tmp_path / "run", [SendSignal()])
+    assert stopped.value.signal == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert newest_data(tmp_path / "run")[-1].name.startswith("ckpt-15.")
+    training.train(config(data_dir), tmp_path / "run")
+    assert_same_weights(tmp_path / "run", undisturbed)
+    ours, theirs = read_metrics(tmp_path / "run"), read_metrics(undisturbed)
+    assert [record["loss"] for record in ours[:3]] == pytest.approx([record["loss"] for record in theirs[:3]], rel=1e-4)
+
+
+def test_a_checkpoint_comes_after_so_many_minutes(tmp_path, data_dir):
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.update(path.name for path in (tmp_path / "run" / "checkpoints").glob("ckpt-*.index"))
+
+    seen = set()
+    training.train(config(data_dir, steps_per_call=2, checkpoint_minutes=1e-9), tmp_path / "run", [Look()])
+    assert {"ckpt-4.index", "ckpt-12.index"} <= seen
+
+
+def test_averaged_weights_are_evaluated_and_kept(tmp_path, data_dir, monkeypatch):
+    """And they survive a stop between the epochs."""
+    settings, looks = recipes.find("digits", epochs=2, batch_size=128, ema=0.9), []
+    original = Loop.evaluate
+
+    def evaluate(self, examples):
+        looks.append((self.model.get_weights(), [average.numpy() for average in self.update.average.averages]))
+        return original(self, examples) | {"accuracy": float(len(looks))}
+
+    monkeypatch.setattr(Loop, "evaluate", evaluate)
     with monkeypatch.context() as patch:
         cut_after(patch, 1)
         with pytest.raises(PowerCutError):
-            training.train(config(), tmp_path / "run", data_dir)
-    for path in (tmp_path / "run" / "checkpoints").glob("ckpt-*.data*"):
-        path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"checkpoint .*ckpt-1 is damaged"):
-        training.train(config(), tmp_path / "run", data_dir)
+            training.train(config(data_dir, settings=settings), tmp_path / "cut")
+    training.train(config(data_dir, settings=settings), tmp_path / "cut")
+    training.train(config(data_dir, settings=settings), tmp_path / "whole")
+    assert_same_weights(tmp_path / "cut", tmp_path / "whole")
+    kept = keras.saving.load_model(tmp_path / "whole" / "model.keras").get_weights()
+    averaged, raw = looks[-1]
+    for one, other in zip(kept, averaged, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.allclose(averaged[0], raw[0], rtol=1e-3)
+
+
+def test_callbacks_hear_of_epochs_and_calls(tmp_path, data_dir):
+    class Listen(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            heard.append((batch, sorted(logs)))
+
+        def on_epoch_end(self, epoch, logs=None):
+            heard.append((f"epoch {epoch}", sorted(logs)))
+
+    heard = []
+    settings = recipes.find("digits", epochs=1, batch_size=128)
+    training.train(config(data_dir, settings=settings, steps_per_call=4), tmp_path / "run", [Listen()])
+    names = ["accuracy", "gradient_norm", "images_per_second", "learning_rate", "loss"]
+    assert heard == [(3, names), (7, names), (9, names), ("epoch 0", sorted([*names, "val_accuracy", "val_loss"]))]

@@ -1,37 +1,114 @@
-"""Batches from a split in memory: what comes when is a function of seed, epoch and step, and of nothing else."""
+"""Batches of a split: what comes when is a function of seed, epoch and step, and of nothing else."""
+
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.training.augmentation import flip, pad_and_crop
+from keras_resnet.training.augmentation import CROP, DRAWS, augment, mix
+from keras_resnet.training.sources import Split
 
 
-def training_batches(split, recipe, mean_colour, *, seed, epoch):
-    """One epoch of shuffled and augmented (images uint8 (B, H, W, C), labels (B,)); the last, partial batch is left out.
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Which part of every batch comes from here: that of input pipeline `index` of `pipelines`, in pieces for `replicas`."""
 
-    mean_colour: (C,), 0 to 255, the colour of the padding.
+    index: int = 0
+    pipelines: int = 1
+    replicas: int = 1  # in all
+
+    @classmethod
+    def of(cls, context):
+        """`context`: a tf.distribute.InputContext."""
+        return cls(context.input_pipeline_id, context.num_input_pipelines, context.num_replicas_in_sync)
+
+    def of_rows(self, rows):
+        """This pipeline's columns of (steps, batch, ...), cut for its replicas: (steps * local, batch / replicas, ...)."""
+        steps, batch = rows.shape[:2]
+        local = self.replicas // self.pipelines
+        per_replica = batch // self.replicas
+        mine = rows[:, self.index * local * per_replica : (self.index + 1) * local * per_replica]
+        return mine.reshape(steps * local, per_replica, *rows.shape[2:])
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """The training batches of one epoch from step `start` on.
+
+    source: a `Split` or `Pictures`. size: (height, width) of the images. fill: (C,), 0 to 255, the colour of the padding.
     """
-    steps = len(split) // recipe.batch_size
-    order = np.random.default_rng([seed, epoch]).permutation(len(split))[: steps * recipe.batch_size]
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
 
-    def batch(step, indices):
-        picked = tf.ensure_shape(tf.gather(images, indices), (recipe.batch_size, *split.images.shape[1:]))
-        noise = tf.cast(tf.stack([seed, epoch * steps + tf.cast(step, tf.int32)]), tf.int32)
-        if recipe.pad:
-            picked = pad_and_crop(picked, recipe.pad, mean_colour, noise)
-        if recipe.flip:
-            picked = flip(picked, noise + 1_000_003)
-        return picked, tf.gather(labels, indices)
+    source: object
+    recipe: object
+    classes: int
+    size: tuple
+    fill: tuple
+    seed: int
+    epoch: int
+    start: int = 0
 
-    batches = tf.data.Dataset.from_tensor_slices(order.reshape(steps, recipe.batch_size)).enumerate()
-    return batches.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    @property
+    def steps(self):
+        """Of the whole epoch; the last, partial batch is left out."""
+        return len(self.source) // self.recipe.batch_size
+
+    def dataset(self, share):
+        """(images uint8 (B, H, W, C), targets float32 (B, classes)) for the replicas of one input pipeline."""
+        rows = self.steps * self.recipe.batch_size
+        chance = np.random.default_rng([self.seed, self.epoch])
+        order = chance.permutation(len(self.source))[:rows]
+        draws = chance.random((len(self.source), DRAWS), np.float32)[:rows]
+        alpha = self.recipe.mixup or self.recipe.cutmix
+        shares = chance.beta(alpha, alpha, len(self.source)).astype(np.float32)[:rows] if alpha else np.ones(rows, np.float32)
+        order, draws, shares = (
+            share.of_rows(part.reshape(self.steps, self.recipe.batch_size, *part.shape[1:])[self.start :])
+            for part in (order, draws, shares)
+        )
+        images = image_batches(self.source, order, draws, self.size, self.recipe.resized_crop)
+        labels = tf.data.Dataset.from_tensor_slices((self.source.labels[order], draws, shares))
+        batches = tf.data.Dataset.zip(images, labels).map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    def _finish(self, images, rest):
+        labels, draws, shares = rest
+        targets = tf.one_hot(labels, self.classes)
+        recipe = self.recipe if isinstance(self.source, Split) else dataclasses.replace(self.recipe, resized_crop=0.0)
+        images = augment(images, draws, recipe, self.fill)
+        if self.recipe.mixup or self.recipe.cutmix:
+            images, targets = mix(images, targets, shares, draws, self.recipe)
+        return images, targets
 
 
-def evaluation_batches(split, batch_size):
-    """Every example once: (images, labels, weights); the last batch is filled up with images of weight 0."""
-    missing = -len(split) % batch_size
-    padded = split.take(np.concatenate([np.arange(len(split)), np.zeros(missing, int)]))
-    weights = np.concatenate([np.ones(len(split), np.float32), np.zeros(missing, np.float32)])
-    batches = tf.data.Dataset.from_tensor_slices((padded.images, padded.labels, weights))
-    return batches.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+def image_batches(source, order, draws, size, least_area):
+    """Batches of uint8 images (B, H, W, C) of `source` in the order given, (batches, B)."""
+    if not isinstance(source, Split):
+        pictures = source.training_images(order.ravel(), draws[..., CROP].reshape(-1, 4), size, least_area)
+        return pictures.batch(order.shape[1], drop_remainder=True)
+    images, shape = tf.constant(source.images), (order.shape[1], *source.images.shape[1:])
+    batches = tf.data.Dataset.from_tensor_slices(order)
+    return batches.map(lambda rows: tf.ensure_shape(tf.gather(images, rows), shape), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """Every example of a `Split` once, in batches; the last one is filled up with images of weight 0."""
+
+    split: object
+    batch_size: int
+
+    start = 0
+
+    @property
+    def steps(self):
+        return -(-len(self.split) // self.batch_size)
+
+    def dataset(self, share):
+        """(images uint8 (B, H, W, C), labels (B,), weights float32 (B,)) for the replicas of one input pipeline."""
+        rows = np.arange(self.steps * self.batch_size)
+        weights = (rows < len(self.split)).astype(np.float32)
+        order = np.where(weights > 0, rows, 0)
+        order, weights = (share.of_rows(part.reshape(self.steps, self.batch_size)) for part in (order, weights))
+        rest = tf.data.Dataset.from_tensor_slices((self.split.labels[order], weights))
+        images = image_batches(self.split, order, None, None, None)
+        batches = tf.data.Dataset.zip(images, rest).map(lambda images, rest: (images, *rest))
+        return batches.prefetch(tf.data.AUTOTUNE)

@@ -1,53 +1,133 @@
 """Checkpoints of a run: the newest ones to continue from, and the best one to keep."""
 
+import contextlib
+import json
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
 import tensorflow as tf
 
 from keras_resnet.errors import UserError, one_line
 from keras_resnet.files import os_errors
 
-KEPT = 3
+
+class Position(tf.train.experimental.PythonState):
+    """How far a run has come: `epoch` whole epochs and `step` steps of the next, the sums over these, and the best so far.
+
+    seconds: spent training. best: (accuracy, loss) on the validation part.
+    """
+
+    def __init__(self):
+        self.epoch, self.step, self.sums, self.seconds, self.best = 0, 0, [0.0, 0.0, 0.0], 0.0, [-1.0, 0.0]
+
+    def serialize(self):
+        return json.dumps(vars_of(self))
+
+    def deserialize(self, text):
+        for name, value in json.loads(text).items():
+            setattr(self, name, value)
+
+
+def vars_of(position):
+    return {name: getattr(position, name) for name in ("epoch", "step", "sums", "seconds", "best")}
 
 
 class Checkpoints:
-    """Everything that a run needs to go on after epoch `epoch` as if nothing had happened."""
+    """Everything that a run needs to go on as if nothing had happened, in the files `ckpt-STEP` of a folder."""
 
-    def __init__(self, folder, model, optimizer):
-        optimizer.build(model.trainable_variables)  # before restoring, or the momenta are lost (keras issue 19389)
-        self._folder, self._epoch = folder, tf.Variable(0)
-        # In float64, as they are compared: rounded, a best accuracy would lose against its own equal.
-        self._accuracy, self._loss = tf.Variable(-1.0, dtype=tf.float64), tf.Variable(0.0, dtype=tf.float64)
-        state = {"epoch": self._epoch, "best_accuracy": self._accuracy, "best_loss": self._loss}
-        self._newest = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model, optimizer=optimizer, **state), folder, max_to_keep=KEPT
-        )
-        self._best = tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder / "best", max_to_keep=1)
+    def __init__(self, folder, weights, state, position, *, kept=3, chief=True):
+        """weights: the network's variables. state: those of what trains it. chief: whether this worker's files are to stay."""
+        self._folder, self._best_folder, self._kept, self._chief = Path(folder), Path(folder) / "best", kept, chief
+        self.position = position
+        values = [[variable.value for variable in variables] for variables in (weights, state)]
+        self._whole = tf.train.Checkpoint(weights=values[0], state=values[1], position=position)
+        self._weights = tf.train.Checkpoint(weights=values[0])
 
     def restore_newest(self):
-        """Restores the newest checkpoint, if there is one; returns the number of epochs done."""
-        if self._newest.latest_checkpoint:
-            self._restore(self._newest)
-        elif any(self._folder.glob("ckpt-*.index")):
-            raise UserError(f"{self._folder} has checkpoints, but the file `checkpoint` that names the newest is damaged")
-        return int(self._epoch)
+        """Restores the newest checkpoint that is whole, if there is one; damaged ones are named on standard error."""
+        damaged = []
+        for path in found(self._folder):
+            try:
+                restore(self._whole, path)
+                break
+            except UserError as error:
+                damaged.append(str(error))
+        else:
+            if damaged:
+                raise UserError("; ".join(damaged))
+        for message in damaged if self._chief else ():
+            print(f"keras-resnet: {message}; going on from the one before", file=sys.stderr)
 
     def restore_best(self):
         """Restores the weights that did best on the validation part."""
-        self._restore(self._best)
+        best = found(self._best_folder)
+        if not best:
+            raise UserError(f"{self._best_folder} holds no checkpoint: choose another --workdir")
+        restore(self._weights, best[0])
 
-    def _restore(self, manager):
-        path = manager.latest_checkpoint
-        try:
-            manager.checkpoint.restore(path).expect_partial().assert_existing_objects_matched()
-        except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
-            where = path or manager.directory
-            raise UserError(f"checkpoint {where} is damaged or of another network: {one_line(error)}") from error
+    def save(self, number):
+        """Saves everything as `ckpt-{number}`; of the earlier ones the newest stay."""
+        self._write(self._whole, self._folder, number, self._kept)
 
-    def save(self, epoch, accuracy, loss):
-        """After an epoch, with the accuracy and loss on the validation part. The best so far is kept; loss breaks ties."""
-        with os_errors(self._folder):
-            if (accuracy, -loss) > (float(self._accuracy), -float(self._loss)):
-                self._accuracy.assign(accuracy)
-                self._loss.assign(loss)
-                self._best.save(checkpoint_number=epoch)
-            self._epoch.assign(epoch)
-            self._newest.save(checkpoint_number=epoch)
+    def save_best(self, number):
+        """Saves the network's weights in place of the best so far."""
+        self._write(self._weights, self._best_folder, number, 1)
+
+    def _write(self, checkpoint, folder, number, kept):
+        with self._destination(folder) as folder:
+            for path in found(folder):
+                if number_of(path) > number:  # damaged, for the run went on from an earlier one
+                    remove(path)
+            path = folder / f"ckpt-{number}"
+            try:
+                with os_errors(folder):
+                    checkpoint.write(str(path))
+            except BaseException:
+                remove(path)
+                raise
+            for old in found(folder)[kept:]:
+                remove(old)
+
+    @contextlib.contextmanager
+    def _destination(self, folder):
+        """Every worker takes part in saving, for some variables are read together; what the others write is thrown away."""
+        if self._chief:
+            folder.mkdir(parents=True, exist_ok=True)
+            yield folder
+        else:
+            thrown_away = Path(tempfile.mkdtemp())
+            try:
+                yield thrown_away
+            finally:
+                shutil.rmtree(thrown_away, ignore_errors=True)
+
+    def last_number(self):
+        """Of the newest checkpoint in the folder, or None."""
+        return next((number_of(path) for path in found(self._folder)), None)
+
+
+def found(folder):
+    """The paths of the checkpoints in a folder, without their suffixes, the newest first."""
+    paths = [path.with_suffix("") for path in folder.glob("ckpt-*.index") if re.fullmatch(r"ckpt-\d+\.index", path.name)]
+    return sorted(paths, key=number_of, reverse=True)
+
+
+def number_of(path):
+    return int(path.name.removeprefix("ckpt-"))
+
+
+def remove(path):
+    """The index goes first: without it there is no checkpoint."""
+    for file in sorted(path.parent.glob(f"{path.name}.*"), key=lambda file: file.suffix != ".index"):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(path.with_name(f"{path.name}_temp"), ignore_errors=True)
+
+
+def restore(checkpoint, path):
+    try:
+        checkpoint.read(str(path)).expect_partial().assert_existing_objects_matched()
+    except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+        raise UserError(f"checkpoint {path} is damaged or of another network: {one_line(error)}") from error

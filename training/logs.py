@@ -1,13 +1,20 @@
-"""What a run leaves to read, as Keras callbacks: a line or a bar for a person, `metrics.jsonl`, TensorBoard events."""
+"""What a run leaves to read, as Keras callbacks: `metrics.jsonl` here, TensorBoard events and the lines for a person beside.
+
+All of them hear `on_train_batch_end(batch, logs)` once per call of the host, which is several steps: `batch` is the index of
+the last of them in the whole run, from 0.
+"""
 
 import json
+import math
 
 import keras
-import rich.console
-import rich.progress
-import tensorflow as tf
+import numpy as np
 
-from keras_resnet.files import os_errors, write_text
+from keras_resnet.files import errors_named, write_text
+from keras_resnet.training.events import EventFile
+from keras_resnet.training.progress import Progress
+
+__all__ = ["METRICS_FILE", "EventFile", "MetricsFile", "Progress", "read_metrics"]
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -33,7 +40,7 @@ class MetricsFile(keras.callbacks.Callback):
         super().__init__()
         self._path = workdir / METRICS_FILE
         kept = [record for record in read_metrics(workdir) if record.get("epoch", epochs_done + 1) <= epochs_done]
-        write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
+        write_text(self._path, "".join(json_line(record) for record in kept))
 
     def on_epoch_end(self, epoch, logs=None):
         self.append({"epoch": epoch + 1, **logs})
@@ -42,47 +49,20 @@ class MetricsFile(keras.callbacks.Callback):
         self.append({"test": logs})
 
     def append(self, record):
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        with errors_named(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json_line(record))
 
 
-class EventFile(keras.callbacks.Callback):
-    """TensorBoard scalars, by epoch."""
-
-    def __init__(self, workdir):
-        super().__init__()
-        self._folder = workdir / "events"
-        with os_errors(self._folder):
-            self._writer = tf.summary.create_file_writer(str(self._folder))
-
-    def on_epoch_end(self, epoch, logs=None):
-        with os_errors(self._folder), self._writer.as_default(step=epoch + 1):
-            for name, value in logs.items():
-                tf.summary.scalar(name, value)
-            self._writer.flush()
+def json_line(record):
+    return json.dumps(valid(record), allow_nan=False) + "\n"
 
 
-class Progress(keras.callbacks.Callback):
-    """A plain line per epoch, on a terminal above a bar."""
-
-    def __init__(self, epochs, steps_per_epoch, epochs_done):
-        super().__init__()
-        self._epochs, console = epochs, rich.console.Console(highlight=False, soft_wrap=True)
-        self._bar = rich.progress.Progress(console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task("training", total=epochs * steps_per_epoch, completed=epochs_done * steps_per_epoch)
-
-    def on_train_begin(self, logs=None):
-        self._bar.start()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(self._task, completed=batch + 1)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._bar.console.print(
-            f"epoch {epoch + 1:{len(str(self._epochs))}}/{self._epochs}  loss {logs['loss']:.4f}"
-            f"  accuracy {logs['accuracy']:.2%}  validation {logs['val_accuracy']:.2%}"
-            f"  rate {logs['learning_rate']:.4f}  {logs['images_per_second']:,.0f} images/s"
-        )
-
-    def on_train_end(self, logs=None):
-        self._bar.stop()
+def valid(value):
+    """The same for JSON, which has no number that is not finite, and knows neither NumPy nor TensorFlow."""
+    if isinstance(value, dict):
+        return {key: valid(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [valid(inner) for inner in value]
+    if hasattr(value, "dtype"):
+        value = np.asarray(value).item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

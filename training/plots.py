@@ -1,28 +1,61 @@
-"""`curves.png`: loss, accuracy and learning rate of a run by epoch."""
+"""`curves.png`: loss, accuracy, learning rate and gradient norm of a run by epoch, as far as it recorded them."""
 
+import io
 import math
 
 from matplotlib.figure import Figure
+from matplotlib.style import context
+from matplotlib.ticker import MaxNLocator
 
 from keras_resnet.files import atomic
 
 PANELS = {
     "loss": {"loss": "training", "val_loss": "validation"},
     "accuracy": {"accuracy": "training", "val_accuracy": "validation"},
-    "learning rate": {"learning_rate": None},
+    "learning rate": {"learning_rate": "learning rate"},
+    "gradient norm": {"gradient_norm": "gradient norm"},
 }
+COLORS = ("tab:blue", "tab:orange")  # readable on white and on black
+
+
+def curves(records, dark=False):
+    """A figure from the records of `metrics.jsonl`; those without an epoch, and series without a number, are passed over."""
+    epochs = [record for record in records if "epoch" in record]
+    drawn = {
+        title: {label: points for key, label in series.items() if (points := finite(epochs, key))}
+        for title, series in PANELS.items()
+    }
+    drawn = {title: series for title, series in drawn.items() if series} or {"loss": {}, "accuracy": {}}
+    with context("dark_background" if dark else "default"):
+        rows = 1 if len(drawn) < 4 else 2
+        columns = len(drawn) // rows
+        figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout="constrained")
+        figure.get_layout_engine().set(h_pad=0.1)
+        for axes, (title, series) in zip(figure.subplots(rows, columns, squeeze=False).flat, drawn.items(), strict=True):
+            for (label, points), color in zip(series.items(), COLORS, strict=False):
+                marker = "o" if len(points) == 1 else None
+                axes.plot(*zip(*points, strict=True), label=label, color=color, marker=marker)
+            axes.set(title=title, xlabel="epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.grid(alpha=0.3)
+            if len(series) > 1:
+                axes.legend(frameon=False)
+    return figure
+
+
+def finite(epochs, key):
+    """(epoch, value) where there is a number; where a run diverged, the record says null."""
+    values = [(record["epoch"], record.get(key)) for record in epochs]
+    return [(epoch, value) for epoch, value in values if isinstance(value, int | float) and math.isfinite(value)]
 
 
 def draw_curves(records, path):
-    """`records`: those of `metrics.jsonl`; the ones without an epoch are passed over."""
-    epochs = [record for record in records if "epoch" in record]
-    figure = Figure(figsize=(12, 3.5), layout="constrained")
-    for axes, (title, series) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-        for key, label in series.items():
-            axes.plot([record["epoch"] for record in epochs], [record.get(key, math.nan) for record in epochs], label=label)
-        axes.set(title=title, xlabel="epoch")
-        axes.grid(alpha=0.3)
-        if len(series) > 1:
-            axes.legend()
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+        curves(records).savefig(temporary, dpi=110)
+
+
+def curves_png(records, dark):
+    """The same without a background, as the bytes of a PNG file for a light or a dark page."""
+    buffer = io.BytesIO()
+    curves(records, dark).savefig(buffer, format="png", dpi=130, transparent=True)
+    return buffer.getvalue()

@@ -1,16 +1,136 @@
 """The one function that makes a distribution strategy."""
 
+import os
+import signal
+import threading
+
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, choices, one_line
 
-STRATEGIES = {
-    "auto": tf.distribute.get_strategy,  # TensorFlow's default: the first device
-    "one_device": tf.distribute.get_strategy,
-}
+JOBS = ("chief", "worker")
 
 
 def make_strategy(name):
+    """A `tf.distribute` strategy by its name in `STRATEGIES`.
+
+    It comes before everything else that uses TensorFlow: several workers must be connected before the first operation runs.
+    """
     if name not in STRATEGIES:
         raise UserError(f"unknown strategy {name!r}; the strategies are {choices(STRATEGIES)}")
     return STRATEGIES[name]()
+
+
+def auto():
+    """Several workers if the environment speaks of several, else all GPUs if there are several, else one device."""
+    if number_of_workers(cluster_of_environment()) > 1:
+        return multi_worker()
+    return mirrored() if len(tf.config.get_visible_devices("GPU")) > 1 else one_device()
+
+
+def one_device():
+    """TensorFlow's default: the first GPU, or the CPU."""
+    return tf.distribute.get_strategy()
+
+
+def mirrored():
+    """One process on all its GPUs, or, without any, on all its logical CPUs."""
+    kind = "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
+    return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
+
+
+def multi_worker():
+    """This process and its peers, each on all its GPUs; gradients go by NCCL between GPUs, by a ring of gRPC between CPUs.
+
+    When a peer dies, the next collective operation raises `tf.errors.UnavailableError`, at once or after some ten seconds.
+    """
+    resolver = cluster_of_environment()
+    if resolver is None:
+        raise UserError("strategy multi_worker needs TF_CONFIG with a cluster, or a Slurm step (srun); there is neither")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except RuntimeError as error:
+        if "program startup" not in str(error):
+            raise
+        raise UserError("strategy multi_worker must be made before TensorFlow has run any operation in the process") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # TensorFlow puts a handler of its own there, which swallows it
+
+
+def tpu():
+    """All cores of the TPU that TPU_NAME names, or else of this machine's."""
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(os.environ.get("TPU_NAME", "local"))
+    except (tf.errors.OpError, ValueError, RuntimeError, ImportError, OSError) as error:
+        reason = one_line(getattr(error, "message", error))
+        raise UserError(f"strategy tpu finds no TPU; TPU_NAME can name one ({reason})") from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+STRATEGIES = {"auto": auto, "one_device": one_device, "mirrored": mirrored, "multi_worker": multi_worker, "tpu": tpu}
+
+
+def cluster_of_environment():
+    """The cluster and this process's place in it, by TF_CONFIG, else by Slurm, as a `ClusterResolver`; None without either."""
+    return cluster_of_tf_config() or cluster_of_slurm()
+
+
+def cluster_of_tf_config():
+    try:
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        cluster, job, index = resolver.cluster_spec().as_dict(), resolver.task_type, resolver.task_id
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"TF_CONFIG is not a cluster and a task in JSON: {one_line(error)}") from error
+    if not cluster:
+        return None
+    if others := [name for name in cluster if name not in JOBS]:
+        raise UserError(f"TF_CONFIG has a job {others[0]!r}; the jobs are {choices(JOBS)}")
+    if job not in cluster:
+        raise UserError(f"TF_CONFIG has a task of type {job!r}; the cluster's jobs are {choices(cluster)}")
+    if index is None or not 0 <= index < len(cluster[job]):
+        raise UserError(f"TF_CONFIG has a task of index {index}; it is at least 0 and below {len(cluster[job])}")
+    return resolver
+
+
+def cluster_of_slurm():
+    """Every task of the Slurm step is a worker. The ports depend on the job, so that two jobs can share a host.
+
+    TensorFlow's resolver sorts the hosts as text (n10 before n9), so that a rank need not be a place in its list: ours is
+    found by host and local number. It would also divide the GPUs, which is left to Slurm (`--gpus-per-task`).
+    """
+    if "SLURM_STEP_NUM_TASKS" not in os.environ:
+        return None
+    try:
+        job, step, tasks, local = (
+            int(os.environ[f"SLURM_{name}"]) for name in ("JOB_ID", "STEP_ID", "STEP_NUM_TASKS", "LOCALID")
+        )
+        port = 10_000 + 16 * ((job + step) % 1_300)  # below the ports that systems give out by themselves
+        found = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
+        ).cluster_spec()
+        index = found.as_dict()["worker"].index(f"{os.environ['SLURMD_NODENAME']}:{port + local}")
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise UserError(f"the SLURM_ variables make no cluster: {one_line(error)}") from error
+    return tf.distribute.cluster_resolver.SimpleClusterResolver(
+        found, task_type="worker", task_id=index, num_accelerators={"GPU": len(tf.config.get_visible_devices("GPU"))}
+    )
+
+
+def number_of_workers(resolver):
+    return sum(map(len, resolver.cluster_spec().as_dict().values())) if resolver else 1
+
+
+def is_chief(strategy):
+    """Whether this process writes what is written once."""
+    return strategy.extended.should_checkpoint
+
+
+def worker_of(strategy):
+    """(index, count) of this process among those that train together; the chief is 0. (0, 1) where there is one."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 0, 1
+    resolver = strategy.cluster_resolver
+    before = len(resolver.cluster_spec().as_dict().get("chief", ())) if resolver.task_type == "worker" else 0
+    return before + resolver.task_id, number_of_workers(resolver)

@@ -1,143 +1,154 @@
 """One run from configuration to `model.keras`."""
 
+import contextlib
 import dataclasses
 import math
+import signal
 import time
 
 import keras
 
-import keras_resnet
-from keras_resnet import saving
-from keras_resnet.classifier import Classifier
-from keras_resnet.errors import UserError
-from keras_resnet.layers import LOGITS
-from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.errors import Stopped, UserError
 from keras_resnet.training import logs
-from keras_resnet.training.batches import evaluation_batches, training_batches
-from keras_resnet.training.checkpoints import Checkpoints
+from keras_resnet.training.batches import Pass, Share
+from keras_resnet.training.checkpoints import Checkpoints, Position
 from keras_resnet.training.config import open_workdir
-from keras_resnet.training.datasets import Dataset
-from keras_resnet.training.loop import Loop
-from keras_resnet.training.plots import draw_curves
-from keras_resnet.training.schedules import learning_rate_schedule
-from keras_resnet.training.strategies import make_strategy
+from keras_resnet.training.loop import Sums
+from keras_resnet.training.outcome import MODEL_FILE, conclude
+from keras_resnet.training.preparation import Preparation
+from keras_resnet.training.signals import StopSignal
 
-MODEL_FILE, CURVES_FILE = "model.keras", "curves.png"
+__all__ = ["MODEL_FILE", "Run", "train"]
+
+SHOWN = 64  # images of the first batch, for TensorBoard
 
 
-def train(config, workdir, data_dir=None):
+def train(config, workdir, callbacks=()):
     """Runs, or continues, the training that `config` describes; returns the loss and accuracy on the test split.
 
     The checkpoint that is best on the validation part becomes `workdir/model.keras`. What a user got wrong is a `UserError`,
-    and nothing is overwritten.
+    and nothing is overwritten. With several workers each runs this; only the chief writes, and the others return None.
+
+    Args:
+        config: a `TrainConfig`.
+        workdir: a `pathlib.Path`.
+        callbacks: of `keras.callbacks.Callback`; they hear of epochs, and of batches once per call of the host.
+
+    Raises:
+        Stopped: after SIGTERM or SIGINT, when all is saved.
     """
-    run = Run(config, Dataset(config.dataset, data_dir))
-    with open_workdir(workdir, config):
-        return run.train_in(workdir)
+    ready = Preparation(config)
+    with open_workdir(workdir, config) if ready.chief else contextlib.nullcontext():
+        return Run(ready, workdir, callbacks).train()
 
 
 class Run:
-    """A training that is ready to begin: data split, network and loop made, nothing written yet."""
+    """A training in its work directory, from the newest checkpoint there, if there is one."""
 
-    def __init__(self, config, dataset):
-        self.config, self.dataset, self.recipe = config, dataset, config.settings
-        self.training, self.validation = dataset.train_and_validation(config.validation_fraction, config.seed)
-        self.preprocessing = Preprocessing.from_images(self.training.images)
-        self.steps = len(self.training) // self.recipe.batch_size
-        self._check()
-        keras.utils.set_random_seed(config.seed)
-        self.schedule = learning_rate_schedule(self.recipe, self.steps * self.recipe.epochs)
-        self.strategy = make_strategy(config.strategy)
-        with self.strategy.scope():
-            self.model = build_classifier(config, self.preprocessing, classes=len(dataset.labels))
-            self.loop = make_loop(self.strategy, self.model, self.recipe, self.schedule)
+    def __init__(self, ready, workdir, callbacks=()):
+        self.ready, self.config, self.recipe, self.loop = ready, ready.config, ready.recipe, ready.loop
+        self.steps, self.workdir, self.position = ready.steps, workdir, Position()
+        with ready.strategy.scope():
+            self.checkpoints = Checkpoints(
+                workdir / "checkpoints",
+                ready.model.weights,
+                ready.update.state,
+                self.position,
+                kept=self.config.keep_checkpoints,
+                chief=ready.chief,
+            )
+            self.checkpoints.restore_newest()
+        own = []
+        if ready.chief:
+            epoch, step = self.position.epoch, self.position.step
+            self.events = logs.EventFile(workdir)
+            progress = logs.Progress(self.recipe.epochs, self.steps, epoch, step)
+            own = [logs.MetricsFile(workdir, epoch), self.events, progress]
+        self.callbacks = keras.callbacks.CallbackList([*own, *callbacks], model=ready.model)
 
-    def _check(self):
-        """Refuses a recipe that the data does not allow."""
-        if not self.steps:
-            available = len(self.training)
-            raise UserError(f"batch_size is {self.recipe.batch_size}, but there are only {available} images to train on")
-        if self.recipe.pad > min(self.preprocessing.height, self.preprocessing.width):
-            raise UserError(f"pad is {self.recipe.pad}; it is at most the {self.preprocessing.height} pixels of the images")
-
-    def train_in(self, workdir):
-        """Trains in the work directory, from its newest checkpoint if there is one; returns the metrics on the test split."""
-        self.workdir = workdir
-        with self.strategy.scope():
-            self.checkpoints = Checkpoints(workdir / "checkpoints", self.model, self.loop.optimizer)
-            done = self.checkpoints.restore_newest()
-        progress = logs.Progress(self.recipe.epochs, self.steps, done)
-        self.callbacks = keras.callbacks.CallbackList(
-            [logs.MetricsFile(workdir, done), logs.EventFile(workdir), progress], model=self.model
-        )
+    def train(self):
+        """Trains to the end; returns the metrics on the test split, on the chief."""
+        if self.ready.chief and not (self.position.epoch or self.position.step):
+            images, _ = next(iter(self.ready.epoch(0).dataset(Share())))
+            self.events.images("first_batch", images[:SHOWN], step=0)
         self.callbacks.on_train_begin()
         try:
-            for epoch in range(done, self.recipe.epochs):
-                self.train_epoch(epoch)
+            with StopSignal() as self.signal:
+                while self.position.epoch < self.recipe.epochs:
+                    self.train_epoch()
         finally:
             self.callbacks.on_train_end()
-        return self.finish()
-
-    def train_epoch(self, epoch):
-        """One pass over the training part and one over the validation part, logged and saved."""
-        self.callbacks.on_epoch_begin(epoch)
-        colour = [255 * mean for mean in self.preprocessing.mean]
-        batches = training_batches(self.training, self.recipe, colour, seed=self.config.seed, epoch=epoch)
-        start = time.perf_counter()
-        trained = self.loop.train(batches, lambda done: self.callbacks.on_train_batch_end(epoch * self.steps + done - 1))
-        seconds = time.perf_counter() - start
-        rate = float(self.schedule((epoch + 1) * self.steps - 1))  # that of the epoch's last step
-        if not math.isfinite(trained["loss"]):
-            kept = f"the last good checkpoint is that of epoch {epoch}" if epoch else "there is no checkpoint yet"
-            raise UserError(f"the loss is {trained['loss']} in epoch {epoch + 1}, at a learning rate of {rate:.3g}; {kept}")
-        validated = self.loop.evaluate(evaluation_batches(self.validation, self.recipe.batch_size))
-        logged = {
-            **trained,
-            **{f"val_{name}": value for name, value in validated.items()},
-            "learning_rate": rate,
-            "images_per_second": self.steps * self.recipe.batch_size / seconds,
-        }
-        # Logged first: what stands behind the newest checkpoint is dropped when the run continues, but nothing fills a gap.
-        self.callbacks.on_epoch_end(epoch, logged)
-        self.checkpoints.save(epoch + 1, validated["accuracy"], validated["loss"])
-
-    def finish(self):
-        """Measures the best checkpoint on the test split and writes it as `model.keras`."""
         self.checkpoints.restore_best()
-        self.callbacks.on_test_begin()
-        test = self.loop.evaluate(evaluation_batches(self.dataset.test, self.recipe.batch_size))
-        self.callbacks.on_test_end({**test, "images": len(self.dataset.test)})
-        draw_curves(logs.read_metrics(self.workdir), self.workdir / CURVES_FILE)
-        record = Classifier(self.config.model, self.dataset.name, self.dataset.labels, self.preprocessing)
-        saving.write_classifier(self.model, self.workdir / MODEL_FILE, record)
-        return test
+        if not self.ready.chief:
+            return None
+        values, seconds = self.ready.model.get_weights(), self.position.seconds
+        return conclude(self.ready, values, seconds, self.workdir, self.callbacks, self.events)
 
+    def train_epoch(self):
+        """The rest of an epoch and a pass over the validation part, logged and saved."""
+        position, first, began = self.position, self.position.step, time.perf_counter()
+        self.callbacks.on_epoch_begin(position.epoch)
+        self.saved = self.heard = began
+        for call in self.loop.train(self.ready.epoch(position.epoch, first), Sums(*position.sums), self.asks):
+            trained = self.hear(call)
+            if (call.stop or call.save) and call.done < self.steps:
+                self.save()
+            if call.stop and call.done < self.steps:
+                self.stop()
+        trained["images_per_second"] = (self.steps - first) * self.recipe.batch_size / (time.perf_counter() - began)
+        self.end_epoch(trained)
+        if call.stop:
+            self.stop()
 
-def build_classifier(config, preprocessing, classes):
-    """Raw pixels 0 to 255 in, (N, H, W, C); class probabilities out, (N, classes)."""
-    pixels = keras.Input((preprocessing.height, preprocessing.width, preprocessing.channels), name="pixels")
-    return getattr(keras_resnet, config.model)(
-        input_tensor=preprocessing.layer()(pixels),
-        classes=classes,
-        block=config.block,
-        unit=config.unit,
-        shortcut=config.shortcut,
-        **dataclasses.asdict(config.options),
-    )
+    def asks(self):
+        """What this worker wants before a call: to stop, to save."""
+        overdue = time.perf_counter() - self.saved > 60 * self.config.checkpoint_minutes
+        return self.signal.received is not None, overdue
 
+    def hear(self, call):
+        """After some steps: where we are, and whether it is any good. Returns what is logged."""
+        position, now = self.position, time.perf_counter()
+        rate = (call.done - position.step) * self.recipe.batch_size / (now - self.heard)
+        position.seconds += now - self.heard
+        position.step, position.sums, self.heard = call.done, dataclasses.astuple(call.sums), now
+        step, learning_rate = position.epoch * self.steps + call.done, self.learning_rate(call.done)
+        if not math.isfinite(call.sums.loss):
+            last = self.checkpoints.last_number()
+            kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is that of step {last}"
+            where = f"at step {step}, in epoch {position.epoch + 1}, at a learning rate of {learning_rate:.3g}"
+            raise UserError(f"the loss is {call.sums.loss} {where}; {kept}")
+        logged = {**call.sums.means(), "learning_rate": learning_rate, "gradient_norm": call.gradient_norm}
+        self.callbacks.on_train_batch_end(step - 1, {**logged, "images_per_second": rate})
+        return logged
 
-def make_loop(strategy, model, recipe, schedule):
-    coupled = recipe.weight_decay_mode == "coupled"
-    optimizer = keras.optimizers.SGD(
-        schedule,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=None if coupled else recipe.weight_decay,
-    )
-    return Loop(
-        strategy,
-        keras.Model(model.input, model.get_layer(LOGITS).output),
-        optimizer,
-        global_batch=recipe.batch_size,
-        coupled_decay=recipe.weight_decay if coupled else 0.0,
-    )
+    def learning_rate(self, done):
+        """That of the last of `done` steps of this epoch."""
+        return float(self.ready.schedule(self.position.epoch * self.steps + done - 1))
+
+    def end_epoch(self, trained):
+        """Evaluates, with the averaged weights where there are such, logs and saves."""
+        position, epoch = self.position, self.position.epoch + 1
+        self.loop.agree()
+        with self.ready.update.averaged():
+            validated = self.loop.evaluate(Pass(self.ready.validation, self.recipe.batch_size))
+            if (validated["accuracy"], -validated["loss"]) > (position.best[0], -position.best[1]):
+                self.checkpoints.save_best(epoch * self.steps)
+                position.best = [validated["accuracy"], validated["loss"]]
+        # Logged first: what stands behind the newest checkpoint is dropped when the run continues, but nothing fills a gap.
+        logged = {**trained, **{f"val_{name}": value for name, value in validated.items()}}
+        self.callbacks.on_epoch_end(epoch - 1, logged)
+        position.epoch, position.step, position.sums = epoch, 0, [0.0, 0.0, 0.0]
+        self.save()
+
+    def save(self):
+        """Everything, as it is after the last step that was heard of."""
+        self.loop.agree()
+        self.checkpoints.save(self.position.epoch * self.steps + self.position.step)
+        self.saved = time.perf_counter()
+
+    def stop(self):
+        number = self.signal.received or signal.SIGTERM  # another worker's
+        where = f"epoch {self.position.epoch}" + (f" and {self.position.step} steps" if self.position.step else "")
+        raise Stopped(
+            f"stopped by {signal.Signals(number).name} after {where}; all is saved, and the same command continues", number
+        )

@@ -1,0 +1,1 @@
+"""`keras-resnet benchmark`: our training, input and building against others', in turns, each in a process of its own."""

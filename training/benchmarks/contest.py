@@ -1,0 +1,71 @@
+"""The contest: all contestants alive at once, and one of them at work."""
+
+import contextlib
+import dataclasses
+
+from keras_resnet.errors import UserError
+from keras_resnet.training.benchmarks.contestants import MATRIX_MULTIPLY, chosen
+from keras_resnet.training.benchmarks.processes import FailedError, Process
+from keras_resnet.training.benchmarks.result import Entry, Result
+
+
+def benchmark(config, verbosity="quiet", say=lambda line: None):
+    """Measures what `config` says; returns a `Result`. `say` hears how far it is.
+
+    The environment must not have been prepared: the contestants get it as it is, and some prepare it for themselves. One that
+    fails is listed with the reason; only ours must not.
+    """
+    contestants = chosen(config)
+    entries = {key: Entry(key, contestant.title) for key, contestant in contestants.items()}
+    with contextlib.ExitStack() as stack:
+        processes = {key: stack.enter_context(Process(contestant, verbosity)) for key, contestant in contestants.items()}
+        for key, process in processes.items():
+            say(f"{entries[key].title}: preparing")
+            with failures_noted(entries[key]):
+                graph = processes["ours"].ask("graph") if contestants[key].needs_graph else None
+                entries[key].note_facts(process.prepare(dataclasses.asdict(config), graph))
+        ruler = None
+        if config.what == "train":
+            ruler = Ruler(stack.enter_context(Process(MATRIX_MULTIPLY, verbosity)), config)
+        for round_ in range(config.rounds):
+            for key in rotated(processes, round_):
+                if not entries[key].failure:
+                    with failures_noted(entries[key]):
+                        entries[key].note(processes[key].ask("measure"), config)
+            if ruler:
+                ruler.measure()
+            say(f"round {round_ + 1} of {config.rounds}")
+        for key, entry in entries.items():
+            if not entry.failure:
+                with failures_noted(entry):
+                    entry.peak_memory = processes[key].ask("peak_memory")
+    return Result(config, tuple(entries.values()), ruler.best if ruler else None)
+
+
+def rotated(keys, by):
+    """Whoever comes behind a noisy moment, it is another one each time."""
+    keys = list(keys)
+    by %= len(keys)
+    return keys[by:] + keys[:by]
+
+
+@contextlib.contextmanager
+def failures_noted(entry):
+    try:
+        yield
+    except FailedError as error:
+        if entry.key == "ours":
+            raise (UserError if error.mistake else RuntimeError)(str(error)) from error
+        entry.failure = str(error)
+
+
+class Ruler:
+    """What the machine can do, measured in every round like the contestants. best: operations per second."""
+
+    def __init__(self, process, config):
+        self._process, self.best = process, 0.0
+        self._operations = process.prepare({**dataclasses.asdict(config), "steps": 1})["operations"]
+
+    def measure(self):
+        measured = self._process.ask("measure")
+        self.best = max(self.best, self._operations * measured["steps"] / measured["seconds"])

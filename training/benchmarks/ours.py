@@ -1,0 +1,70 @@
+"""Our training as `keras-resnet train` does it: the zoo's network in the loop, on the real input pipeline."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from keras_resnet.errors import UserError
+from keras_resnet.graph import multiply_adds
+from keras_resnet.training import recipes
+from keras_resnet.training.batches import Epoch
+from keras_resnet.training.benchmarks.config import LEARNING_RATE, MOMENTUM
+from keras_resnet.training.benchmarks.description import describe
+from keras_resnet.training.benchmarks.synthetic import synthetic
+from keras_resnet.training.loop import Loop
+from keras_resnet.training.networks import construct
+from keras_resnet.training.optimizers import make_optimizer
+from keras_resnet.training.sources import Split
+from keras_resnet.training.strategies import make_strategy
+from keras_resnet.training.update import Update
+
+
+class Ours:
+    def __init__(self, config):
+        self.config, self.strategy = config, make_strategy("one_device")
+        self.recipe = recipes.find(
+            "he2015_cifar", batch_size=config.batch_size, momentum=MOMENTUM, weight_decay=0.0, pad=0, flip=False
+        )
+
+    def load(self, steps):
+        images, labels, self.epochs = synthetic(self.config, steps)
+        self.split = Split(images, labels)
+        self.steps = self.epochs * len(labels) // self.config.batch_size
+
+    def build(self):
+        config = self.config
+        with self.strategy.scope():
+            shape = (config.side, config.side, 3)
+            self.model = construct(config, config.family.classes, input_shape=shape, classifier_activation=None)
+            update = Update(make_optimizer(self.recipe, LEARNING_RATE), self.model.trainable_variables, self.recipe)
+            self.loop = Loop(self.strategy, self.model, update, self.recipe)
+
+    def run(self):
+        classes, size = self.config.family.classes, (self.config.side, self.config.side)
+        for number in range(self.epochs):
+            for call in self.loop.train(Epoch(self.split, self.recipe, classes, size, (0, 0, 0), 0, number)):
+                assert math.isfinite(call.sums.loss)
+
+    def facts(self):
+        versions = {"TensorFlow": tf.__version__, "Keras": keras.__version__}
+        return {"multiply_adds": multiply_adds(self.model), "versions": versions}
+
+    def graph(self):
+        return describe(self.model)
+
+
+class Mirrored(Ours):
+    """On all GPUs, or without any on two halves of the CPU."""
+
+    def __init__(self, config):
+        if not tf.config.list_physical_devices("GPU"):
+            (cpu,) = tf.config.list_physical_devices("CPU")
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        super().__init__(config)
+        self.strategy = make_strategy("mirrored")
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:
+            raise UserError("there is one GPU only, and so nothing to mirror")
+        if config.batch_size % replicas:
+            raise UserError(f"batch_size is {config.batch_size}; it must divide by {replicas} replicas")

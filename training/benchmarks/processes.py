@@ -1,0 +1,64 @@
+"""A contestant's process, seen from outside: see `serve` for what goes over the pipe."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+
+
+class FailedError(Exception):
+    """A contestant cannot run, or has died. mistake: whether it is a mistake of the user's."""
+
+    def __init__(self, message, mistake):
+        super().__init__(message)
+        self.mistake = mistake
+
+
+class Process:
+    """The environment is the one that we were started in. Ends with the `with` block, or when we are gone."""
+
+    def __init__(self, contestant, verbosity):
+        self.contestant, self.verbosity = contestant, verbosity
+
+    def __enter__(self):
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", f"{__package__}.serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors if self.verbosity == "quiet" else None,
+            text=True,
+            encoding="utf-8",
+        )
+        return self
+
+    def __exit__(self, *error):
+        self._process.kill()  # it has nothing to save
+        self._process.communicate()
+        self._errors.close()
+
+    def prepare(self, config, graph=None):
+        """`config`: a record of it. Returns the seconds to the first step, and facts."""
+        home, our_environment = self.contestant.home, self.contestant.our_environment
+        return self.ask(
+            "prepare", home=home, our_environment=our_environment, verbosity=self.verbosity, config=config, graph=graph
+        )
+
+    def ask(self, method, **arguments):
+        """The answer of a method of `serve.Session`."""
+        try:
+            print(json.dumps({"ask": method, **arguments}), file=self._process.stdin, flush=True)
+            reply = json.loads(self._process.stdout.readline())
+        except (OSError, ValueError) as error:
+            raise FailedError(self._ending(), mistake=False) from error
+        if "error" in reply:
+            raise FailedError(reply["error"], reply["mistake"])
+        return reply["answer"]
+
+    def _ending(self):
+        status = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
+        return f"{how} ({lines[-1].strip()})" if lines else how

@@ -1,0 +1,102 @@
+"""What was measured: as a table, in words, and as a record for a file."""
+
+import dataclasses
+import platform
+import statistics
+
+from keras_resnet.training.benchmarks.config import BenchmarkConfig, cores
+
+BACKWARD = 3  # forward once, and backward about twice as much
+UNITS = {"input": "images/s", "train": "images/s", "build": "seconds to build"}
+FIRST = {"input": "first batch, s", "train": "first step, s", "build": "first, s"}
+
+
+@dataclasses.dataclass
+class Entry:
+    """Of one contestant: a figure a round; seconds to the first step; megabytes; or why there is none of it."""
+
+    key: str
+    title: str
+    figures: list = dataclasses.field(default_factory=list)
+    first_step: float | None = None
+    peak_memory: float | None = None
+    multiply_adds: int | None = None
+    versions: dict = dataclasses.field(default_factory=dict)
+    steps: int | None = None
+    failure: str = ""
+
+    def note_facts(self, facts):
+        self.first_step, self.multiply_adds, self.versions = facts["seconds"], facts["multiply_adds"], facts["versions"]
+
+    def note(self, measured, config):
+        seconds, self.steps = measured["seconds"], measured["steps"]
+        self.figures.append(seconds if config.what == "build" else self.steps * config.batch_size / seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """entries: ours first. matrix_multiply: the machine's best, in operations per second."""
+
+    config: BenchmarkConfig
+    entries: tuple
+    matrix_multiply: float | None
+
+    def ratios(self, entry):
+        """How many times faster ours was than `entry`, round by round."""
+        pairs = zip(self.entries[0].figures, entry.figures, strict=False)  # one that failed has less
+        return [theirs / ours if self.config.what == "build" else ours / theirs for ours, theirs in pairs]
+
+    def share(self, entry):
+        """Of the machine's matrix multiplication."""
+        multiply_adds = entry.multiply_adds or self.entries[0].multiply_adds  # PyTorch has the same network
+        if entry.failure or not (self.matrix_multiply and multiply_adds):
+            return None
+        return BACKWARD * 2 * multiply_adds * statistics.median(entry.figures) / self.matrix_multiply
+
+    def table(self):
+        """(columns, rows); without the columns in which nobody has anything."""
+        what = self.config.what
+        columns = ("", UNITS[what], "ours is", "smallest", "largest", FIRST[what], "memory, MB", "of peak")
+        rows = [self._row(entry) for entry in self.entries]
+        used = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+        return [columns[index] for index in used], [[row[index] for index in used] for row in rows]
+
+    def _row(self, entry):
+        if entry.failure:
+            return [entry.title, "failed", *[""] * 6]
+        ratios = [] if entry is self.entries[0] else self.ratios(entry)
+        faster = [f"{f(ratios):.2f}x" if ratios else "" for f in (statistics.median, min, max)]
+        share = self.share(entry)
+        return [
+            entry.title,
+            f"{statistics.median(entry.figures):.4g}",
+            *faster,
+            f"{entry.first_step:.1f}",
+            f"{entry.peak_memory:,.0f}",
+            "" if share is None else f"{share:.0%}",
+        ]
+
+    def notes(self):
+        """Lines to go below the table."""
+        yield from (f"{entry.title}: {entry.failure}" for entry in self.entries if entry.failure)
+        yield f"{self.config}; {self.config.rounds} rounds in turns, each in a process of its own; ratios are within a round"
+        if self.matrix_multiply:
+            speed = f"{self.matrix_multiply / 1e9:,.0f} GFLOP/s"
+            yield f"of peak: of {speed}, float32 matrix multiplication here; backward counts as two forward passes"
+        yield self.machine()
+
+    def machine(self):
+        versions = {name: version for entry in self.entries for name, version in entry.versions.items()}
+        return ", ".join([*map(" ".join, versions.items()), platform.machine(), f"{cores()} cores"])
+
+    def record(self):
+        """For JSON. ours, stock, ratios: the figures of the first two, round by round."""
+        entries = [
+            {**dataclasses.asdict(entry), "ratios": self.ratios(entry), "share": self.share(entry)} for entry in self.entries
+        ]
+        record = {"config": dataclasses.asdict(self.config), "unit": UNITS[self.config.what], "machine": self.machine()}
+        record |= {"matrix_multiply": self.matrix_multiply, "contestants": entries, "ours": self.entries[0].figures}
+        for entry in self.entries:
+            if entry.key == "stock":
+                record |= {"stock": entry.figures, "ratios": self.ratios(entry)}
+        return record

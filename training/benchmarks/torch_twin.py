@@ -1,0 +1,77 @@
+"""A network of ours in PyTorch, from its description: (N, C, H, W) -> (N, classes). No TensorFlow in this process."""
+
+import torch
+from torch import nn
+
+
+class Add(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+class Pad(nn.Module):
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = tuple(padding)
+
+    def forward(self, x):
+        return nn.functional.pad(x, self.padding)
+
+
+class GlobalAverage(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+class Rescaling(nn.Module):
+    def __init__(self, scale, offset):
+        super().__init__()
+        self.scale, self.offset = scale, offset
+
+    def forward(self, x):
+        return x * self.scale + self.offset
+
+
+KINDS = {
+    "InputLayer": nn.Identity,
+    "Conv2D": nn.Conv2d,
+    "BatchNormalization": nn.BatchNorm2d,
+    "ReLU": nn.ReLU,
+    "Add": Add,
+    "ZeroPadding2D": Pad,
+    "MaxPooling2D": nn.MaxPool2d,
+    "AveragePooling2D": nn.AvgPool2d,
+    "GlobalAveragePooling2D": GlobalAverage,
+    "Dense": nn.Linear,
+    "Rescaling": Rescaling,
+}
+
+
+class Twin(nn.Module):
+    """`graph`: of `description.describe`. ReLUs overwrite what nobody else reads, as PyTorch's own networks do."""
+
+    def __init__(self, graph):
+        super().__init__()
+        readers = [name for node in graph for name in node["inputs"]]
+        last = {name: node["name"] for node in graph for name in node["inputs"]}
+        self.layers, self.steps = nn.ModuleDict(), []
+        for node in graph:
+            name, kind, before = node["name"], node["kind"], node["inputs"]
+            settings = {key: tuple(value) if isinstance(value, list) else value for key, value in node["settings"].items()}
+            if kind == "ReLU":
+                settings["inplace"] = readers.count(before[0]) == 1
+            self.layers[name] = KINDS[kind](**settings)
+            self.steps.append((name, before, [other for other in before if last[other] == name]))
+
+    def forward(self, x):
+        values = {}
+        for name, before, forgotten in self.steps:
+            values[name] = self.layers[name](*[values[other] for other in before] if before else [x])
+            for other in set(forgotten):
+                del values[other]
+        return values[name]
+
+
+def channels_last(images):
+    """A tensor from an array (N, H, W, C)."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,119 @@
+"""All that a run needs before its first step: strategy, data, network and loop, put together from the configuration."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from keras_resnet.errors import UserError
+from keras_resnet.layers import LOGITS
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.training import networks
+from keras_resnet.training.batches import Epoch
+from keras_resnet.training.class_weights import class_weights
+from keras_resnet.training.datasets import Dataset
+from keras_resnet.training.loop import Loop
+from keras_resnet.training.memory import available_memory, in_words
+from keras_resnet.training.optimizers import make_optimizer
+from keras_resnet.training.schedules import learning_rate_schedule
+from keras_resnet.training.sources import Pictures, Split
+from keras_resnet.training.strategies import is_chief, make_strategy
+from keras_resnet.training.update import MovingAverage, Update
+from keras_resnet.weights.loading import preprocessing_for
+
+PICTURES = "torchvision_v1"  # how pictures of various sizes are prepared for a network that begins from nothing
+SIZE = 224
+
+
+class Preparation:
+    """What `config` describes, ready to train, and nothing written yet. What does not go together is a `UserError`."""
+
+    def __init__(self, config):
+        self.config, self.recipe = config, config.settings
+        self.strategy = make_strategy(config.strategy)  # first, for workers must be connected before anything else runs
+        self.chief = is_chief(self.strategy)
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        self.dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
+        self.classes = len(self.dataset.labels)
+        training, validation = self.dataset.train_and_validation(config.validation_fraction, config.seed)
+        self._refuse_batches(len(training))
+        keras.utils.set_random_seed(config.seed)  # here, for fetching data takes random numbers too
+        with self.strategy.scope(), networks.precision(config.precision):
+            if config.weights:
+                self.model, self.preprocessing = networks.pretrained_classifier(config, self.classes)
+            else:
+                self.preprocessing = preprocessing_of(training, config.image_size)
+                self.model = networks.build_classifier(config, self.preprocessing, self.classes)
+            self._refuse_augmentation()
+            crops = isinstance(training, Pictures) and self.recipe.resized_crop
+            self.training = training if crops else self.prepared(training)
+            self.validation = self.prepared(validation)
+            self.steps = len(self.training) // self.recipe.batch_size
+            self.schedule = learning_rate_schedule(self.recipe, self.steps * self.recipe.epochs)
+            self._make_loop()
+
+    def prepared(self, source):
+        """The images of a part as the network takes them."""
+        size = (self.preprocessing.height, self.preprocessing.width, self.preprocessing.channels)
+        if isinstance(source, Split) and source.shape == size:
+            return source
+        needed, available = len(source) * size[0] * size[1] * size[2], available_memory() // 2
+        if needed > available:
+            raise UserError(
+                f"{len(source)} images of {size[0]}x{size[1]} pixels take {in_words(needed)}; half of the free memory is "
+                f"{in_words(available)}: choose a smaller image_size, or resized_crop, which decodes them as they are needed"
+            )
+        if isinstance(source, Pictures):
+            return source.prepared(self.preprocessing)
+        return Split(self.preprocessing.prepare(source.images), source.labels)
+
+    def epoch(self, number, start=0):
+        """The batches of an epoch from step `start` on."""
+        size = (self.preprocessing.height, self.preprocessing.width)
+        fill = tuple(round(255 * mean) for mean in self.preprocessing.mean)
+        return Epoch(self.training, self.recipe, self.classes, size, fill, self.config.seed, number, start)
+
+    def _make_loop(self):
+        recipe, model = self.recipe, self.model
+        networks.freeze(model, recipe)
+        if self.config.sync_batch_norm:
+            networks.synchronize_norms(model)
+        rates = None if recipe.part_rate == 1 else networks.rates(model, recipe.part_rate)
+        average = MovingAverage(model.weights, recipe.ema) if recipe.ema else None
+        self.update = Update(make_optimizer(recipe, self.schedule), model.trainable_variables, recipe, rates, average)
+        self.loop = Loop(
+            self.strategy,
+            keras.Model(model.input, model.get_layer(LOGITS).output),
+            self.update,
+            recipe,
+            seed=self.config.seed,
+            class_weights=class_weights(self.training.labels, self.classes) if recipe.class_weights == "balanced" else None,
+            jit_compile=self.config.jit_compile,
+            steps_per_call=self.config.steps_per_call,
+        )
+
+    def _refuse_batches(self, available):
+        recipe, replicas = self.recipe, self.strategy.num_replicas_in_sync
+        if recipe.batch_size > available:
+            raise UserError(f"batch_size is {recipe.batch_size}, but there are only {available} images to train on")
+        if recipe.batch_size % (replicas * recipe.accumulate):
+            pieces = f"{replicas} replicas" + (f" times {recipe.accumulate} pieces" if recipe.accumulate > 1 else "")
+            raise UserError(f"batch_size is {recipe.batch_size}, of all replicas together; it must divide by {pieces}")
+
+    def _refuse_augmentation(self):
+        side = min(self.preprocessing.height, self.preprocessing.width)
+        for field in ("pad", "cutout"):
+            if getattr(self.recipe, field) > side:
+                raise UserError(f"{field} is {getattr(self.recipe, field)}; it is at most the {side} pixels of the images")
+
+
+def preprocessing_of(source, image_size):
+    """For a network that begins from nothing: the images' own size, mean and deviation; of pictures, those of ImageNet."""
+    if isinstance(source, Split):
+        found = Preprocessing.from_images(source.images)
+        return dataclasses.replace(found, height=image_size, width=image_size) if image_size else found
+    usual, side = preprocessing_for(PICTURES), image_size or SIZE
+    if source.shape[2] == 1:
+        usual = dataclasses.replace(usual, channels=1, mean=usual.mean[1:2], std=usual.std[1:2])
+    return dataclasses.replace(usual, height=side, width=side)

@@ -1,0 +1,110 @@
+"""Sets of tensorflow-datasets by name."""
+
+import difflib
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.training.digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
+from keras_resnet.training.downloads import prepare
+from keras_resnet.training.memory import available_memory, in_words
+from keras_resnet.training.screening import SHARE, Batch, screen
+from keras_resnet.training.sources import Split
+
+SHARE_OF_ENCODED = 0.5  # of the available memory
+PARTS = ("train", "validation", "test")
+LOOK = 100  # labels, to see whether a split has any
+
+
+class PublicSet:
+    """`labels` (class names in order) and `parts`, what there is of train, validation and test; read when asked for."""
+
+    def __init__(self, name, data_dir, manual_dir, on_bad_image):
+        self.name, self._on_bad_image = name, on_bad_image
+        self._builder = find(name, data_dir)
+        self._image, self._label = keys(name, self._builder)
+        self._features, self.labels = self._builder.info.features, labels_of_builder(name, self._builder)
+        if self._features[self._image].dtype != np.uint8:
+            raise UserError(f"dataset {name!r} has images of {self._features[self._image].dtype.__name__}, not of uint8")
+        prepare(name, self._builder, manual_dir)
+        self.bad_images = []
+        there = (part for part in PARTS if part in self._builder.info.splits)
+        self.parts = tuple(part for part in there if part != "test" or self._has_labels(part))
+
+    def read(self, part):
+        """Decoded where all images have one size and they fit into memory, else encoded, in memory all the same."""
+        examples, shape = self._builder.info.splits[part].num_examples, self._features[self._image].shape
+        if None not in shape and examples * np.prod(shape) <= SHARE * available_memory():
+            try:
+                return self._decoded(part)
+            except tf.errors.InvalidArgumentError:
+                pass  # one does not decode: which?
+        return self._encoded(part)
+
+    def names(self, part):
+        """What tells the examples apart: their places, which do not change in a prepared set."""
+        bad = {*self.bad_images}
+        places = range(self._builder.info.splits[part].num_examples)
+        return [name for name in (f"{part}[{place}]" for place in places) if name not in bad]
+
+    def _decoded(self, part):
+        whole = self._examples(part, batch_size=-1)
+        return Split(np.asarray(whole[self._image])[..., :3], np.asarray(whole[self._label], np.int64))
+
+    def _encoded(self, part):
+        need, available = self._builder.info.splits[part].num_bytes, SHARE_OF_ENCODED * available_memory()
+        if need > available:
+            raise UserError(
+                f"dataset {self.name!r} needs {in_words(need)} for its {part} part; half of the free memory is "
+                f"{in_words(available)}, and sets larger than that are not streamed"
+            )
+        examples = list(self._examples(part, {self._image: tfds.decode.SkipDecoding()}))
+        names = [f"{part}[{place}]" for place in range(len(examples))]
+        labels = np.array([example[self._label] for example in examples], np.int64)
+        channels = 1 if self._features[self._image].shape[-1] == 1 else 3
+        batch = Batch([example[self._image] for example in examples], labels, names)
+        sources, _, bad = screen({part: batch}, self._on_bad_image, channels)
+        self.bad_images += bad
+        return sources[part]
+
+    def _examples(self, part, decoders=None, only=None, batch_size=None):
+        wanted = dict.fromkeys(only or (self._image, self._label), True)
+        decoding = tfds.decode.PartialDecoding(wanted, decoders=decoders)
+        config = tfds.ReadConfig(try_autocache=False)
+        return tfds.as_numpy(self._builder.as_dataset(split=part, decoders=decoding, batch_size=batch_size, read_config=config))
+
+    def _has_labels(self, part):
+        """A test part without them, as ImageNet's, is of no use."""
+        first = min(LOOK, self._builder.info.splits[part].num_examples)
+        return any(example[self._label] != -1 for example in self._examples(f"{part}[:{first}]", only=(self._label,)))
+
+
+def find(name, data_dir):
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError as error:
+        near = difflib.get_close_matches(name, tfds.list_builders(), n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(f"unknown dataset {name!r}: {hint}It is digits, folder or a set of tensorflow-datasets") from error
+    except (ValueError, AssertionError, ImportError) as error:
+        raise UserError(f"dataset {name!r} cannot be opened: {one_line(error)}") from error
+
+
+def keys(name, builder):
+    """What the set calls the image and the label."""
+    features = dict(builder.info.features)
+    supervised = builder.info.supervised_keys or ()
+    for image, label in ([supervised] if len(supervised) == 2 else []) + [("image", "label")]:
+        kinds = (tfds.features.Image, tfds.features.ClassLabel)
+        if all(isinstance(features.get(key), kind) for key, kind in zip((image, label), kinds, strict=True)):
+            return image, label
+    raise UserError(f"dataset {name!r} has no image and label, only {choices(features)}: it is not for image classification")
+
+
+def labels_of_builder(name, builder):
+    feature = builder.info.features[keys(name, builder)[1]]
+    if not feature.num_classes:
+        raise UserError(f"dataset {name!r} does not say which classes it has before it is prepared")
+    return tuple(feature.names)
