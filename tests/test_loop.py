@@ -10,7 +10,8 @@ from keras_resnet.training import recipes
 from keras_resnet.training.batches import Epoch, Pass, Share
 from keras_resnet.training.datasets import Split
 from keras_resnet.training.loop import Loop, Sums
-from keras_resnet.training.networks import synchronize_norms
+from keras_resnet.training.loss_scale import LossScale
+from keras_resnet.training.networks import precision, synchronize_norms
 from keras_resnet.training.optimizers import make_optimizer
 from keras_resnet.training.update import MovingAverage, Update
 
@@ -290,3 +291,43 @@ def test_a_wish_is_heard_before_the_next_call(split):
     wishes = iter([(False, False), (False, True), (True, False)])
     calls = list(loop.train(epoch_of(split, loop._recipe), asks=lambda: next(wishes)))
     assert [(call.stop, call.save) for call in calls] == [(False, False), (False, True), (True, False)]
+
+
+@pytest.mark.parametrize("strategy", ["one", "two"])
+def test_a_gradient_beyond_float16_leaves_the_step_out_and_halves_the_scale(split, strategy, mirrored):
+    strategy = mirrored if strategy == "two" else tf.distribute.get_strategy()
+    recipe = recipes.find("he2015_cifar", **PLAIN, pad=0, flip=False)
+    with strategy.scope():
+        scale = LossScale()
+        loop = loop_of(linear, strategy, weight_decay=0.3)
+    loop.loss_scale = scale
+    before = loop.model.get_weights()
+    scale.factor.assign(np.inf)
+    list(loop.train(epoch_of(split.take(np.arange(8)), recipe)))
+    for one, other in zip(loop.model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    scale.factor.assign(2.0**15)
+    plain = loop_of(linear, weight_decay=0.3)
+    for each in (loop, plain):
+        list(each.train(epoch_of(split.take(np.arange(8)), recipe)))
+    assert_same_weights(loop, plain.model)
+    assert (scale.factor.numpy(), scale.good_steps.numpy()) == (2.0**15, 1)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_stays_near_float32(split, policy):
+    expected = trained(split, model=normalised)[1]["loss"]
+    with precision(policy):
+        loop = loop_of(normalised)
+    loop.loss_scale = LossScale() if policy == "mixed_float16" else None
+    assert run_epochs(loop, split).sums.means()["loss"] == pytest.approx(expected, rel=0.05)
+    assert {variable.dtype for variable in loop.model.trainable_variables} == {"float32"}
+
+
+def test_a_compiled_step_is_the_same_step(split):
+    plain, result = trained(split, model=normalised)
+    with tf.distribute.get_strategy().scope():
+        compiled = loop_of(normalised)
+        compiled = Loop(compiled.strategy, compiled.model, compiled.update, compiled._recipe, jit_compile=True)
+    assert run_epochs(compiled, split).sums.means() == pytest.approx(result, rel=1e-4)
+    assert_same_weights(compiled, plain.model, rtol=1e-3)

@@ -52,9 +52,10 @@ class Loop:
     """
 
     def __init__(self, strategy, model, update, recipe, *, seed=0, class_weights=None, jit_compile=False, steps_per_call=0):
-        """`model` gives logits. `update`: an `Update`. steps_per_call: 0 fits it to about a second."""
+        """`model` gives logits. update: an `Update`. steps_per_call: 0 fits it to about a second."""
         self.strategy, self.model, self.update = strategy, model, update
         self._recipe, self._class_weights, self._fixed_steps = recipe, class_weights, steps_per_call
+        self.loss_scale = None
         self._steps, self._seconds = steps_per_call or 1, 0.0
         self._forward_backward = (
             tf.function(self._gradients, autograph=False, jit_compile=True) if jit_compile else self._gradients
@@ -125,7 +126,11 @@ class Loop:
         self._seed()
         gradients, sums = self._forward_backward(images, targets)
         *gradients, sums, flags = summed([*gradients, sums, tf.identity(flags)])
-        return sums, self.update.apply(gradients), flags
+        finite = None
+        if self.loss_scale:
+            gradients, finite = self.loss_scale.unscaled(gradients)
+            self.loss_scale.update(finite)
+        return sums, self.update.apply(gradients, finite), flags
 
     def _test_step(self, images, labels, weights):
         logits = self._logits(images, training=False)
@@ -155,6 +160,8 @@ class Loop:
             logits = self._logits(images, training=True)
             losses = self._losses(targets, logits)
             loss = tf.reduce_sum(losses) / self._recipe.batch_size
+            if self.loss_scale:
+                loss *= self.loss_scale.factor
         correct = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1), tf.float32))
         sums = tf.stack([tf.reduce_sum(losses), correct, tf.cast(tf.size(losses), tf.float32)])
         return tape.gradient(loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO), sums
@@ -178,6 +185,11 @@ class Loop:
             for generator, seed in zip(self._generators, self._seeds, strict=True):
                 state = tf.stack([tf.constant(seed, tf.int64), count])
                 generator.state.assign(keras.ops.cast(state, generator.state.dtype))
+
+    @property
+    def state(self):
+        """Every variable besides the network's own that a continued run needs."""
+        return [*self.update.state, *(self.loss_scale.variables if self.loss_scale else ())]
 
     def agree(self):
         """Gives all replicas the mean of their moving statistics, which each keeps for itself while training."""

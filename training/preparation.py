@@ -13,6 +13,7 @@ from keras_resnet.training.batches import Epoch
 from keras_resnet.training.class_weights import class_weights
 from keras_resnet.training.datasets import Dataset
 from keras_resnet.training.loop import Loop
+from keras_resnet.training.loss_scale import LossScale
 from keras_resnet.training.memory import available_memory, in_words
 from keras_resnet.training.optimizers import make_optimizer
 from keras_resnet.training.schedules import learning_rate_schedule
@@ -92,6 +93,8 @@ class Preparation:
             jit_compile=self.config.jit_compile,
             steps_per_call=self.config.steps_per_call,
         )
+        if self.config.precision == "mixed_float16":
+            self.loop.loss_scale = LossScale()
 
     def _refuse_batches(self, available):
         recipe, replicas = self.recipe, self.strategy.num_replicas_in_sync

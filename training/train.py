@@ -52,7 +52,7 @@ class Run:
             self.checkpoints = Checkpoints(
                 workdir / "checkpoints",
                 ready.model.weights,
-                ready.update.state,
+                ready.loop.state,
                 self.position,
                 kept=self.config.keep_checkpoints,
                 chief=ready.chief,
