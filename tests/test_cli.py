@@ -329,6 +329,7 @@ def test_benchmark_prints_a_ratio_and_writes_what_it_measured(what, unit, tmp_pa
         "--batch_size=2",
         "--steps=1",
         "--rounds=2",
+        "--against=stock",
         f"--json={tmp_path}/b.json",
     )
     assert (done.returncode, done.err) == (0, "")

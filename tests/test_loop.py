@@ -331,3 +331,15 @@ def test_a_compiled_step_is_the_same_step(split):
         compiled = Loop(compiled.strategy, compiled.model, compiled.update, compiled._recipe, jit_compile=True)
     assert run_epochs(compiled, split).sums.means() == pytest.approx(result, rel=1e-4)
     assert_same_weights(compiled, plain.model, rtol=1e-3)
+
+
+def test_a_network_of_many_weights_goes_step_by_step_and_the_same_way(split, monkeypatch):
+    """It has no loop around its steps, which would take longer to start than to trace."""
+    expected, result = trained(split)
+    monkeypatch.setattr("keras_resnet.training.loop.MOST_VARIABLES_IN_A_LOOP", 1)
+    loop = loop_of(linear)
+    calls = [call for number in range(2) for call in loop.train(epoch_of(split, loop._recipe, number))]
+    assert [call.done for call in calls] == [1, 2, 3] * 2
+    assert calls[-1].sums.means() == pytest.approx(result, rel=1e-6)
+    assert_same_weights(loop, expected.model)
+    assert not tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer")

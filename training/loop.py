@@ -1,5 +1,6 @@
 """The one loop: training and evaluation steps for any `tf.distribute` strategy, several of them in one call of the host."""
 
+import contextlib
 import dataclasses
 import time
 
@@ -11,6 +12,7 @@ from keras_resnet.training.update import STATISTICS
 
 SECONDS_PER_CALL = 1.0  # what the number of steps in a call is fitted to
 MOST_STEPS_PER_CALL = 128
+MOST_VARIABLES_IN_A_LOOP = 1000  # beyond, TensorFlow takes as long to start a loop around the step as to trace it
 
 
 @dataclasses.dataclass
@@ -56,6 +58,7 @@ class Loop:
         self.strategy, self.model, self.update = strategy, model, update
         self._recipe, self._class_weights, self._fixed_steps = recipe, class_weights, steps_per_call
         self.loss_scale = None
+        self._one_by_one = len(update.variables) > MOST_VARIABLES_IN_A_LOOP
         self._steps, self._seconds = steps_per_call or 1, 0.0
         self._forward_backward = (
             tf.function(self._gradients, autograph=False, jit_compile=True) if jit_compile else self._gradients
@@ -69,10 +72,11 @@ class Loop:
         sums, done = sums or Sums(), epoch.start
         iterator = iter(self.strategy.distribute_datasets_from_function(lambda context: epoch.dataset(Share.of(context))))
         while done < epoch.steps:
-            count = min(epoch.steps - done, self._steps)
+            count = 1 if self._one_by_one else min(epoch.steps - done, self._steps)
             start = time.perf_counter()
             flags = tf.constant([*map(float, asks()), self._seconds])
-            steps, totals, norm, flags = self._train_steps(iterator, tf.constant(count), flags)
+            with graph_optimizer_off() if self._one_by_one else contextlib.nullcontext():
+                steps, totals, norm, flags = self._train_steps(iterator, tf.constant(count), flags)
             done += int(steps)
             sums += totals.numpy()
             stop, save, seconds = flags.numpy()
@@ -101,6 +105,9 @@ class Loop:
 
     @tf.function(autograph=False)
     def _train_steps(self, iterator, count, flags):
+        if self._one_by_one:
+            return tf.constant(1), *self._on_replicas(self._train_step, (*next(iterator), flags))
+
         def body(done, totals, *_):
             sums, norm, summed_flags = self._on_replicas(self._train_step, (*next(iterator), flags))
             return done + 1, totals + sums, norm, summed_flags
@@ -207,6 +214,16 @@ class Loop:
                 variable.assign(mean)
 
         self.strategy.run(average)
+
+
+@contextlib.contextmanager
+def graph_optimizer_off():
+    """Inside, TensorFlow runs functions as they were traced: for a thousand layers sooner by a third, and as fast."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def summed(tensors):
