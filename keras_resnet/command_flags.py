@@ -123,7 +123,11 @@ def define_import(values):
 def define_benchmark(values):
     define_network(values)
     string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
-    string("what", None, "train, input or build: the training steps, the input pipeline or building, each against others'")
+    string(
+        "what",
+        None,
+        "train, fit, input or build: our training, Keras' fit, the input pipeline, building; each against others'",
+    )
     string("json", None, "also write what was measured to this file")
     absl_flags.DEFINE_list("against", None, "whom to run beside ours; by default all that fit", flag_values=values)
     absl_flags.DEFINE_integer("batch_size", 128, "images per step", lower_bound=1, flag_values=values)

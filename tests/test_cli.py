@@ -144,7 +144,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*IMPORT, "--output={0}/a.keras", "--labels={0}/none"), ["none"]),
         ((*IMPORT, "--output={0}/a.keras", "--dataset=digits"), ["a.txt is no weight file"]),
         (("import", "--model=ResNet20V1", "--weights=imagenet", "--output={0}/a.keras", "--dataset=digits"), ["ResNet50V1"]),
-        (("benchmark", "--what=dreams", "--model=ResNet20V1"), ["unknown --what 'dreams'", "train, build"]),
+        (("benchmark", "--what=dreams", "--model=ResNet20V1"), ["unknown --what 'dreams'", "input, train, fit, build"]),
         (("benchmark", "--what=build", "--model=ResNet21V1"), ["ResNet21V1", "ResNet20V1"]),
         (("evaluate", "--model_path={1}/model.keras", "--dataset=mnistt"), ["unknown dataset 'mnistt'"]),
         (("export", "--model_path={0}/a.txt", "--output_dir={0}/out"), ["a.txt"]),
@@ -320,7 +320,7 @@ def test_import_overwrites_nothing(imported, data_dir, in_process):
     assert imported.path.read_bytes() == before
 
 
-@pytest.mark.parametrize(("what", "unit"), [("train", "images/s"), ("build", "seconds")])
+@pytest.mark.parametrize(("what", "unit"), [("train", "images/s"), ("fit", "images/s"), ("build", "seconds")])
 def test_benchmark_prints_a_ratio_and_writes_what_it_measured(what, unit, tmp_path, in_process):
     done = in_process(
         "benchmark",

@@ -1,5 +1,6 @@
 """Catches a configuration that does not repeat its run, or that lets a run be continued as another one."""
 
+import copy
 import dataclasses
 import json
 
@@ -21,10 +22,7 @@ CONFIG = TrainConfig(
 
 
 def parsed(*arguments):
-    command = cli.COMMANDS["train"]
-    command.flags.unparse_flags()
-    for flag in command.flags:
-        command.flags[flag].unparse()
+    command = copy.deepcopy(cli.COMMANDS["train"])
     command.parse("train", ["--workdir=w", *arguments])
     return configuration(command.flags)
 

@@ -1,5 +1,6 @@
 """Catches a front page whose examples do not run or whose commands do not exist."""
 
+import copy
 import re
 import shlex
 
@@ -31,4 +32,4 @@ def test_python_examples_run_as_they_stand(code, exported, tmp_path, monkeypatch
 def test_commands_have_the_flags_that_are_shown(line):
     """The commands themselves run in the tests of the command."""
     _, name, *arguments = shlex.split(line)
-    cli.COMMANDS[name].parse(name, arguments)
+    copy.deepcopy(cli.COMMANDS[name]).parse(name, arguments)

@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_resnet.training.benchmarks.stock import stock_network
+import keras_resnet
+from keras_resnet.training.benchmarks.stock import zoo_network
 from keras_resnet.training.networks import construct
 
 
@@ -34,7 +35,7 @@ class Ours(Building):
 class Stock(Building):
     def __init__(self, config):
         super().__init__(config)
-        self._pattern = stock_network(config)
+        self._pattern = keras_resnet.to_stock(zoo_network(config))
 
     def network(self):
         return keras.models.clone_model(self._pattern)

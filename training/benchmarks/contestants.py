@@ -41,6 +41,11 @@ CONTESTANTS = {
         "torch": Contestant("PyTorch, channels_last", "pytorch.PyTorch", our_environment=False, needs_graph=True),
         "mirrored": Contestant("ours, mirrored", "ours.Mirrored"),
     },
+    "fit": {
+        "ours": Contestant("ours, under fit", "stock.Fast"),
+        "stock": Contestant("stock Keras, as users get it", "stock.Stock", our_environment=False),
+        "stock_same": Contestant("stock Keras, our environment", "stock.Stock"),
+    },
     "build": {
         "ours": Contestant("ours", "building.Ours"),
         "stock": Contestant("stock Keras", "building.Stock"),

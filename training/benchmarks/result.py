@@ -7,8 +7,8 @@ import statistics
 from keras_resnet.training.benchmarks.config import BenchmarkConfig, cores
 
 BACKWARD = 3  # forward once, and backward about twice as much
-UNITS = {"input": "images/s", "train": "images/s", "build": "seconds to build"}
-FIRST = {"input": "first batch, s", "train": "first step, s", "build": "first, s"}
+UNITS = {"input": "images/s", "train": "images/s", "fit": "images/s", "build": "seconds to build"}
+FIRST = {"input": "first batch, s", "train": "first step, s", "fit": "first epoch, s", "build": "first, s"}
 
 
 @dataclasses.dataclass

@@ -1,4 +1,4 @@
-"""Stock Keras: the same network in its own layers, or the one of keras.applications, under `fit`.
+"""Keras' `fit`: our network as it is, the same in stock layers, or the one of keras.applications.
 
 Without metrics and regularisers, which would make it slower.
 """
@@ -38,10 +38,15 @@ class Fit:
         return {"multiply_adds": multiply_adds(self.model), "versions": versions}
 
 
+class Fast(Fit):
+    def network(self):
+        return zoo_network(self.config)
+
+
 class Stock(Fit):
     def __init__(self, config):
         super().__init__(config)
-        self._pattern = stock_network(config)
+        self._pattern = keras_resnet.to_stock(zoo_network(config))
 
     def network(self):
         """Layer by layer, as a user's code would; ours, which the pattern comes from, is not in the time."""
@@ -51,9 +56,9 @@ class Stock(Fit):
         return network
 
 
-def stock_network(config):
+def zoo_network(config):
     shape = (config.side, config.side, 3)
-    return keras_resnet.to_stock(construct(config, config.family.classes, input_shape=shape, classifier_activation=None))
+    return construct(config, config.family.classes, input_shape=shape, classifier_activation=None)
 
 
 class Applications(Fit):
