@@ -49,6 +49,11 @@ class Preprocessing:
         std = np.sqrt(np.maximum(shares @ values**2 - mean**2, 1e-6))
         return cls(height, width, channels, tuple(mean.round(6).tolist()), tuple(std.round(6).tolist()))
 
+    @property
+    def shape(self):
+        """(height, width, channels)"""
+        return (self.height, self.width, self.channels)
+
     def normalize(self, pixels):
         """Pixels 0 to 255 in RGB, (..., C), as the network reads them: float32."""
         scaled = (np.asarray(pixels, np.float32) / 255 - np.float32(self.mean)) / np.float32(self.std)
@@ -63,7 +68,7 @@ class Preprocessing:
 
     def prepare(self, images):
         """A stack of images, uint8 (N, H, W, C), each resized, cropped and turned grey or RGB as pictures are."""
-        if images.shape[1:] == (self.height, self.width, self.channels) and self.crop_fraction == 1:
+        if images.shape[1:] == self.shape and self.crop_fraction == 1:
             return images
         from PIL import Image
 

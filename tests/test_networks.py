@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import scramble
+from conftest import keras_resnet_command, scramble
 from PIL import Image
 
 import keras_resnet
@@ -119,6 +119,17 @@ def test_the_preprocessing_of_the_weights_goes_into_the_new_classifier(weights, 
     assert record.preprocessing == Preprocessing(16, 16, 3, (0.4, 0.5, 0.6), (0.2, 0.2, 0.25), crop_fraction=0.8)
     page = Path(tmp_path / "run" / "report.html").read_text()
     assert "dark" in page
+
+
+def test_evaluate_and_export_take_the_same_pictures_of_various_sizes(weights, own_pictures, tmp_path):
+    """Catches commands that know decoded sets only, and an accuracy that is not the one that training reported."""
+    test = training.train(finetuning(weights, own_pictures), tmp_path / "run")
+    arguments = (f"--model_path={tmp_path / 'run' / 'model.keras'}", f"--data_dir={own_pictures}")
+    done = keras_resnet_command("evaluate", *arguments)
+    assert (done.returncode, done.err) == (0, "")
+    assert done.out.startswith(f"top-1 {test['accuracy']:.2%} ")
+    done = keras_resnet_command("export", *arguments, "--formats=onnx", f"--output_dir={tmp_path / 'out'}")
+    assert (done.returncode, done.err) == (0, "")
 
 
 def test_another_number_of_classes_needs_skip_head(weights, own_pictures, tmp_path):

@@ -1,6 +1,5 @@
 """What a run comes to: its best weights on the test split, the classifier, the curves and the report."""
 
-import collections
 import os
 import platform
 
@@ -26,7 +25,7 @@ def conclude(ready, values, seconds, workdir, callbacks, events):
     model = networks.build_classifier(config, ready.preprocessing, ready.classes)  # in float32, on one device
     model.set_weights(values)
     callbacks.on_test_begin()
-    test = ready.prepared(ready.dataset.test)
+    test = ready.dataset.test.prepared(ready.preprocessing)
     probabilities = model.predict(test.images, batch_size=ready.recipe.batch_size, verbose=0)
     evaluation = Evaluation.of(probabilities, test.labels, names)
     result = {"loss": evaluation.loss, "accuracy": evaluation.top1, "images": len(test), "seconds": seconds}
@@ -55,7 +54,7 @@ def conclude(ready, values, seconds, workdir, callbacks, events):
 def facts(ready, seconds):
     """What ran, on what, and for how long."""
     images = ready.steps * ready.recipe.batch_size * ready.recipe.epochs
-    gpus = collections.Counter(device.device_type for device in tf.config.list_physical_devices())["GPU"]
+    gpus = len(tf.config.list_physical_devices("GPU"))
     return [
         ("parameters", f"{ready.model.count_params():,}"),
         ("images", f"{len(ready.training):,} of {ready.dataset.name} to train on, {len(ready.validation):,} to choose by"),

@@ -14,7 +14,6 @@ from keras_resnet.training.class_weights import class_weights
 from keras_resnet.training.datasets import Dataset
 from keras_resnet.training.loop import Loop
 from keras_resnet.training.loss_scale import LossScale
-from keras_resnet.training.memory import available_memory, in_words
 from keras_resnet.training.optimizers import make_optimizer
 from keras_resnet.training.schedules import learning_rate_schedule
 from keras_resnet.training.sources import Pictures, Split
@@ -48,26 +47,11 @@ class Preparation:
                 self.model = networks.build_classifier(config, self.preprocessing, self.classes)
             self._refuse_augmentation()
             crops = isinstance(training, Pictures) and self.recipe.resized_crop
-            self.training = training if crops else self.prepared(training)
-            self.validation = self.prepared(validation)
+            self.training = training if crops else training.prepared(self.preprocessing)
+            self.validation = validation.prepared(self.preprocessing)
             self.steps = len(self.training) // self.recipe.batch_size
             self.schedule = learning_rate_schedule(self.recipe, self.steps * self.recipe.epochs)
             self._make_loop()
-
-    def prepared(self, source):
-        """The images of a part as the network takes them."""
-        size = (self.preprocessing.height, self.preprocessing.width, self.preprocessing.channels)
-        if isinstance(source, Split) and source.shape == size:
-            return source
-        needed, available = len(source) * size[0] * size[1] * size[2], available_memory() // 2
-        if needed > available:
-            raise UserError(
-                f"{len(source)} images of {size[0]}x{size[1]} pixels take {in_words(needed)}; half of the free memory is "
-                f"{in_words(available)}: choose a smaller image_size, or resized_crop, which decodes them as they are needed"
-            )
-        if isinstance(source, Pictures):
-            return source.prepared(self.preprocessing)
-        return Split(self.preprocessing.prepare(source.images), source.labels)
 
     def epoch(self, number, start=0):
         """The batches of an epoch from step `start` on."""

@@ -2,13 +2,16 @@
 
 import dataclasses
 import io
+import math
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.errors import UserError
 from keras_resnet.preprocessing import open_picture
 from keras_resnet.training.examination import stream
+from keras_resnet.training.memory import available_memory, in_words
 from keras_resnet.training.random_crops import decode_and_crop
 from keras_resnet.training.threads import in_threads
 
@@ -30,6 +33,12 @@ class Split:
 
     def take(self, indices):
         return Split(self.images[indices], self.labels[indices])
+
+    def prepared(self, preprocessing):
+        """A `Split` of all of them, each resized and cropped as `preprocessing` says, where that does anything."""
+        if self.shape != preprocessing.shape:
+            refuse_more_than_fits(len(self), preprocessing)
+        return Split(preprocessing.prepare(self.images), self.labels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +67,8 @@ class Pictures:
 
     def prepared(self, preprocessing):
         """A `Split` of all of them, each resized and cropped as `preprocessing` says."""
-        images = np.empty((len(self), preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
+        refuse_more_than_fits(len(self), preprocessing)
+        images = np.empty((len(self), *preprocessing.shape), np.uint8)
 
         def prepare(index):
             images[index] = preprocessing.load_picture(stream(self.encoded[index]))
@@ -93,3 +103,13 @@ class Pictures:
         file = io.BytesIO()
         open_picture(stream(encoded), self.channels).save(file, "PNG", compress_level=1)
         return file.getvalue()
+
+
+def refuse_more_than_fits(count, preprocessing):
+    """Raises a `UserError` where so many prepared images take more than half of the free memory."""
+    needed, available = count * math.prod(preprocessing.shape), available_memory() // 2
+    if needed > available:
+        raise UserError(
+            f"{count} images of {preprocessing.height}x{preprocessing.width} pixels take {in_words(needed)}; half of the free "
+            f"memory is {in_words(available)}: choose a smaller image_size, or resized_crop, which decodes them when needed"
+        )

@@ -1,6 +1,5 @@
 """Trained classifiers: measured, asked, and exported."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -67,4 +66,4 @@ def read_test_split(flags, classifier, most=0):
     test = dataset.test
     if 0 < most < len(test):
         test = test.take(np.linspace(0, len(test) - 1, most).astype(int))
-    return dataclasses.replace(test, images=classifier.preprocessing.prepare(test.images))
+    return test.prepared(classifier.preprocessing)
