@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.training.augmentation import DRAWS, cutmix, rearrange, resized_crop
+from keras_resnet.training.augmentation import CROP, DRAWS, cutmix, rearrange, resized_crop
 
 FILL = (10, 200, 77)
 
@@ -62,7 +62,7 @@ def test_all_at_once_is_one_after_the_other(rng):
 def test_a_crop_of_everything_is_the_image_itself(rng):
     images = rng.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
     draws = np.full((3, DRAWS), 0.5, np.float32)
-    draws[:, 7] = 1 - 1e-7  # the whole area
+    draws[:, CROP.start] = 1 - 1e-7  # the whole area
     np.testing.assert_array_equal(resized_crop(tf.constant(images), 0.5, tf.constant(draws)), images)
 
 

@@ -10,7 +10,8 @@ from PIL import Image
 from tensorflow_datasets.core.download import downloader
 
 from keras_resnet import UserError
-from keras_resnet.training import downloads, public_sets
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.training import downloads, public_sets, screening
 from keras_resnet.training.datasets import Dataset, Pictures, Split
 
 ADDRESS = "http://keras-resnet.invalid/archive.zip"
@@ -99,14 +100,14 @@ class TinyManual(TinySet):
         return {"train": self._generate_examples(numbered(4)), "test": self._generate_examples(numbered(2))}
 
 
-def test_pictures_of_various_sizes_are_kept_encoded_in_memory(data_dir):
+def test_pictures_of_various_sizes_stay_encoded_on_disk(data_dir):
     dataset = Dataset("tiny_various", data_dir)
     training, validation = dataset.train_and_validation(0.5, seed=0)
     assert dataset.labels == ("ant", "bee")
     assert [type(part) for part in (training, validation, dataset.test)] == [Pictures] * 3
     assert [len(part) for part in (training, validation, dataset.test)] == [20, 4, 6]
     np.testing.assert_array_equal(dataset.test.labels, [0, 1] * 3)
-    assert dataset.test.encoded[1] == numbered(6)[1][0]
+    assert dataset.test.encoded[1].read() == numbered(6)[1][0]
 
 
 def test_a_set_with_only_a_training_part_is_cut_in_three(data_dir):
@@ -145,10 +146,28 @@ def test_labels_that_cannot_be_learnt_are_refused_before_the_first_step(data_dir
         Dataset(name, data_dir).train_and_validation(0.2, seed=0)
 
 
-def test_a_set_larger_than_memory_is_refused_with_what_it_needs(data_dir, monkeypatch):
-    monkeypatch.setattr(public_sets, "available_memory", lambda: 2000)
-    with pytest.raises(UserError, match=r"needs [\d.]+ MB for its test part; half of the free memory is 0.001 MB"):
-        _ = Dataset("tiny_various", data_dir).test
+def test_a_set_larger_than_memory_is_read_from_its_files_in_the_same_order(tmp_path, monkeypatch):
+    """Of several files too, which tensorflow-datasets takes turns with when it is left alone."""
+    builder = tfds.builder("tiny_alone", data_dir=tmp_path)
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=3))
+    whole = Dataset("tiny_alone", tmp_path)
+    parts = (*whole.train_and_validation(0.25, seed=0), whole.test)
+    monkeypatch.setattr(public_sets, "available_memory", lambda: 100)
+    monkeypatch.setattr(screening, "available_memory", lambda: 100)
+    files = Dataset("tiny_alone", tmp_path)
+    for part, there in zip((*files.train_and_validation(0.25, seed=0), files.test), parts, strict=True):
+        assert (type(part), type(there)) == (Pictures, Split)
+        np.testing.assert_array_equal(part.labels, there.labels)
+        images = part.prepare(Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
+        assert np.abs(images.astype(int) - there.images).max() <= 4  # another decoder; the images' shades are 10 apart
+
+
+def test_a_set_with_a_damaged_file_is_refused(tmp_path):
+    Dataset("tiny_various", tmp_path)
+    (file,) = tmp_path.rglob("*test.tfrecord*")
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(UserError, match="has a damaged file in its test part: remove"):
+        _ = Dataset("tiny_various", tmp_path).test
 
 
 def no_network(address, **options):

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.training import memory
+from keras_resnet.training import memory, sources
 from keras_resnet.training.class_weights import class_weights
 from keras_resnet.training.examination import examine
 from keras_resnet.training.random_crops import random_box
-from keras_resnet.training.sources import Pictures
+from keras_resnet.training.records import records
+from keras_resnet.training.sources import Pictures, PreparedImages
 
 WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws of a box that is the whole of a square picture
 
@@ -20,6 +22,15 @@ def pictures(paths, channels=3):
     encoded = np.empty(len(paths), object)
     encoded[:] = paths
     return Pictures(encoded, np.arange(len(paths)), np.array([examine(path).plain for path in paths]), channels)
+
+
+def recorded(paths, file):
+    """The same pictures as `Record`s of a file like those of tensorflow-datasets."""
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for path in paths:
+            content = tf.train.Feature(bytes_list=tf.train.BytesList(value=[Path(path).read_bytes()]))
+            writer.write(tf.train.Example(features=tf.train.Features(feature={"picture": content})).SerializeToString())
+    return list(records([file], "picture"))
 
 
 def smooth(mode="RGB", size=40):
@@ -52,13 +63,13 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("in_memory", [False, True])
-def test_training_sees_every_kind_of_file_as_evaluation_does(tmp_path, in_memory):
+@pytest.mark.parametrize("in_records", [False, True])
+def test_training_sees_every_kind_of_file_as_evaluation_does(tmp_path, in_records):
     for name, (mode, options) in KINDS.items():
         smooth(mode).save(tmp_path / name, **options)
     Image.fromarray(np.asarray(smooth("L")).astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
     paths = [*(str(tmp_path / name) for name in KINDS), str(tmp_path / "sixteen.png")]
-    source = pictures([Path(path).read_bytes() for path in paths] if in_memory else paths)
+    source = pictures(recorded(paths, tmp_path / "set.tfrecord") if in_records else paths)
     draws = np.tile(WHOLE, (len(source), 1))
     found = np.stack(list(source.training_images(np.arange(len(source)), draws, (40, 40), 1.0).as_numpy_iterator()))
     expected = source.prepared(Preprocessing(40, 40, 3, (0.5,) * 3, (0.5,) * 3))
@@ -116,17 +127,27 @@ def test_boxes_keep_their_share_and_aspect_and_stay_inside(rng):
     np.testing.assert_array_equal(random_box(draws[0], 1, 1, 0.01), [0, 0, 1, 1])
 
 
-def test_prepared_batches_are_the_prepared_split_piece_by_piece(tmp_path):
+def test_what_does_not_fit_into_memory_is_prepared_when_it_is_asked_for(tmp_path, monkeypatch, capfd):
     for index in range(7):
         smooth(size=10 + index).save(tmp_path / f"{index}.png")
     source = pictures([str(tmp_path / f"{index}.png") for index in range(7)])
-    preprocessing = Preprocessing(8, 8, 3, (0.5,) * 3, (0.5,) * 3)
-    batches = list(source.prepared_batches(preprocessing, 3))
-    assert [len(batch) for batch in batches] == [3, 3, 1]
-    np.testing.assert_array_equal(np.concatenate(batches), source.prepared(preprocessing).images)
-    taken = source.take(np.array([5, 2]))
-    np.testing.assert_array_equal(taken.prepared(preprocessing).images, np.concatenate(batches)[[5, 2]])
-    np.testing.assert_array_equal(taken.labels, [5, 2])
+    small, large = (Preprocessing(side, side, 3, (0.5,) * 3, (0.5,) * 3) for side in (8, 12))
+    order = np.array([[6, 0], [3, 3], [1, 5]])
+    whole = source.prepared(small)
+    enlarged = whole.prepared(large)
+    assert (whole.shape, enlarged.shape) == ((8, 8, 3), (12, 12, 3))
+    assert isinstance(whole.images, np.ndarray)
+    monkeypatch.setattr(sources, "available_memory", lambda: 1000)
+    lazy, lazily_enlarged = source.prepared(small), whole.prepared(large)
+    said = "7 images of 8x8 pixels take 0.00134 MB, half of the free memory is 0.0005 MB"
+    assert said in capfd.readouterr().err
+    for split, expected in ((lazy, whole), (lazily_enlarged, enlarged)):
+        assert isinstance(split.images, PreparedImages)
+        assert split.shape == expected.shape
+        np.testing.assert_array_equal(split.labels, expected.labels)
+        np.testing.assert_array_equal(split.images[2:5], expected.images[2:5])
+        found = np.stack(list(split.batches(order).as_numpy_iterator()))
+        np.testing.assert_array_equal(found, expected.images[order])
 
 
 def test_every_class_weighs_the_same_and_the_mean_example_one():

@@ -108,7 +108,7 @@ def test_the_kept_weights_are_the_best_on_validation_not_the_last(tmp_path, data
     weights, looks = [], iter([(0.2, 1.0), (0.9, 1.0), (0.9, 2.0)])
 
     def evaluate(self, examples):
-        weights.append(self.model.get_weights())
+        weights.append(self.step.model.get_weights())
         return dict(zip(("accuracy", "loss"), next(looks), strict=True))
 
     monkeypatch.setattr(Loop, "evaluate", evaluate)
@@ -276,7 +276,7 @@ def test_averaged_weights_are_evaluated_and_kept(tmp_path, data_dir, monkeypatch
     original = Loop.evaluate
 
     def evaluate(self, examples):
-        looks.append((self.model.get_weights(), [average.numpy() for average in self.update.average.averages]))
+        looks.append((self.step.model.get_weights(), [a.numpy() for a in self.step.update.average.averages]))
         return original(self, examples) | {"accuracy": float(len(looks))}
 
     monkeypatch.setattr(Loop, "evaluate", evaluate)

@@ -8,9 +8,9 @@ import tensorflow as tf
 from keras_resnet.training.random_crops import random_box
 
 # The columns of `draws`; those of `CROP` decide where a random resized crop is cut from a picture.
-ROW, COLUMN, MIRROR, HOLE_ROW, HOLE_COLUMN, SHARE, WHICH = range(7)
-CROP = slice(7, 11)
-DRAWS = 11
+ROW, COLUMN, MIRROR, HOLE_ROW, HOLE_COLUMN, WHICH = range(6)
+CROP = slice(6, 10)
+DRAWS = 10
 
 
 def augment(images, draws, recipe, fill):

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.training.augmentation import CROP, DRAWS, augment, mix
-from keras_resnet.training.sources import Split
+from keras_resnet.training.augmentation import CROP, DRAWS, WHICH, augment, mix
+from keras_resnet.training.sources import Pictures, Split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +58,17 @@ class Epoch:
         chance = np.random.default_rng([self.seed, self.epoch])
         order = chance.permutation(len(self.source))[:rows]
         draws = chance.random((len(self.source), DRAWS), np.float32)[:rows]
-        alpha = self.recipe.mixup or self.recipe.cutmix
-        shares = chance.beta(alpha, alpha, len(self.source)).astype(np.float32)[:rows] if alpha else np.ones(rows, np.float32)
+        shares = mixing_shares(chance, draws, self.recipe)
         order, draws, shares = (
             share.of_rows(part.reshape(self.steps, self.recipe.batch_size, *part.shape[1:])[self.start :])
             for part in (order, draws, shares)
         )
-        images = image_batches(self.source, order, draws, self.size, self.recipe.resized_crop)
+        if isinstance(self.source, Pictures):
+            boxes = draws[..., CROP].reshape(-1, 4)
+            images = self.source.training_images(order.ravel(), boxes, self.size, self.recipe.resized_crop)
+            images = images.batch(order.shape[1], drop_remainder=True)
+        else:
+            images = self.source.batches(order)
         labels = tf.data.Dataset.from_tensor_slices((self.source.labels[order], draws, shares))
         batches = tf.data.Dataset.zip(images, labels).map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
         return batches.prefetch(tf.data.AUTOTUNE)
@@ -79,14 +83,10 @@ class Epoch:
         return images, targets
 
 
-def image_batches(source, order, draws, size, least_area):
-    """Batches of uint8 images (B, H, W, C) of `source` in the order given, (batches, B)."""
-    if not isinstance(source, Split):
-        pictures = source.training_images(order.ravel(), draws[..., CROP].reshape(-1, 4), size, least_area)
-        return pictures.batch(order.shape[1], drop_remainder=True)
-    images, shape = tf.constant(source.images), (order.shape[1], *source.images.shape[1:])
-    batches = tf.data.Dataset.from_tensor_slices(order)
-    return batches.map(lambda rows: tf.ensure_shape(tf.gather(images, rows), shape), num_parallel_calls=tf.data.AUTOTUNE)
+def mixing_shares(chance, draws, recipe):
+    """Of each image in what `mix` makes of it and another one: float32 (N,)."""
+    alpha = np.where(draws[:, WHICH] < 0.5, recipe.mixup or recipe.cutmix, recipe.cutmix or recipe.mixup)
+    return (chance.beta(alpha, alpha) if alpha.any() else np.ones(len(draws))).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +109,6 @@ class Pass:
         order = np.where(weights > 0, rows, 0)
         order, weights = (share.of_rows(part.reshape(self.steps, self.batch_size)) for part in (order, weights))
         rest = tf.data.Dataset.from_tensor_slices((self.split.labels[order], weights))
-        images = image_batches(self.split, order, None, None, None)
+        images = self.split.batches(order)
         batches = tf.data.Dataset.zip(images, rest).map(lambda images, rest: (images, *rest))
         return batches.prefetch(tf.data.AUTOTUNE)

@@ -41,7 +41,6 @@ class Checkpoints:
     def __init__(self, folder, weights, state, position, *, kept=3, chief=True):
         """weights: the network's variables. state: those of what trains it. chief: whether this worker's files are to stay."""
         self._folder, self._best_folder, self._kept, self._chief = Path(folder), Path(folder) / "best", kept, chief
-        self.position = position
         values = [[variable.value for variable in variables] for variables in (weights, state)]
         self._whole = tf.train.Checkpoint(weights=values[0], state=values[1], position=position)
         self._weights = tf.train.Checkpoint(weights=values[0])

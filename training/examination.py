@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_resnet.errors import UserError, one_line
 from keras_resnet.preprocessing import open_picture
+from keras_resnet.training.records import Record
 
 GREY_MODES = ("1", "L", "LA", "La")
 PLAIN = {"JPEG": ("L", "RGB"), "MPO": ("L", "RGB"), "PNG": ("L", "RGB", "RGBA")}
@@ -30,7 +31,7 @@ class Finding:
 
 
 def examine(encoded, keep=None):
-    """A `Finding` on the path or the bytes of a picture, which is decoded to its end. keep: the size whose pixels are kept."""
+    """A `Finding` on a path or `Record` of a picture, which is decoded to its end. keep: the size whose pixels are kept."""
     try:
         with Image.open(stream(encoded)) as picture:
             turn = picture.getexif().get(ORIENTATION, 1) if picture.format in ("JPEG", "MPO", "PNG") else 1
@@ -53,4 +54,5 @@ def examine(encoded, keep=None):
 
 
 def stream(encoded):
-    return io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded
+    """What Pillow opens: a path as it is, a file object on a `Record`."""
+    return io.BytesIO(encoded.read()) if isinstance(encoded, Record) else encoded

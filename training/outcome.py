@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_resnet.classifier import Classifier
 from keras_resnet.saving import write_classifier
 from keras_resnet.training import logs, networks
+from keras_resnet.training.batches import Pass, Share
 from keras_resnet.training.evaluation import Evaluation
 from keras_resnet.training.plots import draw_curves
 from keras_resnet.training.report import MISTAKES, PAGE, write_report
@@ -26,7 +27,8 @@ def conclude(ready, values, seconds, workdir, callbacks, events):
     model.set_weights(values)
     callbacks.on_test_begin()
     test = ready.dataset.test.prepared(ready.preprocessing)
-    probabilities = model.predict(test.images, batch_size=ready.recipe.batch_size, verbose=0)
+    batches = Pass(test, ready.recipe.batch_size).dataset(Share()).map(lambda images, *_: images)
+    probabilities = model.predict(batches, verbose=0)[: len(test)]
     evaluation = Evaluation.of(probabilities, test.labels, names)
     result = {"loss": evaluation.loss, "accuracy": evaluation.top1, "images": len(test), "seconds": seconds}
     callbacks.on_test_end(result)

@@ -17,6 +17,7 @@ from keras_resnet.training.loss_scale import LossScale
 from keras_resnet.training.optimizers import make_optimizer
 from keras_resnet.training.schedules import learning_rate_schedule
 from keras_resnet.training.sources import Pictures, Split
+from keras_resnet.training.step import Step
 from keras_resnet.training.strategies import is_chief, make_strategy
 from keras_resnet.training.update import MovingAverage, Update
 from keras_resnet.weights.loading import preprocessing_for
@@ -67,18 +68,16 @@ class Preparation:
         rates = None if recipe.part_rate == 1 else networks.rates(model, recipe.part_rate)
         average = MovingAverage(model.weights, recipe.ema) if recipe.ema else None
         self.update = Update(make_optimizer(recipe, self.schedule), model.trainable_variables, recipe, rates, average)
-        self.loop = Loop(
-            self.strategy,
+        self.step = Step(
             keras.Model(model.input, model.get_layer(LOGITS).output),
             self.update,
             recipe,
             seed=self.config.seed,
             class_weights=class_weights(self.training.labels, self.classes) if recipe.class_weights == "balanced" else None,
             jit_compile=self.config.jit_compile,
-            steps_per_call=self.config.steps_per_call,
+            loss_scale=LossScale() if self.config.precision == "mixed_float16" else None,
         )
-        if self.config.precision == "mixed_float16":
-            self.loop.loss_scale = LossScale()
+        self.loop = Loop(self.strategy, self.step, self.config.steps_per_call)
 
     def _refuse_batches(self, available):
         recipe, replicas = self.recipe, self.strategy.num_replicas_in_sync

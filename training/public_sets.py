@@ -9,11 +9,11 @@ import tensorflow_datasets as tfds
 from keras_resnet.errors import UserError, choices, one_line
 from keras_resnet.training.digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
 from keras_resnet.training.downloads import prepare
-from keras_resnet.training.memory import available_memory, in_words
+from keras_resnet.training.memory import available_memory
+from keras_resnet.training.records import records
 from keras_resnet.training.screening import SHARE, Batch, screen
 from keras_resnet.training.sources import Split
 
-SHARE_OF_ENCODED = 0.5  # of the available memory
 PARTS = ("train", "validation", "test")
 LOOK = 100  # labels, to see whether a split has any
 
@@ -34,7 +34,7 @@ class PublicSet:
         self.parts = tuple(part for part in there if part != "test" or self._has_labels(part))
 
     def read(self, part):
-        """Decoded where all images have one size and they fit into memory, else encoded, in memory all the same."""
+        """Decoded where all images have one size and they fit into memory, else encoded, on disk."""
         examples, shape = self._builder.info.splits[part].num_examples, self._features[self._image].shape
         if None not in shape and examples * np.prod(shape) <= SHARE * available_memory():
             try:
@@ -50,35 +50,34 @@ class PublicSet:
         return [name for name in (f"{part}[{place}]" for place in places) if name not in bad]
 
     def _decoded(self, part):
-        whole = self._examples(part, batch_size=-1)
+        whole = self._read(part, self._image, self._label)
         return Split(np.asarray(whole[self._image])[..., :3], np.asarray(whole[self._label], np.int64))
 
     def _encoded(self, part):
-        need, available = self._builder.info.splits[part].num_bytes, SHARE_OF_ENCODED * available_memory()
-        if need > available:
-            raise UserError(
-                f"dataset {self.name!r} needs {in_words(need)} for its {part} part; half of the free memory is "
-                f"{in_words(available)}, and sets larger than that are not streamed"
-            )
-        examples = list(self._examples(part, {self._image: tfds.decode.SkipDecoding()}))
-        names = [f"{part}[{place}]" for place in range(len(examples))]
-        labels = np.array([example[self._label] for example in examples], np.int64)
+        encoded = list(records(self._builder.info.splits[part].filepaths, self._image))
+        labels = np.asarray(self._read(part, self._label)[self._label], np.int64)
+        names = [f"{part}[{place}]" for place in range(len(labels))]
         channels = 1 if self._features[self._image].shape[-1] == 1 else 3
-        batch = Batch([example[self._image] for example in examples], labels, names)
-        sources, _, bad = screen({part: batch}, self._on_bad_image, channels)
+        sources, _, bad = screen({part: Batch(encoded, labels, names)}, self._on_bad_image, channels)
         self.bad_images += bad
         return sources[part]
 
-    def _examples(self, part, decoders=None, only=None, batch_size=None):
-        wanted = dict.fromkeys(only or (self._image, self._label), True)
-        decoding = tfds.decode.PartialDecoding(wanted, decoders=decoders)
-        config = tfds.ReadConfig(try_autocache=False)
-        return tfds.as_numpy(self._builder.as_dataset(split=part, decoders=decoding, batch_size=batch_size, read_config=config))
+    def _read(self, part, *features):
+        """{feature: its values, stacked}, in the order of the files."""
+        decoding = tfds.decode.PartialDecoding(dict.fromkeys(features, True))
+        config = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1)
+        try:
+            return tfds.as_numpy(self._builder.as_dataset(split=part, decoders=decoding, batch_size=-1, read_config=config))
+        except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+            raise UserError(
+                f"dataset {self.name!r} has a damaged file in its {part.partition('[')[0]} part: "
+                f"remove {self._builder.data_dir}, to have it fetched again"
+            ) from error
 
     def _has_labels(self, part):
         """A test part without them, as ImageNet's, is of no use."""
         first = min(LOOK, self._builder.info.splits[part].num_examples)
-        return any(example[self._label] != -1 for example in self._examples(f"{part}[:{first}]", only=(self._label,)))
+        return (self._read(f"{part}[:{first}]", self._label)[self._label] != -1).any()
 
 
 def find(name, data_dir):

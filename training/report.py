@@ -84,7 +84,7 @@ def mistakes_section(mistakes, images, labels, names, probabilities):
         f"<p>{len(shown):,} of {len(mistakes):,}, those first that the network was surest of: in bold the true class, in red "
         "the answer, each with its probability.</p>"
     )
-    examples = [example(images[i], names, int(labels[i]), probabilities[i]) for i in shown]
+    examples = [example(image, names, int(labels[i]), probabilities[i]) for i, image in zip(shown, images[shown], strict=True)]
     return f'{intro}\n<div class="examples">\n' + "\n".join(examples) + "\n</div>"
 
 

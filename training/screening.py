@@ -20,7 +20,7 @@ SHARE = 0.25  # of the available memory, for decoded pictures
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Pictures that belong together, before anybody has looked into them. encoded: paths or bytes. names: for messages."""
+    """Pictures that belong together, before anybody has looked into them. encoded: paths or `Record`s. names: for messages."""
 
     encoded: list
     labels: np.ndarray

@@ -52,7 +52,7 @@ class Run:
             self.checkpoints = Checkpoints(
                 workdir / "checkpoints",
                 ready.model.weights,
-                ready.loop.state,
+                ready.step.state,
                 self.position,
                 kept=self.config.keep_checkpoints,
                 chief=ready.chief,

@@ -38,10 +38,13 @@ class Update:
     @contextlib.contextmanager
     def averaged(self):
         """Inside, the network has its averaged weights, if there are such."""
-        if self.average:
-            self.average.swap()
-        yield
-        if self.average:
+        if not self.average:
+            yield
+            return
+        self.average.swap()
+        try:
+            yield
+        finally:
             self.average.swap()
 
     def apply(self, gradients, finite=None):

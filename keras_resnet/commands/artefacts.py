@@ -45,7 +45,7 @@ def export(flags, arguments):
         Path(flags.model_path), Path(flags.output_dir), tuple(flags.formats), **{name: flags[name].value for name in names}
     )
     test = read_test_split(flags, pipeline.read_classifier(config.model_path), most=flags.verification_images)
-    result = pipeline.export(config, test.images, test.labels)
+    result = pipeline.export(config, test.images[:], test.labels)
     show_table(report.COLUMNS, result.rows())
     print(f"{result.verdict()}\nreport: {config.output_dir / report.PAGE}")
     return 1 if result.failed else 0

@@ -16,6 +16,7 @@ from keras_resnet.training.loop import Loop
 from keras_resnet.training.networks import construct
 from keras_resnet.training.optimizers import make_optimizer
 from keras_resnet.training.sources import Split
+from keras_resnet.training.step import Step
 from keras_resnet.training.strategies import make_strategy
 from keras_resnet.training.update import Update
 
@@ -38,7 +39,7 @@ class Ours:
             shape = (config.side, config.side, 3)
             self.model = construct(config, config.family.classes, input_shape=shape, classifier_activation=None)
             update = Update(make_optimizer(self.recipe, LEARNING_RATE), self.model.trainable_variables, self.recipe)
-            self.loop = Loop(self.strategy, self.model, update, self.recipe)
+            self.loop = Loop(self.strategy, Step(self.model, update, self.recipe))
 
     def run(self):
         classes, size = self.config.family.classes, (self.config.side, self.config.side)
