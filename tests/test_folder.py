@@ -134,10 +134,12 @@ def test_bad_pictures_are_counted_named_and_left_out(tmp_path, capfd):
         Dataset("folder", tmp_path, on_bad_image="fail")
 
 
-def test_a_picture_cut_off_is_noticed_where_only_an_eighth_is_computed():
+def test_a_picture_cut_off_is_noticed_where_only_an_eighth_is_computed(tmp_path):
     """Catches a cheap look that reads no further than the header."""
-    assert "truncated" in examine(truncated((300, 200))).error
-    assert "truncated" in examine(truncated((300, 200)), keep=(200, 300)).error
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(truncated((300, 200)))
+    assert "truncated" in examine(path).error
+    assert "truncated" in examine(path, keep=(200, 300)).error
 
 
 def test_pictures_of_various_sizes_or_too_many_for_memory_stay_encoded(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_resnet import UserError
 from keras_resnet.classifier import Classifier
 from keras_resnet.errors import Stopped
-from keras_resnet.training import recipes
+from keras_resnet.training import recipes, sources
 from keras_resnet.training import train as training
 from keras_resnet.training.config import TrainConfig, open_workdir
 from keras_resnet.training.logs import read_metrics
@@ -292,6 +292,15 @@ def test_averaged_weights_are_evaluated_and_kept(tmp_path, data_dir, monkeypatch
     for one, other in zip(kept, averaged, strict=True):
         np.testing.assert_array_equal(one, other)
     assert not np.allclose(averaged[0], raw[0], rtol=1e-3)
+
+
+def test_images_that_do_not_fit_into_memory_are_trained_on_and_measured_all_the_same(tmp_path, data_dir, monkeypatch):
+    small = config(data_dir, image_size=12, settings=recipes.find("digits", epochs=1, batch_size=128, pad=1))
+    whole = training.train(small, tmp_path / "whole")
+    monkeypatch.setattr(sources, "available_memory", lambda: 1000)
+    files = training.train(small, tmp_path / "files")
+    assert files == pytest.approx(whole | {"seconds": files["seconds"]}, rel=1e-4)
+    assert_same_weights(tmp_path / "files", tmp_path / "whole")
 
 
 def test_callbacks_hear_of_epochs_and_calls(tmp_path, data_dir):

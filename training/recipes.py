@@ -118,7 +118,7 @@ RECIPES = {
     ),
     "short": Recipe(
         source="ours, for images of CIFAR's size; after Loshchilov & Hutter 2017 (cosine), DeVries & Taylor 2017 (cutout)",
-        batch_size=128, epochs=20, learning_rate=0.1, schedule="cosine", warmup=0.05, nesterov=True,
+        batch_size=64, epochs=20, learning_rate=0.1, schedule="cosine", warmup=0.05, nesterov=True,
         weight_decay=5e-4, weight_decay_mode="decoupled", pad=2, flip=True, cutout=8,
     ),
     "finetune": Recipe(

@@ -6,14 +6,16 @@ import itertools
 import sys
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from keras_resnet.errors import UserError, choices
+from keras_resnet.training.config import BAD_IMAGES
 from keras_resnet.training.examination import examine
 from keras_resnet.training.memory import available_memory
 from keras_resnet.training.sources import Pictures, Split
 from keras_resnet.training.threads import in_threads
 
-ON_BAD_IMAGE = ("skip", "fail")
 NAMED = 3  # bad pictures, in the one line about them
 SHARE = 0.25  # of the available memory, for decoded pictures
 
@@ -38,7 +40,10 @@ def screen(parts, on_bad_image, channels=None):
     """
     encoded = list(itertools.chain.from_iterable(part.encoded for part in parts.values()))
     names = list(itertools.chain.from_iterable(part.names for part in parts.values()))
-    findings = list(in_threads(functools.partial(examine, keep=size_to_keep(encoded)), encoded))
+    findings = in_threads(functools.partial(examine, keep=size_to_keep(encoded)), encoded)
+    console = Console(stderr=True)
+    shown = {"total": len(encoded), "console": console, "transient": True, "disable": not console.is_terminal}
+    findings = list(track(findings, "looking into the pictures", **shown))
     bad = {name: finding.error for name, finding in zip(names, findings, strict=True) if finding.error}
     if bad:
         report(bad, len(encoded), on_bad_image)
@@ -97,5 +102,5 @@ def report(bad, count, on_bad_image):
 
 
 def check_on_bad_image(value):
-    if value not in ON_BAD_IMAGE:
-        raise UserError(f"on_bad_image is {value!r}; it is one of {choices(ON_BAD_IMAGE)}")
+    if value not in BAD_IMAGES:
+        raise UserError(f"on_bad_image is {value!r}; it is one of {choices(BAD_IMAGES)}")

@@ -9,11 +9,10 @@ from keras_resnet import variants
 from keras_resnet.options import Options
 
 
-def check_model(flags, given=None):
-    """Refuses an unknown network or option before TensorFlow is loaded. `given`: a configuration instead of the flags."""
-    given = given or flags
-    row = variants.find(given.model)
-    variants.stage_depths(variants.vary(row, block=given.block, unit=given.unit, shortcut=given.shortcut))
+def check_model(chosen):
+    """Refuses an unknown network or variation before TensorFlow is loaded. `chosen`: the flags or a configuration."""
+    row = variants.find(chosen.model)
+    variants.stage_depths(variants.vary(row, block=chosen.block, unit=chosen.unit, shortcut=chosen.shortcut))
 
 
 def options_of(flags):

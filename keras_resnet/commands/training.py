@@ -14,7 +14,7 @@ from keras_resnet.training.config import TrainConfig, read_config
 def train(flags, arguments):
     """Trains a network, or continues the run in --workdir, and leaves model.keras there."""
     config = configuration(flags)
-    check_model(flags, config)
+    check_model(config)
     environment.prepare(flags.verbosity)
     from keras_resnet.training.train import MODEL_FILE
     from keras_resnet.training.train import train as run
@@ -68,7 +68,7 @@ def launch(flags, arguments):
 
     if arguments[0] != "train":
         raise UserError(f"launch takes `train` and its flags behind --, not {arguments[0]!r}")
-    if not any(argument.startswith("--strategy") for argument in arguments):
+    if not any(argument.lstrip("-").partition("=")[0] == "strategy" for argument in arguments):
         arguments = [*arguments, "--strategy=multi_worker"]
     program = [sys.executable, "-P", "-c", "from keras_resnet.cli import main; main()"]
     return start([*program, *arguments], flags.workers, flags.max_restarts)
