@@ -84,7 +84,7 @@ def weights(tmp_path_factory):
 
 
 def finetuning(weights, own_pictures, **settings):
-    recipe = recipes.find("finetune", epochs=2, batch_size=8, freeze=("stem", "stage1"), **settings)
+    recipe = recipes.find("finetune", **{"epochs": 2, "batch_size": 8, "freeze": ("stem", "stage1"), **settings})
     options = keras_resnet.options.Options(width_multiplier=0.25)
     return TrainConfig(
         "ResNet20V2",
@@ -130,6 +130,23 @@ def test_evaluate_and_export_take_the_same_pictures_of_various_sizes(weights, ow
     assert done.out.startswith(f"top-1 {test['accuracy']:.2%} ")
     done = keras_resnet_command("export", *arguments, "--formats=onnx", f"--output_dir={tmp_path / 'out'}")
     assert (done.returncode, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_weights_take_coloured_pictures_and_the_other_way_round(channels, own_pictures, tmp_path):
+    """With random crops too, which are cut while a picture is decoded."""
+    path, pictures = tmp_path / "weights.keras", own_pictures
+    model = keras_resnet.ResNet20V2(input_shape=(None, None, channels), classes=5, width_multiplier=0.25)
+    record = Preprocessing(16, 16, channels, (0.4,) * channels, (0.2,) * channels)
+    keras_resnet.save_classifier(scramble(model), path, tuple("abcde"), record)
+    if channels == 3:
+        pictures = tmp_path / "grey"
+        for picture in own_pictures.glob("*/*.jpg"):
+            (pictures / picture.parent.name).mkdir(parents=True, exist_ok=True)
+            Image.open(picture).convert("L").save(pictures / picture.relative_to(own_pictures))
+    test = training.train(finetuning(path, pictures, epochs=1), tmp_path / "run")
+    assert keras.saving.load_model(tmp_path / "run" / "model.keras").input_shape == (None, 16, 16, channels)
+    assert np.isfinite(test["loss"])
 
 
 def test_another_number_of_classes_needs_skip_head(weights, own_pictures, tmp_path):

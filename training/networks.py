@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+from pathlib import Path
 
 import keras
 
 import keras_resnet
+from keras_resnet.classifier import Classifier
 from keras_resnet.errors import UserError, choices
 from keras_resnet.pixels import on_pixels
 from keras_resnet.training.recipes import PARTS
@@ -19,12 +21,18 @@ def build_classifier(config, preprocessing, classes):
 
 def pretrained_classifier(config, classes):
     """The same with the weights of `config.weights`, and with their preprocessing, which is returned too."""
-    network = construct(config, classes, input_shape=(None, None, 3))
+    network = construct(config, classes, input_shape=(None, None, channels_of(config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
     preprocessing = keras_resnet.preprocessing_for(network)
     if config.image_size:
         preprocessing = dataclasses.replace(preprocessing, height=config.image_size, width=config.image_size)
     return on_pixels(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
+
+
+def channels_of(weights):
+    """3, unless the weights are in a classifier of this zoo that takes grey pictures."""
+    classifier = Classifier.read_from(weights) if Path(weights).is_file() else None
+    return classifier.preprocessing.channels if classifier else 3
 
 
 def construct(config, classes, **arguments):

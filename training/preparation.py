@@ -47,8 +47,10 @@ class Preparation:
                 self.preprocessing = preprocessing_of(training, config.image_size)
                 self.model = networks.build_classifier(config, self.preprocessing, self.classes)
             self._refuse_augmentation()
-            crops = isinstance(training, Pictures) and self.recipe.resized_crop
-            self.training = training if crops else training.prepared(self.preprocessing)
+            if isinstance(training, Pictures) and self.recipe.resized_crop:
+                self.training = dataclasses.replace(training, channels=self.preprocessing.channels)
+            else:
+                self.training = training.prepared(self.preprocessing)
             self.validation = validation.prepared(self.preprocessing)
             self.steps = len(self.training) // self.recipe.batch_size
             self.schedule = learning_rate_schedule(self.recipe, self.steps * self.recipe.epochs)
