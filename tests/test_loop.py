@@ -30,6 +30,16 @@ def linear(regularizer=None):
     return keras.Sequential([keras.Input((3, 3, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), dense])
 
 
+def convolved():
+    """`linear` as a convolution: the same weights in another shape."""
+    keras.utils.set_random_seed(7)
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(4, 3), keras.layers.Flatten()]
+    network = keras.Sequential([keras.Input((3, 3, 1)), *layers])
+    kernel, bias = linear().get_weights()
+    network.set_weights([kernel.reshape(3, 3, 1, 4), bias])
+    return network
+
+
 def normalised():
     keras.utils.set_random_seed(7)
     x = inputs = keras.Input((3, 3, 1))
@@ -113,6 +123,28 @@ def test_adamw_is_keras_too(split):
     adamw = recipes.find("digits", optimizer="adamw", momentum=0.8)
     loop, _ = trained(split, optimizer=make_optimizer(adamw, 0.1), weight_decay=0.3)
     assert_same_weights(loop, model, rtol=1e-4)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_muon_takes_a_kernel_as_keras_takes_its_matrix(split, replicas, mirrored):
+    optimizer = keras.optimizers.Muon(0.1, momentum=0.8, nesterov=True, weight_decay=0.3, adam_weight_decay=0.3)
+    model = linear()
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for images, labels in same_batches(split):
+        model.train_on_batch(images, labels)
+    strategy = mirrored if replicas == 2 else tf.distribute.get_strategy()
+    with strategy.scope():
+        muon = make_optimizer(recipes.find("digits", optimizer="muon", momentum=0.8), 0.1)
+    loop, _ = trained(split, convolved, strategy, optimizer=muon, weight_decay=0.3)
+    kernel, bias = loop.step.model.get_weights()
+    np.testing.assert_allclose(kernel.reshape(9, 4), model.get_weights()[0], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(bias, model.get_weights()[1], rtol=1e-3, atol=1e-5)
+
+
+def test_muon_leaves_the_classifying_layer_to_adam(split):
+    muon, adam = (recipes.find("digits", optimizer=name) for name in ("muon", "adamw"))
+    ours, theirs = (trained(split, optimizer=make_optimizer(recipe, 0.1))[0] for recipe in (muon, adam))
+    assert_same_weights(ours, theirs.step.model, rtol=1e-4)
 
 
 def test_coupled_decay_is_the_papers_half_squared_norm_in_the_loss(split):

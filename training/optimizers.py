@@ -1,4 +1,6 @@
-"""Keras' optimizers, and its SGD on TensorFlow's own kernel: one operation for each weight instead of five."""
+"""Keras' optimizers: its SGD on TensorFlow's own kernel, one operation for each weight instead of five; its Muon for convolutions."""
+
+import math
 
 import keras
 import tensorflow as tf
@@ -21,8 +23,28 @@ class SGD(keras.optimizers.SGD):
         )
 
 
+class Muon(keras.optimizers.Muon):
+    """`keras.optimizers.Muon` for convolutions: their kernels are matrices of one column per filter, all else takes Adam's step.
+
+    The step of a matrix is its momentum with all singular values near 1 (Jordan et al. 2024, kellerjordan.github.io/posts/muon),
+    scaled as Liu et al. 2025, arXiv:2502.16982, section 2.2. Keras' own gives it to matrices alone, here the classifying layer.
+    """
+
+    def _should_use_adamw(self, variable):
+        return len(variable.shape) != 4
+
+    def zeropower_via_newtonschulz5(self, x, steps):
+        matrix = keras.ops.reshape(x, (-1, x.shape[-1]))
+        return keras.ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
+
+    def lr_adjust(self, x):
+        return x * math.sqrt(max(math.prod(x.shape[:-1]), x.shape[-1])) * self.rms_rate
+
+
 def make_optimizer(recipe, schedule):
     """The recipe's optimizer; weight decay, clipping and averages are `Update`'s, on the gradient that is already reduced."""
     if recipe.optimizer == "adamw":
         return keras.optimizers.Adam(schedule, beta_1=recipe.momentum)
+    if recipe.optimizer == "muon":
+        return Muon(schedule, momentum=recipe.momentum, nesterov=recipe.nesterov)
     return SGD(schedule, momentum=recipe.momentum, nesterov=recipe.nesterov)

@@ -6,7 +6,7 @@ import math
 from keras_resnet.errors import UserError, choices
 
 CHOICES = {
-    "optimizer": ("sgd", "adamw"),
+    "optimizer": ("sgd", "adamw", "muon"),
     "schedule": ("cosine", "step"),
     "weight_decay_mode": ("decoupled", "coupled"),
     "norms": ("as_stage", "frozen", "trained"),
@@ -21,7 +21,7 @@ class Recipe:
 
     batch_size: images per step, over all replicas and workers. epochs: passes over the training part.
     accumulate: pieces in which each replica goes through its part of the batch; for batches that do not fit in memory.
-    optimizer: "sgd", with `momentum` and `nesterov`, or "adamw", where `momentum` is its first beta.
+    optimizer: "sgd" or "muon", with `momentum` and `nesterov`, or "adamw", where `momentum` is its first beta.
     learning_rate: its peak. schedule: "cosine" to zero behind a linear warm-up, or "step": a tenth after each of `drops`,
         which are shares of the whole run, behind a warm-up at a tenth (He et al. 2015, section 4.2).
     warmup: share of the whole run.
@@ -117,9 +117,10 @@ RECIPES = {
         weight_decay=1e-4, weight_decay_mode="coupled", resized_crop=0.08, flip=True,
     ),
     "short": Recipe(
-        source="ours, for images of CIFAR's size; after Loshchilov & Hutter 2017 (cosine), DeVries & Taylor 2017 (cutout)",
-        batch_size=64, epochs=20, learning_rate=0.1, schedule="cosine", warmup=0.05, nesterov=True,
-        weight_decay=5e-4, weight_decay_mode="decoupled", pad=2, flip=True, cutout=8,
+        source="ours, for images of CIFAR's size; after Jordan et al. 2024 (Muon), Loshchilov & Hutter 2017 (cosine) and, in "
+               "its augmentation, Jordan 2024, arXiv:2404.00498",
+        batch_size=64, epochs=20, optimizer="muon", learning_rate=0.01, schedule="cosine", warmup=0.05, nesterov=True,
+        weight_decay=0.05, weight_decay_mode="decoupled", pad=2, flip=True,
     ),
     "finetune": Recipe(
         source="ours; after Kolesnikov et al. 2020, arXiv:1912.11370 (BiT): SGD at a low rate, no weight decay",
