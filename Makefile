@@ -11,7 +11,7 @@ run: .venv/installed
 	@.venv/bin/keras-resnet export --model_path=runs/digits/model.keras --output_dir=runs/digits/export
 
 test: .venv/installed-test
-	@.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile
+	@.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 lint: .venv/installed-test
 	@.venv/bin/ruff check .

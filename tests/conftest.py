@@ -21,6 +21,14 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+LONGEST = ("test_survival.py", "test_backends.py", "test_weights.py", "test_benchmark.py")  # files, by how long they take
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files begin first, so that two processes end at about the same time."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

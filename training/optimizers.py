@@ -1,4 +1,4 @@
-"""Keras' optimizers: its SGD on TensorFlow's own kernel, one operation for each weight instead of five; its Muon for convolutions."""
+"""Keras' optimizers: its SGD on TensorFlow's own kernel, one operation for each weight instead of five; its Muon on kernels."""
 
 import math
 
@@ -24,10 +24,10 @@ class SGD(keras.optimizers.SGD):
 
 
 class Muon(keras.optimizers.Muon):
-    """`keras.optimizers.Muon` for convolutions: their kernels are matrices of one column per filter, all else takes Adam's step.
+    """`keras.optimizers.Muon` for convolutions: a kernel is a matrix with a column for each filter; all else takes Adam's step.
 
-    The step of a matrix is its momentum with all singular values near 1 (Jordan et al. 2024, kellerjordan.github.io/posts/muon),
-    scaled as Liu et al. 2025, arXiv:2502.16982, section 2.2. Keras' own gives it to matrices alone, here the classifying layer.
+    The step of a matrix is its momentum with singular values near 1 (Jordan et al. 2024, kellerjordan.github.io/posts/muon),
+    scaled as in Liu et al. 2025, arXiv:2502.16982. Keras' own gives it to matrices alone; here those are the last layer's.
     """
 
     def _should_use_adamw(self, variable):
