@@ -119,8 +119,8 @@ RECIPES = {
     "short": Recipe(
         source="ours, for images of CIFAR's size; after Jordan et al. 2024 (Muon), Loshchilov & Hutter 2017 (cosine) and, in "
                "its augmentation, Jordan 2024, arXiv:2404.00498",
-        batch_size=64, epochs=20, optimizer="muon", learning_rate=0.01, schedule="cosine", warmup=0.05, nesterov=True,
-        weight_decay=0.05, weight_decay_mode="decoupled", pad=2, flip=True,
+        batch_size=64, epochs=20, optimizer="muon", learning_rate=0.003, schedule="cosine", warmup=0.05, nesterov=True,
+        weight_decay=0.03, weight_decay_mode="decoupled", pad=2, flip=True,
     ),
     "finetune": Recipe(
         source="ours; after Kolesnikov et al. 2020, arXiv:1912.11370 (BiT): SGD at a low rate, no weight decay",
