@@ -7,7 +7,7 @@ import sys
 from absl import flags
 
 from keras_resnet import environment
-from keras_resnet.errors import Stopped, UserError, choices, one_line
+from keras_resnet.errors import Stopped, UserError, WorkerLost, choices, one_line
 
 
 class Command:
@@ -53,7 +53,8 @@ class Command:
 
 
 def main(commands, argv):
-    """Runs the command that `argv` names and returns the exit status: 0, 1 for a failed verification, 2 for a mistake.
+    """Runs the command that `argv` names and returns the exit status: 0, 2 for a mistake, 1 for what failed without one: a
+    verification, or a worker that others have left.
 
     A run that a signal stopped ends with 128 and the signal's number.
     """
@@ -64,6 +65,9 @@ def main(commands, argv):
     except Stopped as stopped:
         print(f"keras-resnet: {stopped}", file=sys.stderr)
         return 128 + stopped.signal
+    except WorkerLost as error:
+        print(f"keras-resnet: {error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

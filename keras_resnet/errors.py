@@ -1,4 +1,4 @@
-"""The exceptions that are no bugs: a mistake of the user's, and a wish to stop."""
+"""The exceptions that are no bugs: a mistake of the user's, a wish to stop, and a peer that has died."""
 
 
 class UserError(ValueError):
@@ -14,6 +14,10 @@ class Stopped(Exception):  # noqa: N818  nothing went wrong
     def __init__(self, message, signal):
         super().__init__(message)
         self.signal = signal
+
+
+class WorkerLost(Exception):  # noqa: N818  nothing is wrong with this worker
+    """Another worker of a run has ended, and this one cannot go on alone. The same command would continue the run."""
 
 
 def one_line(error):

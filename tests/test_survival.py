@@ -16,6 +16,7 @@ import tensorflow as tf
 from conftest import keras_resnet_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from keras_resnet.training.launcher import reserved_ports, worker_environment
 from keras_resnet.training.logs import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -109,6 +110,25 @@ def test_one_of_two_workers_killed_changes_nothing(launched, tmp_path, data_dir)
     assert "restart 1 of 1" in out
     for one, two in zip(weights_of(tmp_path / "killed"), weights_of(launched), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_who_loses_its_peer_says_so_in_one_line(tmp_path, data_dir):
+    """Without `launch`: whatever started the workers is to see one line and an exit status that is worth another try."""
+    with reserved_ports(2) as ports:
+        command = [*MAIN, "train", *SMALL, "--epochs=500", f"--data_dir={data_dir}", f"--workdir={tmp_path / 'run'}"]
+        one, other = (
+            subprocess.Popen(
+                command, env=worker_environment(ports, index, None), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            for index in range(2)
+        )
+        with one, other:
+            assert one.stdout.readline().startswith("epoch")
+            other.kill()
+            assert one.stderr.read() == (
+                "keras-resnet: another worker has ended; started again, all continue from the newest checkpoint\n"
+            )
+            assert one.wait() == 1
 
 
 def read_metrics_of(workdir):

@@ -1,14 +1,16 @@
 """The one function that makes a distribution strategy."""
 
+import contextlib
 import os
 import signal
 import threading
 
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.errors import UserError, WorkerLost, choices, one_line
 
 JOBS = ("chief", "worker")
+PEER_DIED = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 
 
 def make_strategy(name):
@@ -42,7 +44,7 @@ def mirrored():
 def multi_worker():
     """This process and its peers, each on all its GPUs; gradients go by NCCL between GPUs, by a ring of gRPC between CPUs.
 
-    When a peer dies, the next collective operation raises `tf.errors.UnavailableError`, at once or after some ten seconds.
+    When a peer dies, the next collective operation fails, at once or after some ten seconds; see `lost_workers_named`.
     """
     resolver = cluster_of_environment()
     if resolver is None:
@@ -57,6 +59,17 @@ def multi_worker():
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # TensorFlow puts a handler of its own there, which swallows it
+
+
+@contextlib.contextmanager
+def lost_workers_named(strategy):
+    """Inside, a collective operation that fails because another worker has ended raises `WorkerLost`."""
+    try:
+        yield
+    except PEER_DIED as error:
+        if worker_of(strategy)[1] == 1:
+            raise
+        raise WorkerLost("another worker has ended; started again, all continue from the newest checkpoint") from error
 
 
 def tpu():

@@ -17,6 +17,7 @@ from keras_resnet.training.loop import Sums
 from keras_resnet.training.outcome import MODEL_FILE, conclude
 from keras_resnet.training.preparation import Preparation
 from keras_resnet.training.signals import StopSignal
+from keras_resnet.training.strategies import lost_workers_named
 
 __all__ = ["MODEL_FILE", "Run", "train"]
 
@@ -36,9 +37,11 @@ def train(config, workdir, callbacks=()):
 
     Raises:
         Stopped: after SIGTERM or SIGINT, when all is saved.
+        WorkerLost: when another worker has ended before its time.
     """
     ready = Preparation(config)
-    with open_workdir(workdir, config) if ready.chief else contextlib.nullcontext():
+    own = open_workdir(workdir, config) if ready.chief else contextlib.nullcontext()
+    with own, lost_workers_named(ready.strategy):
         return Run(ready, workdir, callbacks).train()
 
 
