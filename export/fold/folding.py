@@ -1,0 +1,51 @@
+"""A network without its normalisations."""
+
+import keras
+
+from keras_resnet.export.fold.network import Network
+from keras_resnet.export.fold.rules import rule_for
+from keras_resnet.export.fold.values import Carried, Deferred
+from keras_resnet.export.fold.wishes import wished_shift
+
+
+def fold(model, dtype="float32"):
+    """The same function as `model` at inference, (N, H, W, C) -> (N, classes), with as few operations as it can be had.
+
+    Norms go into convolutions or ride on the trunk; see this package. What cannot is left: where a gamma is negative, a
+    multiplication by the signs; where a shift cannot ride, for its size or for want of a convolution to change it, an
+    addition; layers that the rules do not know are as they were. Exact in real arithmetic. Subsampling and padded channels, as
+    in option A (He et al. 2015) become 1x1 convolutions with an identity kernel, so that runtimes know them.
+
+    dtype: of the new model. Raises `UserError` for a model that is not functional, or has several inputs or outputs.
+    """
+    network = Network(model)
+    inputs = keras.Input(network.input.shape[1:], name=network.input.name, dtype=dtype)
+    values, layers = {id(network.input): Carried.plain(inputs)}, {}
+    for node in network.nodes:
+        rule = rule_for(node.operation)
+        given = [values[id(tensor)] for tensor in node.inputs]
+        if rule is None:
+            taken = as_it_was(node, given, layers, dtype)
+        else:
+            value = rule(network, node, given)
+            alone = len(network.readers(node.output)) == 1
+            if isinstance(value, Deferred) and not alone:
+                value = value.settled(wished_shift(network, node.output))
+            taken = [value]
+        values.update((id(tensor), value) for tensor, value in zip(node.outputs, taken, strict=True))
+    return keras.Model(inputs, values[id(network.output)].as_tensor(), name=model.name)
+
+
+def as_it_was(node, given, layers, dtype):
+    """Calls a copy of the layer, with its weights, on the original's tensors. `layers`: the copies so far."""
+    tensors = {id(tensor): value.as_tensor() for tensor, value in zip(node.inputs, given, strict=True)}
+    arguments, keywords = node.arguments.fill_in(tensors)
+    operation = node.operation
+    if isinstance(operation, keras.Layer):
+        if operation not in layers:
+            layers[operation] = type(operation).from_config({**operation.get_config(), "dtype": dtype})
+        outputs = layers[operation](*arguments, **keywords)
+        layers[operation].set_weights(operation.get_weights())
+    else:
+        outputs = operation(*arguments, **keywords)
+    return [Carried.plain(output) for output in keras.tree.flatten(outputs)]

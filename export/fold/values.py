@@ -1,0 +1,103 @@
+"""The forms in which the folded network carries the tensors of the original one."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import ops
+
+ROUNDING = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """A tensor of the original, as `scale * tensor + shift` per channel; scale and shift are float64, (C,)."""
+
+    tensor: object
+    scale: np.ndarray
+    shift: np.ndarray
+
+    @classmethod
+    def plain(cls, tensor):
+        channels = tensor.shape[-1]
+        return cls(tensor, np.ones(channels), np.zeros(channels))
+
+    def affine(self, factor, offset):
+        """factor * this + offset: no operation. What is left of a shift that the offset undoes is rounding, and is dropped."""
+        shift = factor * self.shift + offset
+        shift = np.where(np.abs(shift) <= ROUNDING * np.abs(offset), 0, shift)
+        return dataclasses.replace(self, scale=factor * self.scale, shift=shift)
+
+    def on(self, tensor):
+        """The same form of another tensor."""
+        return dataclasses.replace(self, tensor=tensor)
+
+    def unshifted(self):
+        """The same with a shift of zero: an addition where there was one. Needs scales other than zero."""
+        if not self.shift.any():
+            return self
+        return Carried(shifted(self.tensor, self.shift / self.scale), self.scale, np.zeros_like(self.shift))
+
+    def as_tensor(self):
+        """The original's tensor itself."""
+        return shifted(scaled(self.tensor, self.scale), self.shift)
+
+    def settled(self, wish=None):
+        return self
+
+
+def scaled(tensor, factor):
+    return tensor if np.all(factor == 1) else named(ops.multiply(tensor, factor.astype(tensor.dtype)))
+
+
+def shifted(tensor, offset):
+    """tensor + offset. As a subtraction where nothing is added, as in taking a mean off pixels."""
+    if not offset.any():
+        return tensor
+    if np.all(offset <= 0):
+        return named(ops.subtract(tensor, (-offset).astype(tensor.dtype)))
+    return named(ops.add(tensor, offset.astype(tensor.dtype)))
+
+
+def named(tensor):
+    """Keeps the number that Keras gives an operation, such as "add_3", from being the name of a layer of the model."""
+    operation = tensor._keras_history.operation
+    operation.name = f"fold_{operation.name}"
+    return tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Deferred:
+    """A convolution that is still to be written down: it takes in whatever factor and offset its output is to have.
+
+    source: the tensor that it reads. config: of its `Conv2D`. kernel: float64, (k, k, C, filters); bias: float64, (filters,).
+    """
+
+    source: object
+    config: dict
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def affine(self, factor, offset):
+        """factor * this + offset, of any sign and zero too."""
+        return dataclasses.replace(self, kernel=self.kernel * factor, bias=self.bias * factor + offset)
+
+    def padded(self, before, after):
+        """The same between channels of zeros."""
+        kernel = np.pad(self.kernel, ((0, 0), (0, 0), (0, 0), (before, after)))
+        return dataclasses.replace(self, kernel=kernel, bias=np.pad(self.bias, (before, after)))
+
+    def settled(self, wish=None):
+        """The convolution written down, its output in the form that is wished: a shift per channel, where not NaN."""
+        return self.emit(np.ones(len(self.bias)), np.zeros(len(self.bias)) if wish is None else np.nan_to_num(wish))
+
+    def as_tensor(self):
+        return self.settled().tensor
+
+    def emit(self, scale, shift):
+        """`Carried` with this scale and shift."""
+        settings = {"filters": len(self.bias), "use_bias": True, "activation": None, "dtype": self.source.dtype}
+        layer = keras.layers.Conv2D(**{**self.config, **settings, "kernel_initializer": "zeros", "bias_initializer": "zeros"})
+        tensor = layer(self.source)
+        layer.set_weights([self.kernel / scale, (self.bias - shift) / scale])
+        return Carried(tensor, scale, shift)

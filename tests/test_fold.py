@@ -1,0 +1,167 @@
+"""Catches a fold that computes something else, that leaves a normalisation, or that silently gives up."""
+
+import collections
+
+import keras
+import numpy as np
+import pytest
+from conftest import scramble
+
+import keras_resnet
+from keras_resnet import UserError
+from keras_resnet.export.fold.folding import fold
+
+UNITS = ("original", "bn_after_addition", "relu_before_addition", "relu_only_preactivation", "full_preactivation")
+SHORTCUTS = ("A", "B", "C", "none", "constant_scaling(0.5,0.5)", "exclusive_gating(-6)", "shortcut_only_gating(-6)", "dropout")
+EXACT = 1e-13  # of the largest output, in float64
+
+
+def in_float64(model):
+    """The network in stock layers that compute in float64. Keras adds epsilon in float32, so it becomes a power of two."""
+
+    def renew(layer):
+        if not isinstance(layer, keras.Layer):
+            return layer
+        config = {**layer.get_config(), "dtype": "float64"}
+        return type(layer).from_config({**config, "epsilon": 2.0**-17} if "epsilon" in config else config)
+
+    stock = keras_resnet.to_stock(model)
+    clone = keras.models.clone_model(stock, clone_function=renew)
+    clone.set_weights(stock.get_weights())
+    return clone
+
+
+def difficult(model, seed=1):
+    """Makes some gammas negative, zero, tiny or so small that nothing can make them matter."""
+    generator = np.random.default_rng(seed)
+    for weight in model.weights:
+        if weight.path.endswith("gamma"):
+            gamma = weight.numpy()
+            for value in (-1.0, 0.0, 1e-4, 1e-30):
+                chosen = generator.random(gamma.shape) < 0.1
+                gamma[chosen] = -gamma[chosen] if value == -1 else value
+            weight.assign(gamma)
+    return model
+
+
+def difference(model, seed=3):
+    """Between the model and its fold in float64, as a share of the largest output."""
+    model = in_float64(model)
+    images = np.random.default_rng(seed).normal(size=(2, *model.input_shape[1:])).astype("float32").astype("float64")
+    outputs = model(images).numpy()
+    return np.abs(outputs - fold(model, "float64")(images).numpy()).max() / np.abs(outputs).max()
+
+
+def operations(model):
+    """How often each kind of operation occurs; `add`, `subtract` and `multiply` are those by a constant."""
+    return collections.Counter(
+        type(operation).__name__ if isinstance(operation, keras.Layer) else type(operation).__name__.lower()
+        for operation in model.operations
+    )
+
+
+def net(name="ResNet20V2", **options):
+    return scramble(getattr(keras_resnet, name)(**{"input_shape": (16, 12, 3), "classifier_activation": None, **options}))
+
+
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_order_and_shortcut_computes_the_same_in_float64(unit, shortcut):
+    model = net(unit=unit, shortcut=shortcut)
+    assert difference(model) < EXACT
+    assert difference(difficult(model)) < EXACT
+
+
+@pytest.mark.parametrize("name", ["ResNet18V1", "ResNet18V2", "ResNet50V1_5", "ResNet50V2", "ResNet50V2Slim", "ResNet50V2Timm"])
+def test_every_layout_computes_the_same_in_float64(name):
+    model = net(name, input_shape=(48, 32, 3), width_multiplier=0.125)
+    assert difference(model) < EXACT
+    assert difference(difficult(model)) < EXACT
+
+
+@pytest.mark.parametrize("options", [{"output_stride": 2}, {"block": "bottleneck"}, {"stochastic_depth": 0.3}], ids=str)
+def test_options_compute_the_same_in_float64(options):
+    name = "ResNet56V2" if "block" in options else "ResNet20V2"
+    assert difference(net(name, input_shape=(8, 8, 3), **options)) < EXACT
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C", "dropout(0.5)"])
+@pytest.mark.parametrize("unit", UNITS)
+def test_with_positive_gammas_nothing_is_left_but_convolutions_relus_and_additions(unit, shortcut):
+    left = operations(fold(net(unit=unit, shortcut=shortcut)))
+    assert set(left) <= {"InputLayer", "Conv2D", "ReLU", "Add", "ZeroPadding2D", "GlobalAveragePooling2D", "Dense"}
+    assert left["Add"] == 9
+
+
+@pytest.mark.parametrize("name", ["ResNet18V2", "ResNet50V2", "ResNet50V2Timm"])
+def test_with_positive_gammas_imagenet_networks_keep_no_norm(name):
+    left = operations(fold(net(name, input_shape=(48, 32, 3), width_multiplier=0.125)))
+    assert not {"BatchNormalization", "Rescaling", "add", "subtract", "multiply", "AveragePooling2D"} & set(left)
+
+
+def test_a_negative_gamma_costs_a_multiplication_in_its_unit_alone():
+    model = net()
+    gamma = model.get_layer("stage2_unit2_norm1").gamma
+    gamma.assign(gamma.numpy() * np.where(np.arange(32) == 5, -1, 1))
+    left = operations(fold(model))
+    assert left["multiply"] == 1
+    assert left["add"] + left["subtract"] == 0, "the shift rides all the same"
+    assert difference(model) < EXACT
+
+
+def test_a_tiny_gamma_costs_an_addition_in_its_unit_alone_and_moves_no_huge_shift_onto_the_trunk():
+    model = net()
+    gamma = model.get_layer("stage2_unit2_norm1").gamma
+    gamma.assign(gamma.numpy() * np.where(np.arange(32) == 5, 1e-5, 1))
+    folded = fold(model)
+    left = operations(folded)
+    assert left["add"] + left["subtract"] == 1
+    assert left["multiply"] == 0
+    biases = [layer.bias.numpy() for layer in folded.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert max(np.abs(bias).max() for bias in biases) < 100
+    assert difference(model) < EXACT
+
+
+def test_a_dead_channel_costs_nothing():
+    """Weight decay leaves gammas of nearly zero beside a beta below it: their channel is zero whatever comes."""
+    model = net()
+    norm = model.get_layer("stage2_unit2_norm1")
+    norm.gamma.assign(np.where(np.arange(32) == 5, 0, norm.gamma.numpy()))
+    norm.beta.assign(np.where(np.arange(32) == 5, -0.1, norm.beta.numpy()))
+    norm.moving_mean.assign(np.zeros(32))
+    assert not {"add", "subtract", "multiply"} & set(operations(fold(model)))
+    assert difference(model) < EXACT
+
+
+def test_the_scaling_of_pixels_costs_a_subtraction():
+    inputs = keras.Input((16, 12, 3))
+    scaling = keras.layers.Rescaling((1 / 64, 1 / 32, 1 / 128), (-2.5, -2.0, -1.75))  # Keras keeps them in float32
+    model = net(input_tensor=scaling(inputs))
+    left = operations(fold(model))
+    assert (left["subtract"], left["add"], left["multiply"], left["Rescaling"]) == (1, 0, 0, 0)
+    assert difference(model) < EXACT
+
+
+def test_layers_that_the_fold_does_not_know_stay_as_they_are():
+    inputs = keras.Input((16, 12, 3))
+    x = keras.layers.Conv2D(8, 3, activation="gelu")(inputs)
+    x = keras.layers.BatchNormalization()(keras.layers.DepthwiseConv2D(3)(x))
+    x = keras.layers.PReLU(shared_axes=[1, 2])(x) + 1.0
+    x = keras.layers.Concatenate()([x, keras.layers.LayerNormalization()(x)])
+    x = keras.layers.Flatten()(keras.layers.MaxPooling2D()(keras.layers.BatchNormalization()(x)))
+    model = scramble(keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x)))
+    assert difference(model) < EXACT
+
+
+def test_a_layer_that_is_called_twice_keeps_its_weights():
+    inputs = keras.Input((8, 8, 4))
+    conv, norm = keras.layers.Conv2D(4, 3, padding="same"), keras.layers.BatchNormalization()
+    x = keras.layers.ReLU()(norm(conv(keras.layers.ReLU()(norm(conv(inputs))))))
+    model = scramble(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)))
+    assert difference(model) < EXACT
+
+
+@pytest.mark.parametrize("model", [keras.Sequential([keras.layers.Dense(2)]), keras.Model()], ids=["unbuilt", "subclass"])
+def test_what_has_no_graph_is_refused(model):
+    with pytest.raises(UserError, match="only functional models with one input and one output"):
+        fold(model)
