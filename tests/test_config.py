@@ -73,3 +73,16 @@ def test_a_file_that_is_no_configuration_is_refused(text, tmp_path):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=r"config\.json cannot be read"):
         read_config(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [("settings", "batch_size", 64.5), ("settings", "pad", 1.5), (None, "data_dir", 5), (None, "dataset", None)],
+)
+def test_a_value_of_another_type_is_refused(part, field, value, tmp_path):
+    """Catches a traceback from deep within, minutes later, about a file that somebody has edited."""
+    record = CONFIG.to_dict()
+    (record[part] if part else record)[field] = value
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=rf"config\.json cannot be read: .* {field} is {value}, which is no "):
+        read_config(tmp_path / "config.json")

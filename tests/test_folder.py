@@ -1,6 +1,7 @@
 """Catches a folder whose classes are mixed up, a bad picture that stops a training, and one that goes silently."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -190,7 +191,12 @@ def class_of_bad_ones(folder):
         path.write_bytes(b"")
 
 
+def name_of_two_lines(folder):
+    fill(folder, parts=("",), classes=("cat", "do\ng"))
+
+
 MISTAKES = {
+    name_of_two_lines: r"names are no line of text: 'do\\ng'; rename them",
     only_bad: "4 of 4 images cannot be read: .*There is no other",
     other_classes: "other classes in train than in test; in one of them only: wolf",
     empty_class: "class 'emu' has no pictures",
@@ -220,3 +226,14 @@ def test_a_missing_folder_and_a_file_are_refused(tmp_path):
         Dataset("digits", tmp_path, manual_dir=tmp_path / "none")
     with pytest.raises(UserError, match="on_bad_image is 'stop'; it is one of skip, fail"):
         Dataset("folder", tmp_path, on_bad_image="stop")
+
+
+def test_class_names_that_are_no_text_are_refused_before_the_training(tmp_path):
+    """Catches a training whose report cannot be written at its end: a file system also takes names that are no UTF-8."""
+    fill(tmp_path, parts=("",))
+    try:
+        (tmp_path / os.fsdecode(b"w\xf6lf")).mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    with pytest.raises(UserError, match=r"names are no line of text: 'w.udcf6lf'; rename them"):
+        Dataset("folder", tmp_path)

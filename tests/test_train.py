@@ -1,5 +1,6 @@
 """Catches a run that does not continue where it stopped, that chooses by the test split, or that overwrites another."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_resnet import UserError
 from keras_resnet.classifier import Classifier
@@ -56,7 +58,11 @@ def timing(record):
 
 
 def assert_same_weights(workdir, other):
-    models = [keras.saving.load_model(folder / "model.keras") for folder in (workdir, other)]
+    assert_same_weights_in(workdir / "model.keras", other / "model.keras")
+
+
+def assert_same_weights_in(path, other):
+    models = [keras.saving.load_model(file) for file in (path, other)]
     for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
@@ -159,6 +165,42 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path, data_d
         training.train(config(data_dir, settings=settings), tmp_path / "run")
     assert not (tmp_path / "run" / "model.keras").exists()
     assert not list((tmp_path / "run" / "checkpoints").glob("ckpt-*"))
+
+
+def test_weights_that_the_last_step_of_an_epoch_ruined_are_not_saved(tmp_path, data_dir):
+    """Catches a ruined checkpoint that is called the last good one: the loss of the step that ruins them is still a number."""
+    settings = recipes.find("digits", epochs=2, batch_size=1293, warmup=0.0, learning_rate=1e30)
+    with pytest.raises(UserError, match=r"the validation loss is nan at step 1, in epoch 1, at a .*; there is no checkpoint"):
+        training.train(config(data_dir, settings=settings), tmp_path / "run")
+    assert not list((tmp_path / "run").glob("checkpoints/**/ckpt-*"))
+
+
+def test_a_checkpoint_of_the_weights_that_gave_no_number_is_not_called_good(tmp_path, data_dir):
+    class Ruin(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 13:
+                self.model.trainable_variables[-1].assign([np.nan] * 10)
+
+    once = config(data_dir, steps_per_call=1, checkpoint_minutes=1e-9)
+    with pytest.raises(UserError, match=r"the loss is nan at step 15, .*; the last good checkpoint is that of step 13"):
+        training.train(once, tmp_path / "run", [Ruin()])
+    assert newest_data(tmp_path / "run")[-1].name.startswith("ckpt-14.")
+
+
+def test_a_run_is_not_continued_on_other_data(tmp_path):
+    """Catches places in the data that are another picture's now, and a step behind the end of an epoch."""
+    for label in "ab":
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for index in range(12):
+            Image.new("L", (8, 8), 20 * index).save(tmp_path / "pictures" / label / f"{index}.png")
+    settings = recipes.find("digits", epochs=1, batch_size=4)
+    pictures = config(tmp_path / "pictures", dataset="folder", settings=settings)
+    training.train(pictures, tmp_path / "run")
+    moved = (tmp_path / "pictures").rename(tmp_path / "moved")
+    training.train(dataclasses.replace(pictures, data_dir=str(moved)), tmp_path / "run")
+    (moved / "a" / "0.png").rename(moved / "b" / "new.png")
+    with pytest.raises(UserError, match="holds a run on other data"):
+        training.train(dataclasses.replace(pictures, data_dir=str(moved)), tmp_path / "run")
 
 
 @pytest.mark.parametrize("damage", ["[]", "null", "{", "{}"])
@@ -316,3 +358,37 @@ def test_callbacks_hear_of_epochs_and_calls(tmp_path, data_dir):
     training.train(config(data_dir, settings=settings, steps_per_call=4), tmp_path / "run", [Listen()])
     names = ["accuracy", "gradient_norm", "images_per_second", "learning_rate", "loss"]
     assert heard == [(3, names), (7, names), (9, names), ("epoch 0", sorted([*names, "val_accuracy", "val_loss"]))]
+
+
+def test_a_picture_that_goes_during_the_training_is_named(tmp_path):
+    """Catches a traceback where a disk is unplugged at night."""
+    for label in "ab":
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for index in range(12):
+            Image.new("L", (8 + index, 8), 20 * index).save(tmp_path / "pictures" / label / f"{index}.png")
+
+    class Unplug(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            (tmp_path / "pictures").rename(tmp_path / "elsewhere")
+
+    settings = recipes.find("digits", epochs=3, batch_size=4, resized_crop=0.5)
+    pictures = config(tmp_path / "pictures", dataset="folder", settings=settings, image_size=8)
+    with pytest.raises(UserError, match=r"is gone: \[Errno 2\] .*png'; once it is back, the same command"):
+        training.train(pictures, tmp_path / "run", [Unplug()])
+
+
+def test_a_callback_that_stops_training_ends_it_with_its_epoch(tmp_path, data_dir):
+    stop = keras.callbacks.EarlyStopping(monitor="val_loss", min_delta=1000, patience=1)
+    training.train(config(data_dir), tmp_path / "run", [stop])
+    assert [record.get("epoch") for record in read_metrics(tmp_path / "run")] == [1, 2, None]
+    assert (tmp_path / "run" / "model.keras").is_file()
+
+
+def test_callbacks_find_the_optimizer_and_save_the_network(tmp_path, data_dir):
+    """Catches TensorBoard, which asks for the optimizer, and a saved network that the optimizer keeps from loading."""
+    saved = tmp_path / "epoch.keras"
+    callbacks = [keras.callbacks.TensorBoard(tmp_path / "events"), keras.callbacks.ModelCheckpoint(saved)]
+    settings = recipes.find("digits", epochs=1, batch_size=128)
+    training.train(config(data_dir, settings=settings), tmp_path / "run", callbacks)
+    assert list((tmp_path / "events").rglob("events.*"))
+    assert_same_weights_in(saved, tmp_path / "run" / "model.keras")

@@ -17,11 +17,12 @@ from keras_resnet.files import os_errors
 class Position(tf.train.experimental.PythonState):
     """How far a run has come: `epoch` whole epochs and `step` steps of the next, the sums over these, and the best so far.
 
-    seconds: spent training. best: (accuracy, loss) on the validation part.
+    seconds: spent training. best: (accuracy, loss) on the validation part. data: what tells this data from other data.
     """
 
-    def __init__(self):
+    def __init__(self, data=None):
         self.epoch, self.step, self.sums, self.seconds, self.best = 0, 0, [0.0, 0.0, 0.0], 0.0, [-1.0, 0.0]
+        self.data = data
 
     def serialize(self):
         return json.dumps(vars_of(self))
@@ -32,7 +33,7 @@ class Position(tf.train.experimental.PythonState):
 
 
 def vars_of(position):
-    return {name: getattr(position, name) for name in ("epoch", "step", "sums", "seconds", "best")}
+    return {name: getattr(position, name) for name in ("epoch", "step", "sums", "seconds", "best", "data")}
 
 
 class Checkpoints:
@@ -103,9 +104,9 @@ class Checkpoints:
             finally:
                 shutil.rmtree(thrown_away, ignore_errors=True)
 
-    def last_number(self):
-        """Of the newest checkpoint in the folder, or None."""
-        return next((number_of(path) for path in found(self._folder)), None)
+    def last_before(self, number):
+        """The number of the newest checkpoint in the folder below that one, or None."""
+        return next((number_of(path) for path in found(self._folder) if number_of(path) < number), None)
 
 
 def found(folder):

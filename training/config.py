@@ -88,13 +88,24 @@ class TrainConfig:
         """The inverse of `to_dict`; a `UserError` where the record is none of ours."""
         try:
             settings, options = Recipe(**as_tuples(record["settings"])), Options(**as_tuples(record["options"]))
-            return cls(**{**record, "settings": settings, "options": options})
+            config = cls(**{**record, "settings": settings, "options": options})
+            for part in (settings, options, config):
+                refuse_other_types(part)
+            return config
         except (TypeError, KeyError, AttributeError) as error:
             raise UserError(f"it is no configuration of a run: {one_line(error)}") from error
 
 
 def as_tuples(record):
     return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+
+
+def refuse_other_types(record):
+    """Raises a `TypeError` where a field of a dataclass is not of its type; whole numbers are floats as well."""
+    for field in dataclasses.fields(record):
+        value, kind = getattr(record, field.name), field.type
+        if not isinstance(value, kind | int if kind is float else kind):
+            raise TypeError(f"{field.name} is {value!r}, which is no {getattr(kind, '__name__', kind)}")
 
 
 def read_config(path):

@@ -56,6 +56,8 @@ def listing(folder):
             differing = sorted(set(labels) ^ set(others))
             shown = f"{choices(differing[:NAMED])}{', ...' if len(differing) > NAMED else ''}"
             raise UserError(f"{folder} has other classes in {next(iter(classes))} than in {part}; in one of them only: {shown}")
+    if unfit := [ascii(label) for label in labels if not is_one_line(label)]:
+        raise UserError(f"{folder} has class folders whose names are no line of text: {choices(unfit[:NAMED])}; rename them")
     if len(labels) < 2:
         raise UserError(
             f"{folder} has {len(labels)} class folders; it is to have train/CLASS/*.jpg (and test/CLASS/*.jpg) or CLASS/*.jpg "
@@ -65,6 +67,11 @@ def listing(folder):
     if not any(any(names.values()) for names in files.values()):
         raise UserError(f"{folder} has no pictures ({choices(SUFFIXES)}) in its {len(labels)} class folders")
     return tuple(labels), files
+
+
+def is_one_line(name):
+    """Whether a name can stand in `labels.txt`; a file system takes line breaks, and bytes that are no UTF-8, too."""
+    return name.encode(errors="ignore").decode().splitlines() == [name]
 
 
 def part_folders(folder):

@@ -17,21 +17,21 @@ from keras_resnet.training.report import MISTAKES, PAGE, write_report
 MODEL_FILE, CURVES_FILE = "model.keras", "curves.png"
 
 
-def conclude(ready, values, seconds, workdir, callbacks, events):
+def conclude(ready, values, seconds, workdir, metrics, events):
     """Writes everything that is to be written at the end; returns the metrics on the test split.
 
     ready: the `Preparation`. values: the network's weights, arrays. seconds: spent training.
+    metrics, events: the files of the run.
     """
     config, names = ready.config, ready.dataset.labels
     model = networks.build_classifier(config, ready.preprocessing, ready.classes)  # in float32, on one device
     model.set_weights(values)
-    callbacks.on_test_begin()
     test = ready.dataset.test.prepared(ready.preprocessing)
     batches = Pass(test, ready.recipe.batch_size).dataset(Share()).map(lambda images, *_: images)
     probabilities = model.predict(batches, verbose=0)[: len(test)]
     evaluation = Evaluation.of(probabilities, test.labels, names)
     result = {"loss": evaluation.loss, "accuracy": evaluation.top1, "images": len(test), "seconds": seconds}
-    callbacks.on_test_end(result)
+    metrics.on_test_end(result)
     if len(evaluation.mistakes):
         shown = test.images[evaluation.mistakes[:MISTAKES]]
         events.images("worst_mistakes", shown, ready.steps * ready.recipe.epochs, run="validation")

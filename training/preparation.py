@@ -1,6 +1,7 @@
 """All that a run needs before its first step: strategy, data, network and loop, put together from the configuration."""
 
 import dataclasses
+import hashlib
 
 import keras
 import tensorflow as tf
@@ -55,6 +56,11 @@ class Preparation:
             self.steps = len(self.training) // self.recipe.batch_size
             self.schedule = learning_rate_schedule(self.recipe, self.steps * self.recipe.epochs)
             self._make_loop()
+
+    def data(self):
+        """What tells this data from other data: the images to train on, those to choose by, and a hash of all their labels."""
+        labels = [self.training.labels, self.validation.labels]
+        return [*map(len, labels), hashlib.sha256(b"".join(part.astype("<i8").tobytes() for part in labels)).hexdigest()]
 
     def epoch(self, number, start=0):
         """The batches of an epoch from step `start` on."""

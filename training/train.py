@@ -2,17 +2,17 @@
 
 import contextlib
 import dataclasses
-import math
 import signal
 import time
 
 import keras
 
-from keras_resnet.errors import Stopped, UserError
+from keras_resnet.errors import Stopped
 from keras_resnet.training import logs
 from keras_resnet.training.batches import Pass, Share
 from keras_resnet.training.checkpoints import Checkpoints, Position
 from keras_resnet.training.config import open_workdir
+from keras_resnet.training.guards import lost_pictures_named, refuse_divergence, refuse_other_data
 from keras_resnet.training.loop import Sums
 from keras_resnet.training.outcome import MODEL_FILE, conclude
 from keras_resnet.training.preparation import Preparation
@@ -33,7 +33,9 @@ def train(config, workdir, callbacks=()):
     Args:
         config: a `TrainConfig`.
         workdir: a `pathlib.Path`.
-        callbacks: of `keras.callbacks.Callback`; they hear of epochs, and of batches once per call of the host.
+        callbacks: of `keras.callbacks.Callback`; they hear of epochs, and of batches once per call of the host. One that sets
+            `model.stop_training`, as `EarlyStopping` does, ends the training with that epoch. The learning rate is the
+            recipe's: `model.optimizer` refuses another.
 
     Raises:
         Stopped: after SIGTERM or SIGINT, when all is saved.
@@ -41,7 +43,7 @@ def train(config, workdir, callbacks=()):
     """
     ready = Preparation(config)
     own = open_workdir(workdir, config) if ready.chief else contextlib.nullcontext()
-    with own, lost_workers_named(ready.strategy):
+    with own, lost_workers_named(ready.strategy), lost_pictures_named():
         return Run(ready, workdir, callbacks).train()
 
 
@@ -50,7 +52,7 @@ class Run:
 
     def __init__(self, ready, workdir, callbacks=()):
         self.ready, self.config, self.recipe, self.loop = ready, ready.config, ready.recipe, ready.loop
-        self.steps, self.workdir, self.position = ready.steps, workdir, Position()
+        self.steps, self.workdir, self.position = ready.steps, workdir, Position(ready.data())
         with ready.strategy.scope():
             self.checkpoints = Checkpoints(
                 workdir / "checkpoints",
@@ -61,13 +63,15 @@ class Run:
                 chief=ready.chief,
             )
             self.checkpoints.restore_newest()
+        refuse_other_data(self.position.data, ready.data(), workdir)
         own = []
         if ready.chief:
             epoch, step = self.position.epoch, self.position.step
-            self.events = logs.EventFile(workdir)
-            progress = logs.Progress(self.recipe.epochs, self.steps, epoch, step)
-            own = [logs.MetricsFile(workdir, epoch), self.events, progress]
-        self.callbacks = keras.callbacks.CallbackList([*own, *callbacks], model=ready.model)
+            self.metrics, self.events = logs.MetricsFile(workdir, epoch), logs.EventFile(workdir)
+            own = [self.metrics, self.events, logs.Progress(self.recipe.epochs, self.steps, epoch, step)]
+        ready.model.optimizer, ready.model.stop_training = ready.update.optimizer, False  # as `compile` and `fit` set them
+        plan = {"epochs": self.recipe.epochs, "steps": self.steps, "verbose": 0}
+        self.callbacks = keras.callbacks.CallbackList([*own, *callbacks], model=ready.model, **plan)
 
     def train(self):
         """Trains to the end; returns the metrics on the test split, on the chief."""
@@ -77,7 +81,7 @@ class Run:
         self.callbacks.on_train_begin()
         try:
             with StopSignal() as self.signal:
-                while self.position.epoch < self.recipe.epochs:
+                while self.position.epoch < self.recipe.epochs and not self.ready.model.stop_training:
                     self.train_epoch()
         finally:
             self.callbacks.on_train_end()
@@ -85,7 +89,7 @@ class Run:
         if not self.ready.chief:
             return None
         values, seconds = self.ready.model.get_weights(), self.position.seconds
-        return conclude(self.ready, values, seconds, self.workdir, self.callbacks, self.events)
+        return conclude(self.ready, values, seconds, self.workdir, self.metrics, self.events)
 
     def train_epoch(self):
         """The rest of an epoch and a pass over the validation part, logged and saved."""
@@ -115,11 +119,7 @@ class Run:
         position.seconds += now - self.heard
         position.step, position.sums, self.heard = call.done, dataclasses.astuple(call.sums), now
         step, learning_rate = position.epoch * self.steps + call.done, self.learning_rate(call.done)
-        if not math.isfinite(call.sums.loss):
-            last = self.checkpoints.last_number()
-            kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is that of step {last}"
-            where = f"at step {step}, in epoch {position.epoch + 1}, at a learning rate of {learning_rate:.3g}"
-            raise UserError(f"the loss is {call.sums.loss} {where}; {kept}")
+        refuse_divergence("loss", call.sums.loss, position.epoch, step, learning_rate, self.checkpoints, bad=step - 1)
         logged = {**call.sums.means(), "learning_rate": learning_rate, "gradient_norm": call.gradient_norm}
         self.callbacks.on_train_batch_end(step - 1, {**logged, "images_per_second": rate})
         return logged
@@ -134,9 +134,11 @@ class Run:
         self.loop.agree()
         with self.ready.update.averaged():
             validated = self.loop.evaluate(Pass(self.ready.validation, self.recipe.batch_size))
-            if (validated["accuracy"], -validated["loss"]) > (position.best[0], -position.best[1]):
-                self.checkpoints.save_best(epoch * self.steps)
-                position.best = [validated["accuracy"], validated["loss"]]
+            loss, step, rate = validated["loss"], epoch * self.steps, trained["learning_rate"]
+            refuse_divergence("validation loss", loss, epoch - 1, step, rate, self.checkpoints, bad=step)
+            if (validated["accuracy"], -loss) > (position.best[0], -position.best[1]):
+                self.checkpoints.save_best(step)
+                position.best = [validated["accuracy"], loss]
         # Logged first: what stands behind the newest checkpoint is dropped when the run continues, but nothing fills a gap.
         logged = {**trained, **{f"val_{name}": value for name, value in validated.items()}}
         self.callbacks.on_epoch_end(epoch - 1, logged)
