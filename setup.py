@@ -33,6 +33,8 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1",
+        "ai-edge-quantizer>=0.10",
+        "flatbuffers>=25.9",
         "h5py>=3.11",
         "importlib_resources>=6.0",  # tensorflow-datasets 4.9.10 imports it without declaring it
         "keras>=3.14,<4",
@@ -53,6 +55,7 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
         "jax": ["jax>=0.5"],
+        "mediapipe": ["mediapipe>=1.2"],
         "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
         "torch": ["torch>=2.6"],
     },

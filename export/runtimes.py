@@ -29,8 +29,7 @@ class Artefact:
                 f"{self.path} takes images of {wanted.height}x{wanted.width}x{wanted.channels}, "
                 f"these are {'x'.join(map(str, images.shape[1:]))}"
             )
-        starts = range(0, len(images), BATCH_SIZE)
-        outputs = np.concatenate([self._run_batch(images[start : start + BATCH_SIZE]) for start in starts])
+        outputs = in_batches(self._run_batch, images)
         if outputs.shape[1] != len(self.classifier.labels):
             raise UserError(f"{self.path} has {outputs.shape[1]} outputs and {len(self.classifier.labels)} labels")
         return outputs
@@ -61,14 +60,15 @@ class SavedModelArtefact(Artefact):
     def _open(self):
         import tensorflow as tf
 
-        self._serve = tf.saved_model.load(str(self.path)).signatures["serving_default"]
-        (output,) = self._serve.structured_outputs
+        self._model = tf.saved_model.load(str(self.path))  # which its signatures do not keep alive
+        self.function = self._model.signatures["serving_default"]
+        (output,) = self.function.structured_outputs
         return output
 
     def _run_batch(self, images):
         import tensorflow as tf
 
-        return self._serve(pixels=tf.constant(images))[self.output].numpy()
+        return self.function(pixels=tf.constant(images))[self.output].numpy()
 
     def _read_classifier(self):
         record = self.path / SAVED_MODEL_MEMBER
@@ -77,35 +77,79 @@ class SavedModelArtefact(Artefact):
 
 class TFLiteArtefact(Artefact):
     def _open(self):
+        self._runner = LiteRT(model_path=str(self.path))
+        return self._runner.output
+
+    def _run_batch(self, images):
+        return self._runner.run(images)
+
+
+class LiteRT:
+    """A `.tflite` model with one signature, given as the interpreter wants it; what comes out as integers is made float."""
+
+    def __init__(self, **model):
         from ai_edge_litert.interpreter import Interpreter
 
         with quiet_stderr():  # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
-            interpreter = Interpreter(str(self.path))
+            interpreter = Interpreter(**model)
             interpreter.allocate_tensors()
-        self._run_signature = interpreter.get_signature_runner()
-        (output,) = self._run_signature.get_output_details()
-        return output
+        self._run = interpreter.get_signature_runner()
+        ((self._input, given),) = self._run.get_input_details().items()
+        ((self.output, taken),) = self._run.get_output_details().items()
+        self._dtype, (self._scale, self._zero_point) = given["dtype"], taken["quantization"]
 
-    def _run_batch(self, images):
-        return self._run_signature(pixels=images)[self.output]
+    def run(self, images):
+        """uint8 (N, H, W, C) -> float32 (N, classes)."""
+        output = self._run(**{self._input: images.astype(self._dtype)})[self.output]
+        if output.dtype == np.float32:
+            return output
+        return (output.astype(np.float32) - self._zero_point) * np.float32(self._scale)
 
 
 class OnnxArtefact(Artefact):
     def _open(self):
-        import onnxruntime
-
-        self._session = onnxruntime.InferenceSession(str(self.path), providers=["CPUExecutionProvider"])
-        (output,) = self._session.get_outputs()
-        return output.name
+        self._runner = OnnxRuntime(str(self.path))
+        return self._runner.output
 
     def _run_batch(self, images):
-        return self._session.run(None, {"pixels": images})[0]
+        return self._runner.run(images)
 
     def _read_classifier(self):
         import onnx
 
         properties = {p.key: p.value for p in onnx.load(self.path, load_external_data=False).metadata_props}
         return Classifier.from_json(properties[MEMBER]) if MEMBER in properties else None
+
+
+class OnnxRuntime:
+    """An `.onnx` model with one input, pixels in either layout: a path or a file's bytes."""
+
+    def __init__(self, model):
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        self._channels_first = self._session.get_modelmeta().custom_metadata_map.get("layout") == "nchw"
+        ((given,), (taken,)) = self._session.get_inputs(), self._session.get_outputs()
+        self._input, self.output = given.name, taken.name
+
+    def run(self, images):
+        """uint8 (N, H, W, C) -> float32 (N, classes)."""
+        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._channels_first else images
+        return self._session.run(None, {self._input: images})[0]
+
+
+def run_tflite(content, images):
+    """The outputs of a `.tflite` file's bytes, (N, classes), for uint8 (N, H, W, C)."""
+    return in_batches(LiteRT(model_content=content).run, images)
+
+
+def run_onnx(proto, images):
+    """The outputs of an `onnx.ModelProto`, (N, classes), for uint8 (N, H, W, C)."""
+    return in_batches(OnnxRuntime(proto.SerializeToString()).run, images)
+
+
+def in_batches(run, images):
+    return np.concatenate([run(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)])
 
 
 KINDS = {".keras": KerasArtefact, ".tflite": TFLiteArtefact, ".onnx": OnnxArtefact}

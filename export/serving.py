@@ -3,23 +3,25 @@
 import keras
 import tensorflow as tf
 
-from keras_resnet.layers import LOGITS
-
 INPUT = "pixels"
 OUTPUTS = ("probabilities", "logits")
 
 
 def with_output(model, output):
-    """A classifier of ours as it is, for "probabilities", or without its last activation, for "logits"."""
+    """A classifier as it is, for "probabilities", or without the activation that it ends in, for "logits"."""
     assert output in OUTPUTS, output
     if output == "probabilities":
         return model
-    return keras.Model(model.input, model.get_layer(LOGITS).output, name=model.name)
+    return keras.Model(model.input, model.layers[-1].input, name=model.name)
 
 
-def serving_function(model, output):
-    """A `tf.function` from uint8 (N, H, W, C), 0 to 255, to {output: float32 (N, classes)}, by a model on raw pixels."""
-    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)
+def serving_function(model, output, dtype="uint8"):
+    """A `tf.function` from pixels (N, H, W, C), 0 to 255, to {output: float32 (N, classes)}, by a model on raw pixels.
+
+    dtype: what the pixels come in, "uint8" or "float32". Full int8 files are quantised from the latter: a cast at the edge
+    would stay outside of the integers.
+    """
+    signature = tf.TensorSpec((None, *model.input_shape[1:]), dtype, name=INPUT)
 
     @tf.function(input_signature=[signature])
     def serve(pixels):

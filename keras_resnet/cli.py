@@ -14,7 +14,7 @@ COMMANDS = {
     "evaluate": Command(artefacts.evaluate, command_flags.define_evaluate, required=("model_path",)),
     "predict": Command(artefacts.predict, command_flags.define_predict, required=("model_path",), arguments="IMAGE..."),
     "export": Command(artefacts.export, command_flags.define_export, required=("model_path", "output_dir")),
-    "benchmark": Command(measure.benchmark, command_flags.define_benchmark, required=("what", "model")),
+    "benchmark": Command(measure.benchmark, command_flags.define_benchmark, required=("what",)),
 }
 
 

@@ -5,6 +5,7 @@ import functools
 
 from absl import flags as absl_flags
 
+from keras_resnet.export import artefacts
 from keras_resnet.options import Options
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig
@@ -126,18 +127,24 @@ def define_benchmark(values):
     string(
         "what",
         None,
-        "train, fit, input or build: our training, Keras' fit, the input pipeline, building; each against others'",
+        "train, fit, input, build or export: our training, Keras' fit, the input pipeline, building, what was exported; "
+        "each against others'",
     )
     string("json", None, "also write what was measured to this file")
-    absl_flags.DEFINE_list("against", None, "whom to run beside ours; by default all that fit", flag_values=values)
-    absl_flags.DEFINE_integer("batch_size", 128, "images per step", lower_bound=1, flag_values=values)
-    absl_flags.DEFINE_integer(
-        "image_size", None, "side of the images in pixels; by default the network's own", lower_bound=1, flag_values=values
+    string("output_dir", None, "for export: the folder that export left")
+    string("model_path", None, "for export: the .keras file behind it; by default the one that its report names")
+    several = functools.partial(absl_flags.DEFINE_list, flag_values=values)
+    several("threads", ["1", "2"], "for export: how many threads a runtime has, each number measured by itself")
+    several(
+        "against",
+        None,
+        "whom to run beside ours, for export also folders of other exports; by default all that fit and no folder",
     )
-    absl_flags.DEFINE_integer(
-        "steps", 0, "steps per measurement; 0 fits them to a few seconds", lower_bound=0, flag_values=values
-    )
-    absl_flags.DEFINE_integer("rounds", 5, "measurements of each contestant", lower_bound=1, flag_values=values)
+    number = functools.partial(absl_flags.DEFINE_integer, flag_values=values)
+    number("batch_size", None, "images per step or inference; by default 128, for export 1", lower_bound=1)
+    number("image_size", None, "side of the images in pixels; by default the network's own", lower_bound=1)
+    number("steps", 0, "steps or inferences per measurement; 0 fits them to a few seconds, for export to 0.3", lower_bound=0)
+    number("rounds", None, "measurements of each contestant; by default 5, for export 30", lower_bound=1)
 
 
 def define_evaluate(values):
@@ -153,10 +160,30 @@ def define_predict(values):
 def define_export(values):
     define_artefact(values)
     define_data(values)
-    absl_flags.DEFINE_string("output_dir", None, "folder for the artefacts", flag_values=values)
-    absl_flags.DEFINE_list("formats", ["saved_model", "tflite", "onnx"], "what to write", flag_values=values)
-    absl_flags.DEFINE_string("output", "probabilities", "probabilities or logits", flag_values=values)
-    absl_flags.DEFINE_float("tolerance", 1e-4, "largest difference to Keras allowed", flag_values=values)
+    string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
+    several = functools.partial(absl_flags.DEFINE_list, flag_values=values)
+    string("output_dir", None, "folder for the artefacts")
+    several("formats", list(artefacts.FORMATS), "what to write")
+    several("quantize", None, f"of {', '.join(artefacts.QUANTIZATIONS)}; by default {', '.join(artefacts.USUAL)}")
+    string("output", "probabilities", "probabilities or logits")
+    absl_flags.DEFINE_bool("fold", True, "take normalisations out of the network, which computes the same", flag_values=values)
+    several("keep_float", [], "operators that stay float in int8 and int16x8 TFLite, by name; auto finds them by measuring")
+    absl_flags.DEFINE_integer(
+        "calibration_images", 256, "images of the training part that ranges are taken from", lower_bound=1, flag_values=values
+    )
+    absl_flags.DEFINE_float(
+        "max_difference", None, "largest difference to Keras allowed; by default 1e-4 in float32", flag_values=values
+    )
+    absl_flags.DEFINE_float("max_accuracy_drop", 1.0, "points of accuracy that may be lost", flag_values=values)
     absl_flags.DEFINE_integer(
         "verification_images", 1000, "images of the test split to verify on, 0 for all", lower_bound=0, flag_values=values
+    )
+    string("onnx_layout", "nhwc", "nhwc or nchw, of the pixels that the ONNX file takes")
+    absl_flags.DEFINE_integer("opset", 15, "of ONNX", flag_values=values)
+    string("description", "", "a sentence about the model, for the files and the card")
+    string("license", "", "the model's licence, for the files and the card")
+    string("normalization", None, "how somebody else's .keras file wants its pixels: none, caffe, tf or torch")
+    string("labels", None, "a text file with the classes' names, one a line, where the file does not know them")
+    absl_flags.DEFINE_integer(
+        "image_size", None, "side in pixels, for a network that takes any", lower_bound=1, flag_values=values
     )

@@ -66,6 +66,8 @@ def on_pixels(model, preprocessing):
     """A copy of the network that begins with the scaling, and reads RGB whatever the original does."""
     pixels = keras.Input((preprocessing.height, preprocessing.width, preprocessing.channels))
     scaling = preprocessing.layer()
+    if scaling.name in {layer.name for layer in model.layers}:  # somebody else's network may scale on its own
+        scaling = type(scaling).from_config({**scaling.get_config(), "name": f"{scaling.name}_of_pixels"})
 
     def call(layer, *args, **kwargs):
         args = keras.tree.map_structure(scaled, args)
@@ -80,6 +82,6 @@ def on_pixels(model, preprocessing):
     )
     copy.set_weights(model.get_weights())
     if preprocessing.channel_order == "bgr":
-        stem = copy.get_layer("stem_conv")
+        stem = next(layer for layer in copy.layers if isinstance(layer, keras.layers.Conv2D))
         stem.kernel.assign(keras.ops.flip(stem.kernel, axis=2))
     return copy

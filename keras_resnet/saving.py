@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zipfile
 
 import keras
@@ -57,7 +58,9 @@ def load_as_saved(path):
             allow_graph_of(len(json.loads(archive.read("config.json"))["config"].get("layers", ())))
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        raise UserError(f"{path} cannot be loaded: {one_line(error)}") from error
+        unknown = re.search(r"Could not locate class '(\w+)'", str(error))  # at the end of Keras' words
+        reason = f"it has a layer of its author's own, {unknown[1]}" if unknown else one_line(error)
+        raise UserError(f"{path} cannot be loaded: {reason}") from error
 
 
 def write_classifier(model, path, classifier):

@@ -11,7 +11,7 @@ from conftest import ROOT
 ORDER = [
     "errors", "files", "recursion", "environment", "batch_normalization", "layers", "shortcuts", "units", "layouts", "variants",
     "options", "builder", "graph", "backbone", "preprocessing", "classifier", "saving", "weights", "constructors", "pixels",
-    "published", "facts", ("training", "export"), "command_line", "command_flags", "commands", "cli",
+    "published", "facts", "benchmarks", ("training", "export"), "command_line", "command_flags", "commands", "cli",
 ]  # fmt: skip
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in ([rooms] if isinstance(rooms, str) else rooms)}
 

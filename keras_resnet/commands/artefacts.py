@@ -1,12 +1,20 @@
 """Trained classifiers: measured, asked, and exported."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from keras_resnet import environment
-from keras_resnet.commands.common import show_table
+from keras_resnet.commands.common import read_labels, show_table
 from keras_resnet.errors import UserError
+
+EXPORT_FIELDS = (
+    "formats", "quantize", "output", "fold", "keep_float", "max_difference", "max_accuracy_drop", "onnx_layout", "opset",
+    "description", "license",
+)  # fmt: skip
+CALIBRATION_VALIDATION = 0.1  # of the training part, which calibration leaves alone as well
 
 
 def evaluate(flags, arguments):
@@ -36,26 +44,61 @@ def predict(flags, arguments):
 
 
 def export(flags, arguments):
-    """Writes SavedModel, TFLite and ONNX from model.keras and verifies each; exit status 1 if one differs."""
+    """Writes SavedModel, TFLite and ONNX from a .keras file and verifies each; exit status 1 if one does not pass."""
     environment.prepare(flags.verbosity)
     from keras_resnet.export import pipeline, report
+    from keras_resnet.export.sources import open_source
 
-    names = ("output", "tolerance")
     config = pipeline.ExportConfig(
-        Path(flags.model_path), Path(flags.output_dir), tuple(flags.formats), **{name: flags[name].value for name in names}
+        Path(flags.model_path),
+        Path(flags.output_dir),
+        **{field: as_tuple(flags[field].value) for field in EXPORT_FIELDS},
     )
-    test = read_test_split(flags, pipeline.read_classifier(config.model_path), most=flags.verification_images)
-    result = pipeline.export(config, test.images[:], test.labels)
+    labels = read_labels(flags.labels) if flags.labels else None
+    if labels is None and flags.normalization and flags.dataset:
+        labels = labels_of_set(flags)
+    source = open_source(config.model_path, flags.normalization, labels, flags.dataset or "", flags.image_size)
+    dataset = open_dataset(flags, source.classifier)
+    test = taken(dataset.test, flags.verification_images).prepared(source.classifier.preprocessing)
+    calibration = read_calibration(dataset, flags.calibration_images, source.classifier) if config.calibrated else None
+    with progress() as say:
+        result = pipeline.export(config, source, test.images[:], test.labels, calibration, say)
     show_table(report.COLUMNS, result.rows())
     print(f"{result.verdict()}\nreport: {config.output_dir / report.PAGE}")
     return 1 if result.failed else 0
 
 
-def read_test_split(flags, classifier, most=0):
-    """The test split of --dataset, or of the set that the classifier was trained on, prepared as the classifier asks.
+def labels_of_set(flags):
+    from keras_resnet.training.datasets import labels_of
 
-    `most`: so many images, evenly spread, or 0 for all.
-    """
+    return labels_of(flags.dataset, flags.data_dir)
+
+
+def read_calibration(dataset, count, classifier):
+    """Images of the training part, not augmented, chosen by a fixed seed."""
+    training, _ = dataset.train_and_validation(CALIBRATION_VALIDATION, seed=0)
+    chosen = np.random.default_rng(0).permutation(len(training))[:count]
+    return training.take(np.sort(chosen)).prepared(classifier.preprocessing)
+
+
+@contextlib.contextmanager
+def progress():
+    """Yields a function that shows a line on a terminal, which goes again."""
+    console = Console(stderr=True)
+    with console.status("reading", spinner="dots") if console.is_terminal else contextlib.nullcontext() as status:
+        yield (lambda line: status.update(line)) if status else (lambda line: None)
+
+
+def as_tuple(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def read_test_split(flags, classifier):
+    """The test split of --dataset, or of the set that the classifier was trained on, prepared as the classifier asks."""
+    return open_dataset(flags, classifier).test.prepared(classifier.preprocessing)
+
+
+def open_dataset(flags, classifier):
     from keras_resnet.training.datasets import Dataset
 
     if not (flags.dataset or classifier.dataset):
@@ -63,7 +106,11 @@ def read_test_split(flags, classifier, most=0):
     dataset = Dataset(flags.dataset or classifier.dataset, flags.data_dir)
     if dataset.labels != classifier.labels:
         raise UserError(f"{flags.model_path} knows other labels than dataset {dataset.name!r}")
-    test = dataset.test
-    if 0 < most < len(test):
-        test = test.take(np.linspace(0, len(test) - 1, most).astype(int))
-    return test.prepared(classifier.preprocessing)
+    return dataset
+
+
+def taken(part, most):
+    """`most` examples of a part, evenly spread, or all for 0."""
+    if not 0 < most < len(part):
+        return part
+    return part.take(np.linspace(0, len(part) - 1, most).astype(int))

@@ -1,11 +1,13 @@
 """What several commands share."""
 
 import dataclasses
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from keras_resnet import variants
+from keras_resnet.errors import UserError
 from keras_resnet.options import Options
 
 
@@ -27,3 +29,10 @@ def show_table(columns, rows):
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)
+
+
+def read_labels(path):
+    try:
+        return tuple(line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip())
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a text file in UTF-8") from error

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from keras_resnet import environment, facts
-from keras_resnet.commands.common import check_model, options_of, show_table
+from keras_resnet.commands.common import check_model, options_of, read_labels, show_table
 from keras_resnet.errors import UserError
 
 
@@ -39,10 +39,3 @@ def import_weights(flags, arguments):
     preprocessing = keras_resnet.preprocessing_for(flags.protocol or model)
     keras_resnet.save_classifier(model, flags.output, labels, preprocessing, flags.dataset or "")
     print(f"the classifier is {flags.output}: {preprocessing.summary()}, {len(labels)} classes")
-
-
-def read_labels(path):
-    try:
-        return tuple(line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip())
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a text file in UTF-8") from error

@@ -1,7 +1,6 @@
 """What is to be measured, and how often. Nothing here or in `contestants` loads Keras: PyTorch's process reads it too."""
 
 import dataclasses
-import os
 
 from keras_resnet import variants
 from keras_resnet.errors import UserError, choices
@@ -66,8 +65,3 @@ class BenchmarkConfig:
         network = ", ".join([self.model, *(f"{name} {value}" for name, value in changed.items())])
         size = f", {self.side}x{self.side} pixels"
         return network + size + ("" if self.what == "build" else f", batch {self.batch_size}")
-
-
-def cores():
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

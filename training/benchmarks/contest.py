@@ -3,10 +3,12 @@
 import contextlib
 import dataclasses
 
-from keras_resnet.errors import UserError
+from keras_resnet.benchmarks.processes import Process
+from keras_resnet.benchmarks.turns import failures_noted, rotated
 from keras_resnet.training.benchmarks.contestants import MATRIX_MULTIPLY, chosen
-from keras_resnet.training.benchmarks.processes import FailedError, Process
 from keras_resnet.training.benchmarks.result import Entry, Result
+
+SESSION = f"{__package__}.session.Session"
 
 
 def benchmark(config, verbosity="quiet", say=lambda line: None):
@@ -18,45 +20,38 @@ def benchmark(config, verbosity="quiet", say=lambda line: None):
     contestants = chosen(config)
     entries = {key: Entry(key, contestant.title) for key, contestant in contestants.items()}
     with contextlib.ExitStack() as stack:
-        processes = {key: stack.enter_context(Process(contestant, verbosity)) for key, contestant in contestants.items()}
+        processes = {key: stack.enter_context(Process(SESSION, verbosity)) for key in contestants}
         for key, process in processes.items():
             say(f"{entries[key].title}: preparing")
-            with failures_noted(entries[key]):
+            with noted(entries[key]):
                 graph = processes["ours"].ask("graph") if contestants[key].needs_graph else None
-                entries[key].note_facts(process.prepare(dataclasses.asdict(config), graph))
+                entries[key].note_facts(prepare(process, contestants[key], dataclasses.asdict(config), graph))
         ruler = None
         if config.what == "train":
-            ruler = Ruler(stack.enter_context(Process(MATRIX_MULTIPLY, verbosity)), config)
+            ruler = Ruler(stack.enter_context(Process(SESSION, verbosity)), config)
         for round_ in range(config.rounds):
             for key in rotated(processes, round_):
                 if not entries[key].failure:
-                    with failures_noted(entries[key]):
+                    with noted(entries[key]):
                         entries[key].note(processes[key].ask("measure"), config)
             if ruler:
                 ruler.measure()
             say(f"round {round_ + 1} of {config.rounds}")
         for key, entry in entries.items():
             if not entry.failure:
-                with failures_noted(entry):
+                with noted(entry):
                     entry.peak_memory = processes[key].ask("peak_memory")
     return Result(config, tuple(entries.values()), ruler.best if ruler else None)
 
 
-def rotated(keys, by):
-    """Whoever comes behind a noisy moment, it is another one each time."""
-    keys = list(keys)
-    by %= len(keys)
-    return keys[by:] + keys[:by]
+def noted(entry):
+    return failures_noted(entry, essential=entry.key == "ours")
 
 
-@contextlib.contextmanager
-def failures_noted(entry):
-    try:
-        yield
-    except FailedError as error:
-        if entry.key == "ours":
-            raise (UserError if error.mistake else RuntimeError)(str(error)) from error
-        entry.failure = str(error)
+def prepare(process, contestant, config, graph=None):
+    """Has the contestant built; `config`: a record of it. Returns the seconds to the first step, and facts."""
+    given = {name: getattr(contestant, name) for name in ("home", "our_environment", "variables")}
+    return process.ask("prepare", **given, verbosity=process.verbosity, config=config, graph=graph)
 
 
 class Ruler:
@@ -64,7 +59,7 @@ class Ruler:
 
     def __init__(self, process, config):
         self._process, self.best = process, 0.0
-        self._operations = process.prepare({**dataclasses.asdict(config), "steps": 1})["operations"]
+        self._operations = prepare(process, MATRIX_MULTIPLY, {**dataclasses.asdict(config), "steps": 1})["operations"]
 
     def measure(self):
         measured = self._process.ask("measure")

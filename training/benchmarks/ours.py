@@ -5,12 +5,12 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_resnet.benchmarks.description import describe
 from keras_resnet.errors import UserError
 from keras_resnet.graph import multiply_adds
 from keras_resnet.training import recipes
 from keras_resnet.training.batches import Epoch
 from keras_resnet.training.benchmarks.config import LEARNING_RATE, MOMENTUM
-from keras_resnet.training.benchmarks.description import describe
 from keras_resnet.training.benchmarks.synthetic import synthetic
 from keras_resnet.training.loop import Loop
 from keras_resnet.training.networks import construct

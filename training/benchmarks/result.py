@@ -1,10 +1,10 @@
 """What was measured: as a table, in words, and as a record for a file."""
 
 import dataclasses
-import platform
 import statistics
 
-from keras_resnet.training.benchmarks.config import BenchmarkConfig, cores
+from keras_resnet.benchmarks.machine import machine
+from keras_resnet.training.benchmarks.config import BenchmarkConfig
 
 BACKWARD = 3  # forward once, and backward about twice as much
 UNITS = {"input": "images/s", "train": "images/s", "fit": "images/s", "build": "seconds to build"}
@@ -83,18 +83,14 @@ class Result:
         if self.matrix_multiply:
             speed = f"{self.matrix_multiply / 1e9:,.0f} GFLOP/s"
             yield f"of peak: of {speed}, float32 matrix multiplication here; backward counts as two forward passes"
-        yield self.machine()
-
-    def machine(self):
-        versions = {name: version for entry in self.entries for name, version in entry.versions.items()}
-        return ", ".join([*map(" ".join, versions.items()), platform.machine(), f"{cores()} cores"])
+        yield machine(self.entries)
 
     def record(self):
         """For JSON. ours, stock, ratios: the figures of the first two, round by round."""
         entries = [
             {**dataclasses.asdict(entry), "ratios": self.ratios(entry), "share": self.share(entry)} for entry in self.entries
         ]
-        record = {"config": dataclasses.asdict(self.config), "unit": UNITS[self.config.what], "machine": self.machine()}
+        record = {"config": dataclasses.asdict(self.config), "unit": UNITS[self.config.what], "machine": machine(self.entries)}
         record |= {"matrix_multiply": self.matrix_multiply, "contestants": entries, "ours": self.entries[0].figures}
         for entry in self.entries:
             if entry.key == "stock":

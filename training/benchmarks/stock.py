@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 
 import keras_resnet
+from keras_resnet.benchmarks.applications import APPLICATIONS
 from keras_resnet.graph import multiply_adds
 from keras_resnet.training.benchmarks.config import LEARNING_RATE, MOMENTUM
-from keras_resnet.training.benchmarks.contestants import APPLICATIONS
 from keras_resnet.training.benchmarks.synthetic import synthetic
 from keras_resnet.training.networks import construct
 

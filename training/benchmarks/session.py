@@ -1,30 +1,23 @@
-"""The process of one contestant: answers one request a line on standard input, until there are no more.
-
-A request is `{"ask": METHOD of Session, **arguments}`, an answer `{"answer": ...}` or `{"error": ..., "mistake": ...}`.
-Standard output is for the answers alone: what a library prints goes where its errors go.
-"""
+"""The process of one contestant, as `keras_resnet.benchmarks.serve` runs it: prepared once, measured in every round."""
 
 import gc
 import importlib
-import json
 import math
 import os
-import sys
 import time
-import traceback
 
 from keras_resnet import environment
-from keras_resnet.errors import UserError, one_line
+from keras_resnet.benchmarks.peak_memory import peak_memory
 from keras_resnet.training.benchmarks.config import BenchmarkConfig
-from keras_resnet.training.benchmarks.peak_memory import peak_memory
 
 SECONDS = 3.0  # that a measurement takes, where the number of steps is free
 MOST_GROWTH = 10  # of the number of steps between two attempts: the first ones say little
 
 
 class Session:
-    def prepare(self, home, our_environment, verbosity, config, graph):
+    def prepare(self, home, our_environment, variables, verbosity, config, graph):
         """Everything up to the first measurement; `seconds` from nothing built to the end of the first step."""
+        os.environ.update(variables)
         if our_environment:
             environment.prepare(verbosity)
         self.config = BenchmarkConfig.from_record(config)
@@ -61,22 +54,3 @@ class Session:
 
     def peak_memory(self):
         return peak_memory()
-
-
-def main():
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    session = Session()
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            reply = {"answer": getattr(session, request.pop("ask"))(**request)}
-        except Exception as error:
-            traceback.print_exc()
-            mistake = isinstance(error, UserError)
-            reply = {"error": one_line(error) if mistake else f"{type(error).__name__}: {one_line(error)}", "mistake": mistake}
-        print(json.dumps(reply), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,15 +16,18 @@ class FailedError(Exception):
 
 
 class Process:
-    """The environment is the one that we were started in. Ends with the `with` block, or when we are gone."""
+    """One object of the class `home`, MODULE.CLASS, in a process of its own.
 
-    def __init__(self, contestant, verbosity):
-        self.contestant, self.verbosity = contestant, verbosity
+    The environment is the one that we were started in. Ends with the `with` block, or when we are gone.
+    """
+
+    def __init__(self, home, verbosity):
+        self.home, self.verbosity = home, verbosity
 
     def __enter__(self):
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"{__package__}.serve"],
+            [sys.executable, "-P", "-m", f"{__package__}.serve", self.home],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors if self.verbosity == "quiet" else None,
@@ -38,15 +41,8 @@ class Process:
         self._process.communicate()
         self._errors.close()
 
-    def prepare(self, config, graph=None):
-        """`config`: a record of it. Returns the seconds to the first step, and facts."""
-        home, our_environment = self.contestant.home, self.contestant.our_environment
-        return self.ask(
-            "prepare", home=home, our_environment=our_environment, verbosity=self.verbosity, config=config, graph=graph
-        )
-
     def ask(self, method, **arguments):
-        """The answer of a method of `serve.Session`."""
+        """The answer of a method of the object."""
         try:
             print(json.dumps({"ask": method, **arguments}), file=self._process.stdin, flush=True)
             reply = json.loads(self._process.stdout.readline())

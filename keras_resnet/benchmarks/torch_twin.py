@@ -1,7 +1,30 @@
 """A network of ours in PyTorch, from its description: (N, C, H, W) -> (N, classes). No TensorFlow in this process."""
 
+import json
+
+import numpy as np
 import torch
 from torch import nn
+
+ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU, "softmax": lambda: nn.Softmax(dim=1)}
+
+
+class Activation(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = ACTIVATIONS[function]()
+
+    def forward(self, x):
+        return self.function(x)
+
+
+class Dense(nn.Linear):
+    def __init__(self, function, **settings):
+        super().__init__(**settings)
+        self.function = ACTIVATIONS[function]()
+
+    def forward(self, x):
+        return self.function(super().forward(x))
 
 
 class Add(nn.Module):
@@ -24,9 +47,12 @@ class GlobalAverage(nn.Module):
 
 
 class Rescaling(nn.Module):
+    """scale, offset: a number, or one for each channel."""
+
     def __init__(self, scale, offset):
         super().__init__()
-        self.scale, self.offset = scale, offset
+        for name, values in (("scale", scale), ("offset", offset)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1), persistent=False)
 
     def forward(self, x):
         return x * self.scale + self.offset
@@ -34,6 +60,7 @@ class Rescaling(nn.Module):
 
 KINDS = {
     "InputLayer": nn.Identity,
+    "Activation": Activation,
     "Conv2D": nn.Conv2d,
     "BatchNormalization": nn.BatchNorm2d,
     "ReLU": nn.ReLU,
@@ -42,7 +69,7 @@ KINDS = {
     "MaxPooling2D": nn.MaxPool2d,
     "AveragePooling2D": nn.AvgPool2d,
     "GlobalAveragePooling2D": GlobalAverage,
-    "Dense": nn.Linear,
+    "Dense": Dense,
     "Rescaling": Rescaling,
 }
 
@@ -70,6 +97,25 @@ class Twin(nn.Module):
             for other in set(forgotten):
                 del values[other]
         return values[name]
+
+
+def read(path):
+    """The network, weights and all, of a file that `description.write` wrote, and its input's (height, width, channels)."""
+    arrays = dict(np.load(path))
+    graph = json.loads(str(arrays.pop("graph")))
+    twin = Twin(graph)
+    for node in graph:
+        layer, weights = twin.layers[node["name"]], []
+        while (key := f"{node['name']}/{len(weights)}") in arrays:
+            weights.append(torch.from_numpy(arrays[key]))
+        if node["kind"] == "Conv2D":
+            weights[0] = weights[0].permute(3, 2, 0, 1)
+        if node["kind"] == "Dense":
+            weights[0] = weights[0].T
+        names = [name for name in layer.state_dict() if name != "num_batches_tracked"]
+        assert len(names) == len(weights), node
+        layer.load_state_dict(dict(zip(names, weights, strict=True)), strict=False)
+    return twin, graph[0]["settings"]["shape"]
 
 
 def channels_last(images):

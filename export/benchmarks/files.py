@@ -1,0 +1,51 @@
+"""The artefacts that are measured: which there are in a folder, and what each is."""
+
+import dataclasses
+from pathlib import Path
+
+from keras_resnet.errors import UserError
+from keras_resnet.export import report
+from keras_resnet.export.verification import size
+
+FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX"}
+OURS = "ours"
+FAILED = "_failed"  # at the end of a name: it did not pass its verification
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """route: `OURS`, a key of `routes.ROUTES`, or another export's folder. failure: why it could not be made."""
+
+    route: str
+    title: str
+    path: Path
+    failure: str = ""
+
+    @property
+    def format(self):
+        """A key of `FORMATS`."""
+        return self.path.suffix.removeprefix(".") or "saved_model"
+
+    @property
+    def bytes(self):
+        return size(self.path)
+
+
+def failed(folder):
+    """The names of those that failed it."""
+    return sorted(path.name for path in folder.iterdir() if path.stem.endswith(FAILED))
+
+
+def exported(folder, route):
+    """The artefacts in a folder that `keras-resnet export` left, or a `UserError`. Those that failed verification are none."""
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}")
+    if report.read(folder) is None:
+        raise UserError(f"{folder} holds no {report.RECORD} of ours: it is not a folder that `keras-resnet export` left")
+    models = sorted(path.parent for path in folder.glob("*/saved_model.pb"))
+    paths = [*models, *sorted(folder.glob("*.tflite")), *sorted(folder.glob("*.onnx"))]
+    paths = [path for path in paths if not path.stem.endswith(FAILED)]
+    if not paths:
+        raise UserError(f"{folder} holds no artefact that passed its verification")
+    where = "" if route == OURS else f"{folder}/"
+    return [File(route, f"{where}{path.name}", path) for path in paths]

@@ -1,0 +1,28 @@
+"""The process that writes ONNX from PyTorch: the same network and weights, in evaluation mode, constants folded."""
+
+from keras_resnet.errors import UserError
+
+try:
+    import torch
+except ImportError as error:
+    raise UserError("PyTorch is not installed; pip install keras-resnet-zoo[torch]") from error
+
+from keras_resnet.benchmarks.torch_twin import read
+
+NAMES = ("pixels", "probabilities")
+
+
+class Writer:
+    def write(self, path, description):
+        """(N, C, H, W), raw pixels in float32 -> (N, classes). By the older exporter: the newer one needs more packages."""
+        network, (height, width, channels) = read(description)
+        torch.onnx.export(
+            network.eval(),
+            (torch.zeros(1, channels, height, width),),
+            path,
+            input_names=NAMES[:1],
+            output_names=NAMES[1:],
+            dynamic_axes={name: {0: "batch"} for name in NAMES},
+            do_constant_folding=True,
+            dynamo=False,
+        )

@@ -1,0 +1,59 @@
+"""Charts for a page that stands alone: plain SVG."""
+
+import html
+
+WIDTH, ROW, LEFT, RIGHT = 760, 26, 190, 90
+HEIGHT, MARGIN = 300, 60
+
+
+def bars(values, form):
+    """Horizontal bars, one for each `{name: number}` of what is known. form: a format such as "{:.2f} MB"."""
+    known = {name: value for name, value in values.items() if value == value}
+    most = max(known.values(), default=0) or 1
+    lines = []
+    for index, (name, value) in enumerate(known.items()):
+        y, length = index * ROW, (WIDTH - LEFT - RIGHT) * value / most
+        lines.append(
+            f'<text x="{LEFT - 8}" y="{y + 17}" text-anchor="end">{html.escape(name)}</text>'
+            f'<rect x="{LEFT}" y="{y + 4}" width="{length:.1f}" height="{ROW - 8}" rx="2"/>'
+            f'<text x="{LEFT + length + 6:.1f}" y="{y + 17}">{form.format(value)}</text>'
+        )
+    return svg(len(known) * ROW, lines)
+
+
+def scatter(points, x_form, y_form):
+    """Dots with names, `{name: (x, y)}`; the axes go from the least to the largest of each."""
+    known = {name: xy for name, xy in points.items() if xy[0] == xy[0] and xy[1] == xy[1]}
+    scales = [span([xy[axis] for xy in known.values()]) for axis in (0, 1)]
+
+    def place(xy):
+        x, y = ((value - low) / (high - low) for value, (low, high) in zip(xy, scales, strict=True))
+        return LEFT / 2 + x * (WIDTH - LEFT - RIGHT), HEIGHT - MARGIN - y * (HEIGHT - 2 * MARGIN)
+
+    left, bottom, right = LEFT / 2, HEIGHT - MARGIN, WIDTH - LEFT / 2 - RIGHT
+    lines = [f'<path d="M{left - 12} {MARGIN - 20}V{bottom + 12}H{right + 12}"/>']
+    taken = []
+    for name, xy in sorted(known.items(), key=lambda item: item[1]):
+        x, y = place(xy)
+        label = y + 4
+        while any(abs(label - other_y) < 14 and abs(x - other_x) < 130 for other_x, other_y in taken):
+            label += 14
+        taken.append((x, label))
+        lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
+        lines.append(f'<text x="{x + 9:.1f}" y="{label:.1f}">{html.escape(name)}</text>')
+    (x_low, x_high), (y_low, y_high) = scales
+    lines.append(f'<text x="{left}" y="{bottom + 30}">{x_form.format(x_low)}</text>')
+    lines.append(f'<text x="{right}" y="{bottom + 30}" text-anchor="end">{x_form.format(x_high)}</text>')
+    lines.append(f'<text x="{left - 18}" y="{bottom}" text-anchor="end">{y_form.format(y_low)}</text>')
+    lines.append(f'<text x="{left - 18}" y="{MARGIN + 4}" text-anchor="end">{y_form.format(y_high)}</text>')
+    return svg(HEIGHT, lines)
+
+
+def span(values):
+    """The least and the largest, apart."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def svg(height, lines):
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img">{"".join(lines)}</svg>'

@@ -1,0 +1,17 @@
+"""Operators that stay in float when a network is quantised, as a user names them."""
+
+from keras_resnet.errors import UserError
+
+NAMED = 5  # operators, in an error
+
+
+def matching(operators, parts):
+    """The names among `operators` that are meant by `parts`: whole names, or parts of names, such as a Keras layer's name."""
+    kept = []
+    for part in parts:
+        found = [part] if part in operators else [name for name in operators if part in name]
+        if not found:
+            some = ", ".join([*operators[:NAMED], "..."] if len(operators) > NAMED else operators)
+            raise UserError(f"no operator {part!r} to keep in float; the operators are {some}")
+        kept += [name for name in found if name not in kept]
+    return kept

@@ -1,0 +1,138 @@
+"""The classifier that is exported: a file of ours, or any Keras network with what its user says of it."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_resnet import saving
+from keras_resnet.classifier import Classifier
+from keras_resnet.errors import UserError, choices
+from keras_resnet.layers import LOGITS
+from keras_resnet.pixels import on_pixels
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.weights.sources import CAFFE_MEAN, HALF, IMAGENET_MEAN, IMAGENET_STD
+
+BYTE = 1 / 255
+NORMALIZATIONS = {  # the modes of `keras.applications.imagenet_utils.preprocess_input`, and none: pixels from 0 to 255
+    "none": ((0.0,) * 3, (BYTE,) * 3, "rgb"),
+    "caffe": (CAFFE_MEAN, (BYTE,) * 3, "bgr"),
+    "tf": (HALF, HALF, "rgb"),
+    "torch": (IMAGENET_MEAN, IMAGENET_STD, "rgb"),
+}
+PREDICTIONS = "predictions"
+ACTIVATIONS = (keras.activations.softmax, keras.activations.sigmoid)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """model: in the layers of its file, on raw pixels from 0 to 255, (N, H, W, C), its last layer an activation."""
+
+    model: keras.Model
+    classifier: Classifier
+
+
+def open_source(path, normalization=None, labels=None, dataset="", image_size=None):
+    """Reads a `.keras` file.
+
+    Args:
+        path: of a file that `keras-resnet train` or `import` wrote, or of any Keras classifier that is a functional or
+            Sequential model.
+        normalization: a key of `NORMALIZATIONS`: how the network of somebody else wants its pixels.
+        labels: its classes' names. dataset: the set whose they are.
+        image_size: side in pixels, for one that takes images of any size.
+    """
+    record = Classifier.read_from(path) if Path(path).is_file() else None
+    model = saving.load_as_saved(path)
+    if record is None:
+        model, record = foreign(path, model, normalization, labels, dataset, image_size)
+    elif normalization or image_size:
+        raise UserError(f"{path} knows its own preprocessing; --normalization and --image_size are for others' networks")
+    check(path, model, record)
+    return Source(model, record)
+
+
+def check(path, model, classifier):
+    bad = [w.path for w in model.weights if not np.isfinite(np.asarray(w, np.float32)).all()]
+    if bad:
+        raise UserError(f"{path} has weights that are no numbers, in {choices(bad[:3])}")
+    if model.output_shape[-1] != len(classifier.labels):
+        raise UserError(f"{path} has {model.output_shape[-1]} outputs and {len(classifier.labels)} labels")
+
+
+def foreign(path, model, normalization, labels, dataset, image_size):
+    """Somebody else's network and what its user says of it, as a model on raw pixels and its record."""
+    if normalization not in NORMALIZATIONS:
+        given = f"normalization {normalization!r} is unknown" if normalization else f"{path} is none of ours"
+        raise UserError(f"{given}: --normalization says how it wants its pixels, {choices(NORMALIZATIONS)}")
+    model = flattened(path, model)
+    (height, width, channels) = image_shape(path, model, image_size)
+    if labels is None:
+        raise UserError(f"{path} does not say what its classes are: give --labels=FILE, or --dataset")
+    mean, std, order = NORMALIZATIONS[normalization]
+    preprocessing = Preprocessing(height, width, channels, mean[:channels], std[:channels], channel_order=order)
+    model = on_pixels(ending_in_probabilities(path, model), preprocessing)
+    return model, Classifier(model.name, dataset, tuple(labels), dataclasses.replace(preprocessing, channel_order="rgb"))
+
+
+def flattened(path, model):
+    """A functional copy with the layers of the models inside of it, as transfer learning makes them, in their place."""
+    if isinstance(model, keras.Sequential) and model.built:
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    sides = [len(keras.tree.flatten(getattr(model, side, None) or [])) for side in ("inputs", "outputs")]
+    if sides != [1, 1] or not hasattr(model, "_nodes_by_depth"):
+        raise UserError(f"{path} has {sides[0]} inputs and {sides[1]} outputs; a functional model with one of each is exported")
+
+    copies = {}
+
+    def copy(operation):
+        if not isinstance(operation, keras.Layer):
+            return operation
+        if operation not in copies:
+            copies[operation] = type(operation).from_config(operation.get_config())
+        return copies[operation]
+
+    def call(layer, *arguments, **keywords):
+        inner = getattr(layer, "_functional", None) or layer
+        if hasattr(inner, "_nodes_by_depth"):
+            return inner._run_through_graph(arguments[0], operation_fn=lambda operation: functools.partial(call, operation))
+        return copy(layer)(*arguments, **keywords)
+
+    flat = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
+    for layer, its_copy in copies.items():
+        its_copy.set_weights(layer.get_weights())
+    return flat
+
+
+def image_shape(path, model, image_size):
+    shape = model.input_shape
+    if len(shape) != 4 or shape[-1] not in (1, 3):
+        raise UserError(f"{path} takes {shape}; images are (N, height, width, channels) with 1 or 3 channels")
+    if None in shape[1:3] and not image_size:
+        raise UserError(f"{path} takes images of any size; --image_size says for which its files are to be made")
+    sides = [side or image_size for side in shape[1:3]]
+    if image_size and sides != [image_size] * 2:
+        raise UserError(f"{path} takes images of {shape[1]}x{shape[2]}, not of {image_size}x{image_size}")
+    return (*sides, shape[-1])
+
+
+def ending_in_probabilities(path, model):
+    """The same with its activation as a layer of its own at the end; a softmax, where it ends in logits."""
+    if len(model.output_shape) != 2:
+        raise UserError(f"{path} gives {model.output_shape}; a classifier gives (N, classes)")
+    last = model.outputs[0]._keras_history.operation
+    activation = keras.activations.softmax if isinstance(last, keras.layers.Softmax) else getattr(last, "activation", None)
+    if activation in ACTIVATIONS and isinstance(last, (keras.layers.Activation, keras.layers.Softmax)):
+        return model
+    if activation in ACTIVATIONS and isinstance(last, keras.layers.Dense):
+        logits = keras.layers.Dense.from_config({**last.get_config(), "activation": None, "name": LOGITS})
+        outputs = logits(last.input)
+        logits.set_weights(last.get_weights())
+    elif activation in (None, keras.activations.linear):
+        outputs, activation = model.outputs[0], keras.activations.softmax
+    else:
+        raise UserError(f"{path} ends in {last.name}, with activation {activation.__name__}; a classifier ends in a softmax")
+    name = PREDICTIONS if last.name != PREDICTIONS else f"{PREDICTIONS}_softmax"
+    return keras.Model(model.inputs[0], keras.layers.Activation(activation, name=name)(outputs), name=model.name)
