@@ -41,7 +41,7 @@ setup(
         "matplotlib>=3.9",
         "numpy>=1.26",
         "onnx>=1.17",
-        "onnxruntime>=1.20",
+        "onnxruntime>=1.27",
         "pillow>=10.0",
         "psutil>=5.9",
         "requests>=2.19",

@@ -5,6 +5,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
 KERNEL_AXES = {"CONV_2D": (1, 2, 3), "DEPTHWISE_CONV_2D": (0, 1, 2), "FULLY_CONNECTED": (1,)}  # that share a scale
+LEAST_RANGE = 1e-9  # of an activation, to the quantizer
 LARGEST_BIAS = 2**30  # in steps of its scale; half of what int32 holds, so that there is room for the sum
 
 
@@ -58,8 +59,8 @@ def kernel_ranges(model, ranges, bits):
             weights = np.abs(constant(model, graph, kernel)).max(axis=axes, keepdims=True)
             offsets = np.abs(constant(model, graph, bias)).reshape(weights.shape)
             low, high = (ranges[tensor_name(graph, given)][end].item() for end in ("min", "max"))
-            scale = (max(high, 0) - min(low, 0)) / (2**bits - 1)
-            largest = np.maximum(weights, 127 * offsets / (LARGEST_BIAS * scale)) if scale else weights
+            scale = max(max(high, 0) - min(low, 0), LEAST_RANGE) / (2**bits - 1)
+            largest = np.maximum(weights, 127 * offsets / (LARGEST_BIAS * scale))
             found[tensor_name(graph, kernel)] = {"min": -largest, "max": largest}
     return found
 

@@ -6,7 +6,6 @@ leaves convolutions in float32 then, between Transposes. Kernels of seven bits (
 faster, and cost accuracy.
 """
 
-import copy
 import tempfile
 from pathlib import Path
 
@@ -24,7 +23,7 @@ MOVING = ("MaxPool", "Pad", "Transpose", "Squeeze")  # integers as they come
 # Not Sub, Mul and Softmax: the normalisation of the pixels and the probabilities need more than eight bits, and cost little.
 OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "Relu", "AveragePool", "GlobalAveragePool", *MOVING)
 LEAST_OPSET = 13  # that has scales per channel
-PIXELS_AT_ONCE = 2**18  # in a batch of calibration
+PIXELS_AT_ONCE = 2**13  # in a batch of calibration, of which ONNX Runtime keeps much in memory
 
 
 def quantize(source, target, scheme, images, *, keep_float=()):
@@ -74,9 +73,7 @@ class Quantization:
         return result
 
     def _in_fp16(self, kept):
-        result = OnnxModel(
-            convert_float_to_float16(copy.deepcopy(self._float), keep_io_types=True, op_block_list=[], node_block_list=kept)
-        )
+        result = OnnxModel(convert_float_to_float16(self._float, keep_io_types=True, op_block_list=[], node_block_list=kept))
         result.topological_sort()  # the casts around what was kept are at the end
         return result.model
 

@@ -29,7 +29,7 @@ def render(result):
         table=table(result.columns, result.rows()),
         images=len(result.images),
         sizes=charts.bars({name: bytes_ / 1e6 for name, bytes_ in sizes.items()}, "{:.2f} MB"),
-        latencies=charts.bars({v.name: v.milliseconds for v in verifications}, "{:.2f} ms"),
+        latencies=charts.bars({v.name: v.milliseconds for v in verifications}, "{:.3g} ms"),
         scatter=charts.scatter(points, "{:.2f} MB", "{:.2f} %"),
         agreement=table(*agreement(result)),
         operators=table(*operators(verifications)),

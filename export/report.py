@@ -101,7 +101,7 @@ class Report:
 
 def row(v):
     delegated = "" if v.inspection.delegated is None else f"{v.inspection.delegated:.1%} in {v.inspection.partitions}"
-    time = f"{v.milliseconds:.2f} ms" if math.isfinite(v.milliseconds) else ""
+    time = f"{v.milliseconds:.3g} ms" if math.isfinite(v.milliseconds) else ""
     figures = (f"{v.accuracy:.2%}", f"{v.accuracy_drop:+.2f}", f"{v.top1_agreement:.2%}", f"{v.max_difference:.1e}")
     return (v.name, megabytes(v.bytes), time, *figures, delegated, "yes" if v.passed else "NO")
 

@@ -80,6 +80,7 @@ def test_predict_prints_labels_and_scores(name, run, exported, tmp_path, in_proc
         assert float(first[1]) >= float(second[1])
 
 
+EXPORT = ("export", "--model_path={1}/model.keras", "--output_dir={0}/out")
 IMPORT = ("import", "--model=ResNet20V1", "--weights={0}/a.txt")
 TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
 
@@ -149,8 +150,13 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("evaluate", "--model_path={1}/model.keras", "--dataset=mnistt"), ["unknown dataset 'mnistt'"]),
         (("export", "--model_path={0}/a.txt", "--output_dir={0}/out"), ["a.txt"]),
         (("export", "--model_path={1}/model.keras", "--output_dir={0}/a.txt"), ["a.txt is a file"]),
-        (("export", "--model_path={1}/model.keras", "--output_dir={0}/out", "--formats=coreml"), ["coreml", "onnx"]),
-        (("export", "--model_path={1}/model.keras", "--output_dir={0}/out", "--output=x"), ["probabilities, logits"]),
+        ((*EXPORT, "--formats=coreml"), ["coreml", "onnx"]),
+        ((*EXPORT, "--output=x"), ["probabilities, logits"]),
+        ((*EXPORT, "--quantize=int4"), ["unknown quantization 'int4'", "int8_dynamic"]),
+        ((*EXPORT, "--formats=onnx", "--quantize=int16x8"), ["no int16x8 in onnx", "onnx has none, fp16, int8"]),
+        ((*EXPORT, "--quantize=int8", "--calibration_images=3"), ["cannot be calibrated on 3 images", "at least 16"]),
+        ((*EXPORT, "--opset=99"), ["opset is 99", "9 to 21"]),
+        ((*EXPORT, "--normalization=tf"), ["knows its own preprocessing"]),
     ],
 )
 def test_a_mistake_ends_with_2_and_one_line_and_no_harm(arguments, parts, run, tmp_path, data_dir, in_process):
@@ -309,6 +315,40 @@ def test_an_imported_classifier_is_evaluated_and_exported_by_its_protocol(import
     assert done.returncode == 0, done.err
     done = in_process("evaluate", f"--model_path={tmp_path / 'model.tflite'}", f"--data_dir={data_dir}")
     assert done.out.endswith("images 360\n")
+
+
+def test_a_gate_that_is_not_passed_ends_with_1_and_no_file_of_the_final_name(run, data_dir, tmp_path, in_process):
+    done = in_process(
+        "export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={tmp_path / 'out'}",
+        "--formats=tflite", "--quantize=none,fp16", "--max_difference=1e-5",
+    )  # fmt: skip
+    assert (done.returncode, done.err) == (1, "")
+    assert "tflite_fp16 differs by " in done.out
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"model.tflite", "model_fp16_failed.tflite"} <= names
+    assert "model_fp16.tflite" not in names
+
+
+def test_somebody_elses_network_is_exported_and_asked_about_pictures(tmp_path, in_process, rng):
+    """A Keras file without labels, and a folder of pictures of another size, as a user has them."""
+    for part in ("train", "test"):
+        for label in ("cat", "dog"):
+            (tmp_path / "pictures" / part / label).mkdir(parents=True)
+            for index in range(12):
+                pixels = rng.integers(0, 256, (20, 24, 3)).astype("uint8")
+                Image.fromarray(pixels).save(tmp_path / "pictures" / part / label / f"{index}.png")
+    theirs = keras.applications.ResNet50V2(weights=None, classes=2, input_shape=(32, 32, 3))
+    theirs.save(tmp_path / "theirs.keras")
+    done = keras_resnet_command(
+        "export", f"--model_path={tmp_path / 'theirs.keras'}", "--normalization=tf", "--dataset=folder",
+        f"--data_dir={tmp_path / 'pictures'}", f"--output_dir={tmp_path / 'out'}", "--formats=tflite", "--quantize=none,int8",
+        "--max_accuracy_drop=100",
+    )  # fmt: skip
+    assert (done.returncode, done.err) == (0, "")
+    picture = tmp_path / "pictures" / "test" / "cat" / "0.png"
+    done = in_process("predict", f"--model_path={tmp_path / 'out' / 'model_int8.tflite'}", picture)
+    assert (done.returncode, done.err) == (0, "")
+    assert {"cat", "dog"} <= set(done.out.replace(",", "").split())
 
 
 def test_import_overwrites_nothing(imported, data_dir, in_process):

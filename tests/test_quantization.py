@@ -25,7 +25,7 @@ from keras_resnet.preprocessing import Preprocessing
 
 SHAPE, CLASSES = (8, 8, 3), 5
 PREPROCESSING = Preprocessing(*SHAPE, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
-TOLERANCES = {"fp16": 2e-3, "int8_weight": 0.02, "int8_dynamic": 0.03, "int8": 0.06, "int16x8": 0.02}  # of probabilities
+TOLERANCES = {"fp16": 2e-3, "int8_weight": 0.04, "int8_dynamic": 0.05, "int8": 0.1, "int16x8": 0.04}  # of probabilities
 
 
 def to_tflite(model, folder, output="probabilities", dtype="float32"):
@@ -39,6 +39,7 @@ def to_tflite(model, folder, output="probabilities", dtype="float32"):
 def small(tmp_path_factory):
     """A folded pre-activation network with option A and scrambled norms, its float files, and noise for it."""
     folder = tmp_path_factory.mktemp("small")
+    keras.utils.set_random_seed(0)
     pixels = keras.Input(SHAPE)
     network = keras_resnet.ResNet20V2(input_tensor=PREPROCESSING.layer()(pixels), classes=CLASSES)
     model = fold(scramble(network))
@@ -205,27 +206,29 @@ def test_a_network_is_left_as_it_was(small):
     assert small.onnx.SerializeToString() == before
 
 
-def test_ranges_are_those_of_all_calibration_images(small):
+def test_ranges_are_those_of_all_calibration_images(small, monkeypatch):
     """Catches the quantizer's moving average, for which the last images count most, and calibration on other images."""
+    monkeypatch.setattr(litert_quantization, "PIXELS_AT_ONCE", 3 * 8 * 8)
     bright = np.concatenate([small.images[:40] // 8, small.images[40:41]])
     first, last = (litert_quantization.quantize(small.tflite, "int8", images) for images in (bright[::-1], bright))
     assert first == last
     assert first != litert_quantization.quantize(small.tflite, "int8", bright[:-1])
 
 
-@pytest.mark.parametrize(("scheme", "output"), [("int8", "logits"), ("int16x8", "logits")])
-def test_the_bias_of_a_kernel_of_zeros_is_kept(scheme, output, tmp_path):
+@pytest.mark.parametrize("scheme", litert_quantization.STATIC)
+def test_the_bias_of_a_kernel_of_zeros_is_kept(scheme, tmp_path):
     """Catches a scale of nearly 0, in which the bias overflows: padded channels under the fold, and dead ones."""
     pixels = keras.Input(SHAPE)
     convolution = keras.layers.Conv2D(2, 1, name="convolution")
     model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(convolution(pixels)))
     convolution.set_weights([np.stack([np.zeros((1, 1, 3)), np.full((1, 1, 3), 0.01)], axis=-1), np.array([3.0, 0.0])])
     images = np.random.default_rng(2).integers(0, 256, (4, *SHAPE)).astype(np.uint8)
-    content = litert_quantization.quantize(to_tflite(model, tmp_path, output), scheme, images)
+    content = litert_quantization.quantize(to_tflite(model, tmp_path, "logits"), scheme, images)
     np.testing.assert_allclose(run_tflite(content, images), model.predict(images.astype("float32"), verbose=0), atol=0.05)
 
 
 def test_logits_come_out_as_integers_without_a_cast(tmp_path):
+    keras.utils.set_random_seed(0)
     pixels = keras.Input(SHAPE)
     flat = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels))
     model = keras.Model(pixels, keras.layers.Dense(3)(flat))
@@ -256,8 +259,21 @@ def test_wrong_values_are_refused(small, int8):
         onnx_quantization.Quantization(old, "int8", small.images)
 
 
+def test_a_network_that_overflows_is_refused(tmp_path):
+    """Catches a file with infinite scales, at which LiteRT crashes."""
+    pixels = keras.Input(SHAPE)
+    y = pixels
+    for _ in range(3):
+        y = keras.layers.Conv2D(2, 1, kernel_initializer=keras.initializers.Constant(1e15))(y)
+    model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(y))
+    images = np.full((2, *SHAPE), 255, np.uint8)
+    with pytest.raises(UserError, match=r"int8 has no range for .*, which overflows on the calibration images"):
+        litert_quantization.quantize(to_tflite(model, tmp_path, "logits"), "int8", images)
+
+
 def test_a_layer_that_suffers_is_found(tmp_path):
     """One kernel has a weight of a thousand, on a channel that is always 0: the others of its scale become 0."""
+    keras.utils.set_random_seed(0)
     pixels = keras.Input(SHAPE)
     y = pixels
     for number in range(6):

@@ -51,6 +51,7 @@ FILES = {
     "png, transparent": lambda: encoded(picture(60, 81, "RGBA"), "PNG"),
     "png, transparent grey": lambda: encoded(picture(60, 81, "LA"), "PNG"),
     "png, palette": lambda: encoded(picture(60, 81, "P"), "PNG", transparency=3),
+    "webp": lambda: encoded(picture(60, 81), "WEBP"),
     "bmp": lambda: encoded(picture(60, 81), "BMP"),
     "gif, two frames": lambda: encoded(picture(60, 81, "P"), "GIF", save_all=True, append_images=[picture(60, 81, "P", 1)]),
 }
