@@ -14,6 +14,7 @@ from keras_resnet.export.tflite_metadata import LABELS_FILE, lines
 from keras_resnet.export.verification import Gates, verify
 from keras_resnet.export.writer import Writer
 
+SHALLOW = 100  # kernels; the roundings of a deeper network add up to more, in Keras as well
 LEAST_CALIBRATION = 16  # images; a network calibrated on less is judged by chance
 
 
@@ -24,8 +25,8 @@ class ExportConfig:
     formats, quantize: what of `artefacts.KINDS`; None means the usual ones. fold: whether normalisations are folded; see
     `export.fold`. keep_float: operators that stay float in full integer TFLite files, or ("auto",): those that measuring finds.
     max_difference: the largest between an artefact's output and Keras'; for logits, as a share of the largest. None: what the
-    table says. max_accuracy_drop: in points. onnx_layout, opset: see `onnx.write`. description, license: of the network, for
-    the files' metadata and the card.
+    table says, and in proportion more for networks of over 100 kernels. max_accuracy_drop: in points. onnx_layout, opset: see
+    `onnx.model`. description, license: of the network, for the files' metadata and the card.
     """
 
     model_path: Path
@@ -61,8 +62,11 @@ class ExportConfig:
         """The artefacts that need calibration images, by name."""
         return [name for name, kind in self.kinds.items() if kind.quantization in artefacts.CALIBRATED]
 
-    def gates(self, kind, reference):
-        most = kind.max_difference if self.max_difference is None else self.max_difference
+    def gates(self, kind, model, reference):
+        """What an artefact of `model` must keep; `reference`: what Keras gives."""
+        kernels = sum(hasattr(layer, "kernel") for layer in model.layers)
+        usual = kind.max_difference * max(1, kernels / SHALLOW)
+        most = usual if self.max_difference is None else self.max_difference
         scale = 1 if self.output == "probabilities" else float(np.abs(reference).max())
         return Gates(most * scale, self.max_accuracy_drop)
 
@@ -77,9 +81,9 @@ def export(config, source, images, labels, calibration=None, say=lambda line: No
     check_calibration(config, calibration)
     check_output_dir(config.output_dir, source.classifier)
     reference = with_output(source.model, config.output).predict(images.astype("float32"), batch_size=64, verbose=0)
-    config.output_dir.mkdir(parents=True, exist_ok=True)
     with (
         files.errors_named(config.output_dir),
+        files.made_folder(config.output_dir),
         tempfile.TemporaryDirectory(prefix=".export-", dir=config.output_dir) as temporary,
     ):
         folder = Path(temporary)
@@ -88,7 +92,8 @@ def export(config, source, images, labels, calibration=None, say=lambda line: No
             say(kind.file)
             path = folder / kind.file
             writer.write(name, path)
-            verification, outputs[name] = verify(name, path, images, labels, reference, config.gates(kind, reference))
+            gates = config.gates(kind, source.model, reference)
+            verification, outputs[name] = verify(name, path, images, labels, reference, gates)
             verifications.append(verification)
         result = report.Report(
             config, source.classifier, verifications, images, labels, reference, outputs, kept_float=writer.kept_float

@@ -44,6 +44,20 @@ def os_errors(path=None):
         raise OSError(errno.EIO, reason, path and str(path)) from error
 
 
+@contextlib.contextmanager
+def made_folder(path):
+    """Makes a folder, if there is none; if something is raised, it goes again, unless there is something in it."""
+    new = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
 def replace(source, target):
     """Renames a file or a folder over what is at `target`, which goes only once its successor is in place."""
     if target.is_dir():

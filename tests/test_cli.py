@@ -146,6 +146,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*IMPORT, "--output={0}/a.keras", "--dataset=digits"), ["a.txt is no weight file"]),
         (("import", "--model=ResNet20V1", "--weights=imagenet", "--output={0}/a.keras", "--dataset=digits"), ["ResNet50V1"]),
         (("benchmark", "--what=dreams", "--model=ResNet20V1"), ["unknown --what 'dreams'", "input, train, fit, build"]),
+        (("benchmark", "--what=build", "--model=ResNet20V1", "--json={0}/none/b.json"), ["none/b.json", "not there"]),
         (("benchmark", "--what=build", "--model=ResNet21V1"), ["ResNet21V1", "ResNet20V1"]),
         (("evaluate", "--model_path={1}/model.keras", "--dataset=mnistt"), ["unknown dataset 'mnistt'"]),
         (("export", "--model_path={0}/a.txt", "--output_dir={0}/out"), ["a.txt"]),

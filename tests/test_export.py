@@ -21,6 +21,7 @@ from keras_resnet.export.sources import open_source
 from keras_resnet.export.verification import ArtefactError, Gates, run_apart, scores, verify
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier
+from keras_resnet.training.sources import Split
 
 ARTEFACTS = ("saved_model", "model.tflite", "model.onnx")
 
@@ -335,11 +336,32 @@ def test_full_int8_is_integer_at_both_edges_and_takes_raw_pixels(exported):
     assert runner.get_output_details()["probabilities"]["dtype"] == np.uint8
 
 
+def test_deep_networks_may_differ_by_the_roundings_of_all_their_layers(tmp_path):
+    inputs = x = keras.Input((4, 4, 1))
+    for _ in range(200):
+        x = keras.layers.DepthwiseConv2D(1)(x)
+    config = ExportConfig(tmp_path / "m.keras", tmp_path / "out", quantize=("none",))
+    deep, shallow = keras.Model(inputs, keras.layers.Conv2D(1, 1)(x)), keras.Model(inputs, keras.layers.Conv2D(1, 1)(inputs))
+    kind, reference = artefacts.KINDS["tflite"], np.ones((1, 2))
+    assert config.gates(kind, deep, reference).max_difference == pytest.approx(2.01e-4)
+    assert config.gates(kind, shallow, reference).max_difference == 1e-4
+    fixed = dataclasses.replace(config, max_difference=1e-5)
+    assert fixed.gates(kind, deep, reference).max_difference == 1e-5
+
+
 def test_too_few_images_do_not_calibrate(colour, tmp_path):
     path, images, labels = colour
     config = ExportConfig(path, tmp_path / "out", ("tflite",), ("int8",))
     with pytest.raises(UserError, match="tflite_int8 cannot be calibrated on 0 images; at least 16 are needed"):
         export(config, images, labels)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mistake_that_shows_while_writing_leaves_no_folder(colour, tmp_path):
+    path, images, labels = colour
+    config = ExportConfig(path, tmp_path / "out", ("tflite",), ("int8",), keep_float=("nobody",))
+    with pytest.raises(UserError, match="no operator 'nobody' to keep in float"):
+        pipeline.export(config, open_source(path), images, labels, Split(images, labels))
     assert not (tmp_path / "out").exists()
 
 

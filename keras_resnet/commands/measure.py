@@ -18,6 +18,8 @@ def benchmark(flags, arguments):
     given = [name for name in flags if flags[name].present and name not in COMMON]
     if wrong := [f"--{name}" for name in given if (name in OF_EXPORTS) != (flags.what == EXPORT)]:
         raise UserError(f"--what={flags.what} does not take {choices(wrong)}")
+    if flags.json and not Path(flags.json).absolute().parent.is_dir():
+        raise UserError(f"--json is {flags.json}, in a folder that is not there")
     measure = exports if flags.what == EXPORT else training
     result = measure(flags, say if sys.stderr.isatty() else lambda line: None)
     show_table(*result.table())
