@@ -8,8 +8,8 @@ from onnx import save as save_onnx
 from keras_resnet import saving
 from keras_resnet.export import litert_quantization, onnx, onnx_quantization, saved_model, tflite
 from keras_resnet.export.artefacts import CALIBRATED, KINDS
+from keras_resnet.export.engines import run_onnx, run_tflite
 from keras_resnet.export.fold.folding import fold
-from keras_resnet.export.runtimes import run_onnx, run_tflite
 from keras_resnet.export.sensitivity import sensitive_layers
 from keras_resnet.export.serving import serving_function, with_output
 from keras_resnet.export.tflite_metadata import with_metadata

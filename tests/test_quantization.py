@@ -17,8 +17,8 @@ from keras_resnet.environment import quiet_stderr
 from keras_resnet.export import litert_quantization, onnx_quantization, saved_model, tflite
 from keras_resnet.export import onnx as float_onnx
 from keras_resnet.export.delegation import delegation
+from keras_resnet.export.engines import run_tflite
 from keras_resnet.export.fold.folding import fold
-from keras_resnet.export.runtimes import run_tflite
 from keras_resnet.export.sensitivity import costliest, sensitive_layers
 from keras_resnet.export.serving import serving_function
 from keras_resnet.preprocessing import Preprocessing

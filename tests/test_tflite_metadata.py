@@ -22,7 +22,7 @@ from keras_resnet import UserError
 from keras_resnet.classifier import MEMBER, Classifier
 from keras_resnet.environment import quiet_stderr
 from keras_resnet.export import litert_quantization, tflite
-from keras_resnet.export.runtimes import run_tflite
+from keras_resnet.export.engines import run_tflite
 from keras_resnet.export.serving import serving_function
 from keras_resnet.export.tflite_metadata import LABELS_FILE, pack, read_metadata, unpack, with_metadata
 from keras_resnet.preprocessing import Preprocessing
