@@ -12,8 +12,9 @@ LUMA = (19595, 38470, 7471)  # PIL's "L": ITU-R 601, (.299, .587, .114) in 16 bi
 def bytes_function(serve, preprocessing):
     """A `tf.function` from picture files, string (N,), each of its own format and size, to what `serve` gives for them.
 
-    `serve` takes uint8 (N, H, W, C). The files are JPEG, PNG, BMP, WebP or GIF (its first frame), in grey or colour;
-    transparency is dropped. One that cannot be decoded fails its whole batch. The pixels are those of
+    `serve` takes uint8 (N, H, W, C). The files are JPEG, PNG, WebP or GIF (its first frame), in grey or colour;
+    transparency is dropped. Of BMP, TensorFlow reads 24 bits and grey, and takes a palette's indices for grey. A file that
+    cannot be decoded fails its whole batch. The pixels are those of
     `Preprocessing.load_picture`, to the last bit, but for one thing: TensorFlow does not read EXIF, and a photograph that is
     only to be shown turned is classified as it lies in the file.
     """

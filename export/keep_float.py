@@ -11,7 +11,8 @@ def matching(operators, parts):
     for part in parts:
         found = [part] if part in operators else [name for name in operators if part in name]
         if not found:
-            some = ", ".join([*operators[:NAMED], "..."] if len(operators) > NAMED else operators)
+            short = [name.split(";")[0] for name in operators]
+            some = ", ".join([*short[:NAMED], "..."] if len(short) > NAMED else short)
             raise UserError(f"no operator {part!r} to keep in float; the operators are {some}")
         kept += [name for name in found if name not in kept]
     return kept

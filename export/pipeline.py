@@ -9,6 +9,7 @@ import numpy as np
 from keras_resnet import files
 from keras_resnet.errors import UserError, choices
 from keras_resnet.export import artefacts, card, onnx, report
+from keras_resnet.export.onnx_quantization import LEAST_OPSET
 from keras_resnet.export.serving import OUTPUTS, with_output
 from keras_resnet.export.tflite_metadata import LABELS_FILE, lines
 from keras_resnet.export.verification import Gates, verify
@@ -46,6 +47,8 @@ class ExportConfig:
     def __post_init__(self):
         artefacts.chosen(self.formats, self.quantize)
         onnx.check(self.onnx_layout, self.opset)
+        if "int8" in (self.quantize or artefacts.USUAL) and "onnx" in self.formats and self.opset < LEAST_OPSET:
+            raise UserError(f"opset is {self.opset}; int8 in ONNX needs {LEAST_OPSET} or above")
         if self.output not in OUTPUTS:
             raise UserError(f"unknown output {self.output!r}; it is one of {choices(OUTPUTS)}")
         if self.max_difference is not None and not self.max_difference > 0:
@@ -106,8 +109,16 @@ def export(config, source, images, labels, calibration=None, say=lambda line: No
 
 
 def publish(result, folder):
-    """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are."""
+    """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are.
+
+    What an earlier export of other weights left goes, whether it has a successor or not.
+    """
     target = result.config.output_dir
+    earlier = report.read(target)
+    if earlier and earlier.get("sha256") != report.digest(result.config.model_path):
+        for kind in artefacts.KINDS.values():
+            files.remove(target / kind.file)
+            files.remove(target / kind.failed_file)
     for file in (report.RECORD, report.PAGE, LABELS_FILE, card.FILE):
         files.replace(folder / file, target / file)
     for verification in result.verifications:
@@ -141,3 +152,5 @@ def check_output_dir(folder, classifier):
         raise UserError(f"{folder} holds {choices(odd or taken)} of another origin: choose another --output_dir")
     if (record["model"], record["dataset"]) != (classifier.model, classifier.dataset):
         raise UserError(f"{folder} holds the export of {record['model']} on {record['dataset']}: choose another --output_dir")
+    if record.get("labels", list(classifier.labels)) != list(classifier.labels):
+        raise UserError(f"{folder} holds the export of a network with other classes: choose another --output_dir")

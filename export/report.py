@@ -1,6 +1,7 @@
 """What was exported and how well it agrees, for a program (`report.json`) and for a person (`report.html`, see `page`)."""
 
 import dataclasses
+import hashlib
 import json
 import math
 from importlib import metadata
@@ -31,6 +32,12 @@ def read(folder):
         return record if {"model", "dataset", "artefacts", "versions"} <= set(record) else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def digest(path):
+    """Of a file's bytes, in hexadecimal: whether two exports are of the same weights."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +77,9 @@ class Report:
         return {
             "model": self.classifier.model,
             "dataset": self.classifier.dataset,
+            "labels": list(self.classifier.labels),
             "source": str(self.config.model_path.resolve()),
+            "sha256": digest(self.config.model_path),
             "output": self.config.output,
             "fold": self.config.fold,
             "images": len(self.images),

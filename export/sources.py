@@ -48,8 +48,8 @@ def open_source(path, normalization=None, labels=None, dataset="", image_size=No
     model = saving.load_as_saved(path)
     if record is None:
         model, record = foreign(path, model, normalization, labels, dataset, image_size)
-    elif normalization or image_size:
-        raise UserError(f"{path} knows its own preprocessing; --normalization and --image_size are for others' networks")
+    elif normalization or image_size or labels not in (None, record.labels):
+        raise UserError(f"{path} knows its own preprocessing, labels; --normalization, --image_size, --labels are for others'")
     check(path, model, record)
     return Source(model, record)
 
@@ -78,8 +78,10 @@ def foreign(path, model, normalization, labels, dataset, image_size):
 
 
 def flattened(path, model):
-    """A functional copy with the layers of the models inside of it, as transfer learning makes them, in their place."""
-    if isinstance(model, keras.Sequential) and model.built:
+    """A functional copy in float32, with the layers of models inside of it, as transfer learning makes them, in their place."""
+    if isinstance(model, keras.Sequential) and not model.built:
+        raise UserError(f"{path} is a Sequential model that was never built: it has no input shape")
+    if isinstance(model, keras.Sequential):
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     sides = [len(keras.tree.flatten(getattr(model, side, None) or [])) for side in ("inputs", "outputs")]
     if sides != [1, 1] or not hasattr(model, "_nodes_by_depth"):
@@ -91,7 +93,7 @@ def flattened(path, model):
         if not isinstance(operation, keras.Layer):
             return operation
         if operation not in copies:
-            copies[operation] = type(operation).from_config(operation.get_config())
+            copies[operation] = type(operation).from_config({**operation.get_config(), "dtype": "float32"})
         return copies[operation]
 
     def call(layer, *arguments, **keywords):

@@ -55,11 +55,20 @@ def load_as_saved(path):
         raise UserError(f"{path} is not a .keras file, or it is truncated")
     try:
         with zipfile.ZipFile(path) as archive:
+            if "config.json" not in archive.namelist():
+                raise UserError(f"{path} is not a .keras file")
             allow_graph_of(len(json.loads(archive.read("config.json"))["config"].get("layers", ())))
         return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except UserError:
+        raise
     except Exception as error:
         unknown = re.search(r"Could not locate class '(\w+)'", str(error))  # at the end of Keras' words
-        reason = f"it has a layer of its author's own, {unknown[1]}" if unknown else one_line(error)
+        if unknown:
+            reason = f"it has a layer of its author's own, {unknown[1]}"
+        elif "Lambda" in str(error):  # Keras' advice is about arguments that we do not take
+            reason = "it has a Lambda layer, whose code is not run"
+        else:
+            reason = one_line(error)
         raise UserError(f"{path} cannot be loaded: {reason}") from error
 
 

@@ -272,6 +272,24 @@ def test_labels_that_do_not_match_the_outputs_are_refused(colour, tmp_path):
         runtimes.open_artefact(tmp_path / "m.keras").run(images[:1])
 
 
+def test_other_weights_take_the_place_of_all_that_is_there(colour, tmp_path):
+    """Catches files of an earlier training beside those of a later one, and a report that does not list them."""
+    path, images, labels = colour
+    out = tmp_path / "out"
+    export(ExportConfig(path, out, ("tflite",), ("none", "fp16")), images[:2], labels[:2])
+    export(ExportConfig(path, out, ("onnx",), ("none",)), images[:2], labels[:2])
+    assert {"model.tflite", "model_fp16.tflite", "model.onnx"} <= {p.name for p in out.iterdir()}, "of the same weights"
+    model = keras.saving.load_model(path)
+    model.get_layer("head_dense").bias.assign([1.0, 2.0, 3.0])
+    write_classifier(model, tmp_path / "again.keras", Classifier.read_from(path))
+    export(ExportConfig(tmp_path / "again.keras", out, ("onnx",), ("none",)), images[:2], labels[:2])
+    assert {p.name for p in out.iterdir() if p.suffix in (".tflite", ".onnx")} == {"model.onnx"}
+    others = dataclasses.replace(Classifier.read_from(path), labels=("x", "y", "z"))
+    write_classifier(model, tmp_path / "others.keras", others)
+    with pytest.raises(UserError, match="a network with other classes"):
+        export(ExportConfig(tmp_path / "others.keras", out, ("onnx",), ("none",)), images[:2], labels[:2])
+
+
 def test_a_second_export_replaces_the_first(colour, tmp_path):
     path, images, labels = colour
     for _ in range(2):
@@ -291,6 +309,7 @@ def test_a_second_export_replaces_the_first(colour, tmp_path):
         ({"formats": ("onnx",), "quantize": ("none", "int16x8")}, "there is no int16x8 in onnx: onnx has none, fp16, int8"),
         ({"onnx_layout": "chwn"}, "unknown ONNX layout 'chwn'"),
         ({"opset": 3}, "opset is 3"),
+        ({"opset": 9}, "opset is 9; int8 in ONNX needs 13 or above"),
     ],
 )
 def test_a_wrong_option_is_refused(options, message, tmp_path):

@@ -106,7 +106,7 @@ def test_a_network_for_any_size_is_made_for_the_one_that_is_asked(tmp_path):
         (lambda: keras.Model(i := keras.Input((8, 8, 3)), layers.Conv2D(3, 1)(i)), r"a classifier gives \(N, classes\)"),
         (lambda: keras.Model([i := keras.Input((8,)), j := keras.Input((8,))], layers.Add()([i, j])), "2 inputs and 1 outputs"),
         (lambda: keras.Model(i := keras.Input((8,)), [layers.Dense(3)(i), layers.Dense(3)(i)]), "1 inputs and 2 outputs"),
-        (lambda: small(layers.Lambda(lambda x: x), layers.Dense(3)), "cannot be loaded"),
+        (lambda: small(layers.Lambda(lambda x: x), layers.Dense(3)), "it has a Lambda layer, whose code is not run"),
     ],
 )
 def test_what_is_no_classifier_of_images_is_refused(model, message, tmp_path):
@@ -147,4 +147,16 @@ def test_what_the_file_does_not_say_the_user_must(tmp_path):
 def test_a_file_of_ours_knows_its_own_preprocessing(run):
     with pytest.raises(UserError, match="knows its own preprocessing"):
         open_source(run.workdir / "model.keras", "none")
+    with pytest.raises(UserError, match="knows its own preprocessing, labels"):
+        open_source(run.workdir / "model.keras", labels=("a", "b"))
     assert open_source(run.workdir / "model.keras").classifier.labels == tuple("0123456789")
+
+
+def test_a_network_of_mixed_precision_is_compared_in_float32(tmp_path):
+    model = small(layers.Dense(3))
+    model = keras.models.clone_model(
+        model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
+    )
+    assert model.get_layer(index=1).compute_dtype == "bfloat16"
+    source = open_source(saved(model, tmp_path), "none", LABELS)
+    assert {layer.compute_dtype for layer in source.model.layers} == {"float32"}
