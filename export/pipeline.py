@@ -115,7 +115,7 @@ def publish(result, folder):
     """
     target = result.config.output_dir
     earlier = report.read(target)
-    if earlier and earlier.get("sha256") != report.digest(result.config.model_path):
+    if earlier and earlier.get("sha256") != report.read(folder)["sha256"]:
         for kind in artefacts.KINDS.values():
             files.remove(target / kind.file)
             files.remove(target / kind.failed_file)

@@ -75,13 +75,26 @@ def on_pixels(model, preprocessing):
 
     def scaled(x):
         is_input = isinstance(x, keras.KerasTensor) and isinstance(x._keras_history.operation, keras.layers.InputLayer)
-        return scaling(x) if is_input else x
+        if not is_input:
+            return x
+        return scaling.output if scaling._inbound_nodes else scaling(x)  # once, however many read it
 
     copy = keras.models.clone_model(
         model, pixels, clone_function=lambda layer: type(layer).from_config(layer.get_config()), call_function=call
     )
     copy.set_weights(model.get_weights())
     if preprocessing.channel_order == "bgr":
-        stem = next(layer for layer in copy.layers if isinstance(layer, keras.layers.Conv2D))
+        stem = stem_of(copy, scaling)
         stem.kernel.assign(keras.ops.flip(stem.kernel, axis=2))
     return copy
+
+
+def stem_of(model, scaling):
+    """The convolution that alone reads the scaled images, padded or not; a `UserError` where something else does."""
+    first = [layer for layer in model.layers if not isinstance(layer, (keras.layers.InputLayer, keras.layers.ZeroPadding2D))]
+    pads = [layer for layer in model.layers[: model.layers.index(first[1])] if isinstance(layer, keras.layers.ZeroPadding2D)]
+    images = {id(layer.output) for layer in (scaling, *pads)}
+    read = [tensor for layer in model.layers for node in layer._inbound_nodes for tensor in node.input_tensors]
+    if type(first[1]) is not keras.layers.Conv2D or sum(id(tensor) in images for tensor in read) != len(images):
+        raise UserError(f"{model.name} reads BGR otherwise than by one first convolution, which cannot be turned to RGB")
+    return first[1]

@@ -132,6 +132,19 @@ def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path):
         open_source(saved(model, tmp_path), "none", LABELS)
 
 
+@pytest.mark.parametrize("beside", ["a second convolution", "a norm in front"])
+def test_bgr_that_more_than_one_convolution_reads_is_refused(beside, tmp_path):
+    """Catches a first kernel that is flipped where others read the channels as well: a proof would not notice."""
+    inputs = keras.Input((8, 8, 3))
+    if beside == "a norm in front":
+        x = layers.Conv2D(4, 1)(layers.BatchNormalization()(inputs))
+    else:
+        x = layers.Add()([layers.Conv2D(4, 1)(inputs), layers.Conv2D(4, 1)(inputs)])
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    with pytest.raises(UserError, match="reads BGR otherwise than by one first convolution"):
+        open_source(saved(model, tmp_path), "caffe", LABELS)
+
+
 def test_what_the_file_does_not_say_the_user_must(tmp_path):
     path = saved(small(layers.Dense(3)), tmp_path)
     with pytest.raises(
