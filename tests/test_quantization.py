@@ -228,7 +228,6 @@ def test_the_bias_of_a_kernel_of_zeros_is_kept(scheme, tmp_path):
 
 
 def test_logits_come_out_as_integers_without_a_cast(tmp_path):
-    keras.utils.set_random_seed(0)
     pixels = keras.Input(SHAPE)
     flat = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels))
     model = keras.Model(pixels, keras.layers.Dense(3)(flat))
@@ -273,7 +272,6 @@ def test_a_network_that_overflows_is_refused(tmp_path):
 
 def test_a_layer_that_suffers_is_found(tmp_path):
     """One kernel has a weight of a thousand, on a channel that is always 0: the others of its scale become 0."""
-    keras.utils.set_random_seed(0)
     pixels = keras.Input(SHAPE)
     y = pixels
     for number in range(6):

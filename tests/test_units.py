@@ -118,7 +118,6 @@ def kernel_gradients(model):
 
 @pytest.mark.slow
 def test_gradients_span_a_deep_residual_network_evenly_and_its_plain_twin_not():
-    keras.utils.set_random_seed(0)
     first, last, finite = kernel_gradients(keras_resnet.ResNet164V2(classifier_activation=None))
     assert finite
     assert first / last < 2_000
@@ -128,6 +127,5 @@ def test_gradients_span_a_deep_residual_network_evenly_and_its_plain_twin_not():
 
 @pytest.mark.slow
 def test_gradients_reach_every_weight_of_a_thousand_layers_and_are_finite():
-    keras.utils.set_random_seed(0)
     *_, finite = kernel_gradients(keras_resnet.ResNet1001V2(classifier_activation=None))
     assert finite
