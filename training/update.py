@@ -55,7 +55,8 @@ class Update:
             gradients = [gradient * factor for gradient in gradients]
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)
         maybe_merge_call = tf.__internal__.distribute.interim.maybe_merge_call
-        maybe_merge_call(self._update_all, tf.distribute.get_strategy(), gradients, rate, finite)
+        with tf.control_dependencies([norm]):  # once nothing reads the weights any more: else TensorFlow copies them
+            maybe_merge_call(self._update_all, tf.distribute.get_strategy(), gradients, rate, finite)
         self.optimizer.iterations.assign_add(1)
         return norm
 
