@@ -4,6 +4,7 @@ import html
 
 WIDTH, ROW, LEFT, RIGHT = 760, 26, 190, 90
 HEIGHT, MARGIN = 300, 60
+LETTER, LINE = 8, 14  # at most, of a name
 
 
 def bars(values, form):
@@ -32,13 +33,12 @@ def scatter(points, x_form, y_form):
 
     left, bottom, right = LEFT / 2, HEIGHT - MARGIN, WIDTH - LEFT / 2 - RIGHT
     lines = [f'<path d="M{left - 12} {MARGIN - 20}V{bottom + 12}H{right + 12}"/>']
-    taken = []
-    for name, xy in sorted(known.items(), key=lambda item: item[1]):
-        x, y = place(xy)
-        label = y + 4
-        while any(abs(label - other_y) < 14 and abs(x - other_x) < 130 for other_x, other_y in taken):
-            label += 14
-        taken.append((x, label))
+    dots = {name: place(xy) for name, xy in sorted(known.items(), key=lambda item: item[1])}
+    taken = [(x - 6, y + 4, 12) for x, y in dots.values()]
+    for name, (x, y) in dots.items():
+        width = LETTER * len(name)
+        label = free(x + 9, y + 4, width, taken)
+        taken.append((x + 9, label, width))
         lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
         lines.append(f'<text x="{x + 9:.1f}" y="{label:.1f}">{html.escape(name)}</text>')
     (x_low, x_high), (y_low, y_high) = scales
@@ -47,6 +47,13 @@ def scatter(points, x_form, y_form):
     lines.append(f'<text x="{left - 18}" y="{bottom}" text-anchor="end">{y_form.format(y_low)}</text>')
     lines.append(f'<text x="{left - 18}" y="{MARGIN + 4}" text-anchor="end">{y_form.format(y_high)}</text>')
     return svg(HEIGHT, lines)
+
+
+def free(x, y, width, taken):
+    """The height nearest to `y` at which a name from `x` on covers nothing of `taken`, each (x, y, width)."""
+    beside = [other_y for other_x, other_y, other_width in taken if other_x < x + width and x < other_x + other_width]
+    heights = sorted([y, *range(LINE, HEIGHT)], key=lambda height: abs(height - y))
+    return next((height for height in heights if all(abs(height - other) >= LINE for other in beside)), y)
 
 
 def span(values):

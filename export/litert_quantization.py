@@ -49,21 +49,12 @@ UINT8 = qtyping.OpQuantizationConfig(
 )
 
 
-def quantize(content, scheme, images, *, keep_float=()):
-    """The bytes of a float `.tflite` file with one signature, in a scheme of `SCHEMES`.
-
-    images: uint8 (N, H, W, C), of the training part, not augmented; the static schemes are calibrated on them, the others need
-    none. keep_float: operators that stay as they are, by their names or by parts of them, such as a Keras layer's name. For
-    int8 the file takes float32 pixels; of the others the edges stay as they are. Raises `UserError` for an unknown scheme or
-    operator.
-    """
-    return Quantization(content, scheme, images).apply(keep_float)
-
-
 class Quantization:
-    """A file that is calibrated once, and quantised as often as there are choices of what stays float.
+    """A float `.tflite` file, calibrated once, and quantised as often as there are choices of what stays float.
 
-    operators: the names, those of their output tensors, of what can stay float. Other arguments as for `quantize`.
+    content: its bytes, with one signature; for int8 it takes float32 pixels. scheme: of `SCHEMES`. images: uint8 (N, H, W, C),
+    of the training part, not augmented; the static schemes are calibrated on them, the others need none. operators: what can
+    stay float, by the names of their output tensors. Raises `UserError` for an unknown scheme.
     """
 
     def __init__(self, content, scheme, images):
@@ -93,7 +84,11 @@ class Quantization:
                 self._ranges |= range_of(graph, taken.tensorIndex, 0, 255 / 256)
 
     def apply(self, keep_float=()):
-        """The bytes of the quantised file; `keep_float` as for `quantize`."""
+        """The bytes of the quantised file. Its edges are integers in int8, and otherwise as they were.
+
+        keep_float: operators that stay as they are, by their names or by parts of them, such as a Keras layer's name. Raises
+        `UserError` for an unknown one.
+        """
         worker = quantizer.Quantizer(self._content)
         worker.load_quantization_recipe(self._recipe(matching(self.operators, keep_float)).get_quantization_recipe())
         with quietly():

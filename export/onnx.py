@@ -15,16 +15,11 @@ DISTRIBUTION = "keras-resnet-zoo"
 
 
 def check(layout, opset):
-    """Refuses a layout or an opset that `write` does not know."""
+    """Refuses a layout or an opset that `model` does not know."""
     if layout not in LAYOUTS:
         raise UserError(f"unknown ONNX layout {layout!r}; it is one of {choices(LAYOUTS)}")
     if opset not in OPSETS:
         raise UserError(f"opset is {opset!r}; it is a whole number from {OPSETS[0]} to {OPSETS[-1]}")
-
-
-def write(serve, classifier, path, **options):
-    """Writes what `model` makes of the same arguments."""
-    onnx.save(model(serve, classifier, **options), path)
 
 
 def model(serve, classifier, *, layout="nhwc", opset=OPSET, description="", license=""):

@@ -26,21 +26,13 @@ LEAST_OPSET = 13  # that has scales per channel
 PIXELS_AT_ONCE = 2**13  # in a batch of calibration, of which ONNX Runtime keeps much in memory
 
 
-def quantize(source, target, scheme, images, *, keep_float=()):
-    """From a float ONNX file to one in a scheme of `SCHEMES`. Its edges, uint8 and float32, stay as they are.
-
-    images: uint8 (N, H, W, C), of the training part, not augmented; int8 is calibrated on them, fp16 needs none. keep_float:
-    operators that stay as they are, by their names or by parts of them, such as a Keras layer's name. Raises `UserError`
-    for an unknown scheme or operator, and for a file that is too old for int8.
-    """
-    onnx.save(Quantization(onnx.load(source), scheme, images).apply(keep_float), target)
-
-
 class Quantization:
-    """A network that is calibrated once, and quantised as often as there are choices of what stays float.
+    """A float network, calibrated once, and quantised as often as there are choices of what stays float.
 
-    proto: a float `onnx.ModelProto`, which stays as it is. operators: the names of what can stay float: those of outputs and
-    kernels, since not every node is named after its Keras layer. Other arguments as for `quantize`.
+    proto: its `onnx.ModelProto`, which stays as it is. scheme: of `SCHEMES`. images: uint8 (N, H, W, C), of the training part,
+    not augmented; int8 is calibrated on them, fp16 needs none. operators: what can stay float, by the names of outputs and
+    kernels, since not every node is named after its Keras layer. Raises `UserError` for an unknown scheme, and for a file that
+    is too old for int8.
     """
 
     def __init__(self, proto, scheme, images):
@@ -61,7 +53,11 @@ class Quantization:
         self.operators = list(self._node_names)
 
     def apply(self, keep_float=()):
-        """The quantised network, a new `onnx.ModelProto`; `keep_float` as for `quantize`."""
+        """The quantised network, a new `onnx.ModelProto`, with the edges that it had, uint8 and float32.
+
+        keep_float: operators that stay as they are, by their names or by parts of them, such as a Keras layer's name. Raises
+        `UserError` for an unknown one.
+        """
         kept = [self._node_names[name] for name in matching(self.operators, keep_float)]
         result = self._in_int8(kept) if self.scheme == "int8" else self._in_fp16(kept)
         for field in ("opset_import", "metadata_props"):

@@ -45,15 +45,13 @@ def small(tmp_path_factory):
     model = fold(scramble(network))
     serve = serving_function(model, "probabilities")
     classifier = Classifier("ResNet20V2", "none", tuple("abcde"), PREPROCESSING)
-    for layout in float_onnx.LAYOUTS:
-        float_onnx.write(serve, classifier, folder / f"{layout}.onnx", layout=layout)
     images = np.random.default_rng(1).integers(0, 256, (48, *SHAPE)).astype(np.uint8)
     return types.SimpleNamespace(
-        folder=folder,
         images=images,
         tflite=to_tflite(model, folder),
         tflite_uint8=to_tflite(model, folder, dtype="uint8"),
-        onnx=onnx.load(folder / "nhwc.onnx"),
+        onnx=float_onnx.model(serve, classifier),
+        onnx_nchw=float_onnx.model(serve, classifier, layout="nchw"),
         reference=model.predict(images.astype("float32"), verbose=0),
     )
 
@@ -95,24 +93,23 @@ def assert_near(outputs, reference, tolerance):
 @pytest.mark.parametrize("scheme", litert_quantization.SCHEMES)
 def test_every_scheme_of_tflite_computes_the_same(scheme, small):
     given = small.tflite if scheme == "int8" else small.tflite_uint8
-    content = litert_quantization.quantize(given, scheme, small.images)
+    content = litert_quantization.Quantization(given, scheme, small.images).apply()
     assert_near(run_tflite(content, small.images), small.reference, TOLERANCES[scheme])
     assert len(content) < (0.55 if scheme == "fp16" else 0.35) * len(given)
 
 
 @pytest.mark.parametrize("scheme", onnx_quantization.SCHEMES)
 @pytest.mark.parametrize("layout", float_onnx.LAYOUTS)
-def test_every_scheme_of_onnx_computes_the_same(scheme, layout, small, tmp_path):
-    source = small.folder / f"{layout}.onnx"
-    onnx_quantization.quantize(source, tmp_path / "small.onnx", scheme, small.images)
-    pixels = small.images if layout == "nhwc" else small.images.transpose(0, 3, 1, 2)
-    proto = onnx.load(tmp_path / "small.onnx")
+def test_every_scheme_of_onnx_computes_the_same(scheme, layout, small):
+    given, pixels = small.onnx, small.images
+    if layout == "nchw":
+        given, pixels = small.onnx_nchw, pixels.transpose(0, 3, 1, 2)
+    proto = onnx_quantization.Quantization(given, scheme, small.images).apply()
     assert_near(run_onnx(proto, pixels), small.reference, TOLERANCES[scheme])
-    assert (tmp_path / "small.onnx").stat().st_size < (0.55 if scheme == "fp16" else 0.36) * source.stat().st_size
-    before = onnx.load(source)
-    assert proto.graph.input == before.graph.input, "uint8 pixels, in a batch of any size"
-    assert proto.graph.output == before.graph.output
-    assert (proto.metadata_props, proto.opset_import) == (before.metadata_props, before.opset_import)
+    assert proto.ByteSize() < (0.55 if scheme == "fp16" else 0.36) * given.ByteSize()
+    assert proto.graph.input == given.graph.input, "uint8 pixels, in a batch of any size"
+    assert proto.graph.output == given.graph.output
+    assert (proto.metadata_props, proto.opset_import) == (given.metadata_props, given.opset_import)
 
 
 def test_the_edges_of_full_int8_are_raw_pixels_and_256ths_of_probabilities(small, int8):
@@ -121,13 +118,13 @@ def test_the_edges_of_full_int8_are_raw_pixels_and_256ths_of_probabilities(small
     (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (given["dtype"], given["quantization"]) == (np.uint8, (1, 0))
     assert (taken["dtype"], taken["quantization"]) == (np.uint8, (1 / 256, 0))
-    dark = litert_quantization.quantize(small.tflite, "int8", small.images // 4)
+    dark = litert_quantization.Quantization(small.tflite, "int8", small.images // 4).apply()
     assert opened(dark).get_input_details()[0]["quantization"] == (1, 0)
 
 
 @pytest.mark.parametrize("scheme", ["fp16", "int8_dynamic", "int8_weight", "int16x8"])
 def test_the_edges_of_other_schemes_stay_as_they_are(scheme, small):
-    interpreter = opened(litert_quantization.quantize(small.tflite_uint8, scheme, small.images))
+    interpreter = opened(litert_quantization.Quantization(small.tflite_uint8, scheme, small.images).apply())
     assert interpreter.get_input_details()[0]["dtype"] == np.uint8
     assert interpreter.get_output_details()[0]["dtype"] == np.float32
 
@@ -142,7 +139,7 @@ def test_xnnpack_takes_all_of_full_int8_but_the_cast_of_the_pixels(int8, tmp_pat
 
 def test_delegation_counts_what_xnnpack_does_not_take(small, tmp_path):
     """Catches a count that calls everything delegated: in int16 it takes nothing but the softmax."""
-    (tmp_path / "int16x8.tflite").write_bytes(litert_quantization.quantize(small.tflite, "int16x8", small.images))
+    (tmp_path / "int16x8.tflite").write_bytes(litert_quantization.Quantization(small.tflite, "int16x8", small.images).apply())
     found = delegation(tmp_path / "int16x8.tflite")
     assert found.partitions == 1
     assert sum(found.left.values()) == found.operators - 1
@@ -151,9 +148,9 @@ def test_delegation_counts_what_xnnpack_does_not_take(small, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["int8_dynamic", "int8_weight", "int8", "int16x8"])
 def test_kernels_are_int8_with_a_scale_for_each_channel(scheme, small):
-    found = kernels(litert_quantization.quantize(small.tflite, scheme, small.images))
+    found = kernels(litert_quantization.Quantization(small.tflite, scheme, small.images).apply())
     if scheme == "int8_weight":  # the operators take what is made of the int8 kernels
-        tensors = opened(litert_quantization.quantize(small.tflite, scheme, small.images)).get_tensor_details()
+        tensors = opened(litert_quantization.Quantization(small.tflite, scheme, small.images).apply()).get_tensor_details()
         assert sum(t["dtype"] == np.int8 and len(t["shape"]) == 4 for t in tensors) == len(found) == 21
         return
     assert len(found) == 21
@@ -210,9 +207,9 @@ def test_ranges_are_those_of_all_calibration_images(small, monkeypatch):
     """Catches the quantizer's moving average, for which the last images count most, and calibration on other images."""
     monkeypatch.setattr(litert_quantization, "PIXELS_AT_ONCE", 3 * 8 * 8)
     bright = np.concatenate([small.images[:40] // 8, small.images[40:41]])
-    first, last = (litert_quantization.quantize(small.tflite, "int8", images) for images in (bright[::-1], bright))
+    first, last = (litert_quantization.Quantization(small.tflite, "int8", images).apply() for images in (bright[::-1], bright))
     assert first == last
-    assert first != litert_quantization.quantize(small.tflite, "int8", bright[:-1])
+    assert first != litert_quantization.Quantization(small.tflite, "int8", bright[:-1]).apply()
 
 
 @pytest.mark.parametrize("scheme", litert_quantization.STATIC)
@@ -223,7 +220,7 @@ def test_the_bias_of_a_kernel_of_zeros_is_kept(scheme, tmp_path):
     model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(convolution(pixels)))
     convolution.set_weights([np.stack([np.zeros((1, 1, 3)), np.full((1, 1, 3), 0.01)], axis=-1), np.array([3.0, 0.0])])
     images = np.random.default_rng(2).integers(0, 256, (4, *SHAPE)).astype(np.uint8)
-    content = litert_quantization.quantize(to_tflite(model, tmp_path, "logits"), scheme, images)
+    content = litert_quantization.Quantization(to_tflite(model, tmp_path, "logits"), scheme, images).apply()
     np.testing.assert_allclose(run_tflite(content, images), model.predict(images.astype("float32"), verbose=0), atol=0.05)
 
 
@@ -232,7 +229,7 @@ def test_logits_come_out_as_integers_without_a_cast(tmp_path):
     flat = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels))
     model = keras.Model(pixels, keras.layers.Dense(3)(flat))
     images = np.random.default_rng(3).integers(0, 256, (8, *SHAPE)).astype(np.uint8)
-    content = litert_quantization.quantize(to_tflite(model, tmp_path, "logits"), "int8", images)
+    content = litert_quantization.Quantization(to_tflite(model, tmp_path, "logits"), "int8", images).apply()
     interpreter = opened(content)
     assert (interpreter.get_input_details()[0]["dtype"], interpreter.get_output_details()[0]["dtype"]) == (np.uint8, np.int8)
     assert [operator["op_name"] for operator in interpreter._get_ops_details()].count("QUANTIZE") == 1
@@ -242,11 +239,11 @@ def test_logits_come_out_as_integers_without_a_cast(tmp_path):
 
 def test_wrong_values_are_refused(small, int8):
     with pytest.raises(UserError, match="unknown quantisation 'int4' for TFLite; it is one of fp16, int8_dynamic"):
-        litert_quantization.quantize(small.tflite, "int4", small.images)
+        litert_quantization.Quantization(small.tflite, "int4", small.images)
     with pytest.raises(UserError, match="unknown quantisation 'int16x8' for ONNX; it is one of fp16, int8"):
         onnx_quantization.Quantization(small.onnx, "int16x8", small.images)
     with pytest.raises(UserError, match="int8 needs images"):
-        litert_quantization.quantize(small.tflite, "int8", small.images[:0])
+        litert_quantization.Quantization(small.tflite, "int8", small.images[:0])
     with pytest.raises(UserError, match="int8 needs images"):
         onnx_quantization.Quantization(small.onnx, "int8", small.images[:0])
     with pytest.raises(UserError, match=r"no operator 'stage9' to keep in float; the operators are .*stem_relu"):
@@ -267,7 +264,7 @@ def test_a_network_that_overflows_is_refused(tmp_path):
     model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(y))
     images = np.full((2, *SHAPE), 255, np.uint8)
     with pytest.raises(UserError, match=r"int8 has no range for .*, which overflows on the calibration images"):
-        litert_quantization.quantize(to_tflite(model, tmp_path, "logits"), "int8", images)
+        litert_quantization.Quantization(to_tflite(model, tmp_path, "logits"), "int8", images).apply()
 
 
 def test_a_layer_that_suffers_is_found(tmp_path):

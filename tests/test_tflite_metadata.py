@@ -85,7 +85,7 @@ def int8(net, tmp_path_factory):
     """The same in whole numbers inside, with uint8 pixels at the edge."""
     folder = tmp_path_factory.mktemp("int8")
     content = converted(net.model, folder / "saved_model", "float32")
-    return with_file(litert_quantization.quantize(content, "int8", net.images), net.classifier, folder)
+    return with_file(litert_quantization.Quantization(content, "int8", net.images).apply(), net.classifier, folder)
 
 
 def with_file(bare, classifier, folder, **more):
@@ -273,7 +273,7 @@ def test_mediapipe_does_not_open_whole_numbers_or_answers_otherwise_than_keras(n
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in litert_quantization.SCHEMES if scheme != "int8"])
 def test_mediapipe_does_not_open_what_is_float_at_the_edge(scheme, net, mediapipe, tmp_path):
-    quantized = litert_quantization.quantize(net.bare, scheme, net.images)
+    quantized = litert_quantization.Quantization(net.bare, scheme, net.images).apply()
     assert_alike(with_file(quantized, net.classifier, tmp_path), net.images, net.model, mediapipe)
 
 

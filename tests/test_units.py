@@ -1,6 +1,5 @@
 """Catches a unit whose operations are not in the order of the paper's figure, on either of its paths."""
 
-import keras
 import numpy as np
 import pytest
 from conftest import gradients, paths, scramble
