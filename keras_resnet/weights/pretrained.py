@@ -36,7 +36,8 @@ def fetch(model, structure):
     try:
         return keras.utils.get_file(file, URL + file, cache_subdir="models", file_hash=FILES[name][0 if with_top else 1])
     except Exception as error:
-        raise UserError(f"{file} cannot be fetched from {URL}: {one_line(error)}") from error
+        message = f"{file} cannot be fetched from {URL}: {one_line(error)}"
+        raise UserError(f"{message}; where you have the file, weights is its path") from error
 
 
 def name_of(model, structure):
