@@ -6,7 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.training.augmentation import CROP, DRAWS, WHICH, augment, mix
-from keras_resnet.training.sources import Pictures, Split
+from keras_resnet.training.sources import BATCHES_AT_ONCE, Pictures, Split
+
+AHEAD = 4  # batches that wait for the network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +72,7 @@ class Epoch:
         else:
             images = self.source.batches(order)
         labels = tf.data.Dataset.from_tensor_slices((self.source.labels[order], draws, shares))
-        batches = tf.data.Dataset.zip(images, labels).map(self._finish, num_parallel_calls=tf.data.AUTOTUNE)
-        return batches.prefetch(tf.data.AUTOTUNE)
+        return ahead(tf.data.Dataset.zip(images, labels).map(self._finish, num_parallel_calls=BATCHES_AT_ONCE))
 
     def _finish(self, images, rest):
         labels, draws, shares = rest
@@ -110,5 +111,14 @@ class Pass:
         order, weights = (share.of_rows(part.reshape(self.steps, self.batch_size)) for part in (order, weights))
         rest = tf.data.Dataset.from_tensor_slices((self.split.labels[order], weights))
         images = self.split.batches(order)
-        batches = tf.data.Dataset.zip(images, rest).map(lambda images, rest: (images, *rest))
-        return batches.prefetch(tf.data.AUTOTUNE)
+        return ahead(tf.data.Dataset.zip(images, rest).map(lambda images, rest: (images, *rest)))
+
+
+def ahead(batches):
+    """Some of them made ready in time, by fixed numbers of threads: autotuning can hold up the end of an epoch.
+
+    TensorFlow 2.21 then waits until it would have tuned again, which is after twice the time (at most a minute).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(AHEAD).with_options(options)

@@ -15,7 +15,9 @@ from keras_resnet.training.examination import stream
 from keras_resnet.training.memory import available_memory, in_words
 from keras_resnet.training.random_crops import decode_and_crop
 from keras_resnet.training.records import Record
-from keras_resnet.training.threads import in_threads
+from keras_resnet.training.threads import CORES, in_threads
+
+BATCHES_AT_ONCE = min(8, CORES)  # that threads make ready at the same time; more only take memory
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Split:
         def batch(rows):
             return tf.ensure_shape(gather([rows]), (order.shape[1], *self.shape))
 
-        return tf.data.Dataset.from_tensor_slices(order).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return tf.data.Dataset.from_tensor_slices(order).map(batch, num_parallel_calls=BATCHES_AT_ONCE, deterministic=True)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,7 +119,7 @@ class Pictures:
             return decode_and_crop(content, draw, size, self.channels, least_area)
 
         examples = tf.data.Dataset.from_tensor_slices((order, draws))
-        return examples.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return examples.map(crop, num_parallel_calls=CORES, deterministic=True)
 
     def content(self, index):
         """The file with TensorFlow's eyes: as it is, or, where TensorFlow would see another picture or none, as a PNG."""
