@@ -24,10 +24,10 @@ class ExportConfig:
     """What to write, and how exactly it must agree with Keras.
 
     formats, quantize: what of `artefacts.KINDS`; None means the usual ones. fold: whether normalisations are folded; see
-    `export.fold`. keep_float: operators that stay float in full integer TFLite files, or ("auto",): those that measuring finds.
+    `export.fold`. keep_float: operators that stay float in full integer files, or ("auto",): those that measuring finds.
     max_difference: the largest between an artefact's output and Keras'; for logits, as a share of the largest. None: what the
-    table says, and in proportion more for networks of over 100 kernels. max_accuracy_drop: in points. onnx_layout, opset: see
-    `onnx.model`. description, license: of the network, for the files' metadata and the card.
+    table says, in float32 in proportion more for networks of over 100 kernels. max_accuracy_drop: in points. onnx_layout,
+    opset: see `onnx.model`. description, license: of the network, for the files' metadata and the card.
     """
 
     model_path: Path
@@ -68,7 +68,7 @@ class ExportConfig:
     def gates(self, kind, model, reference):
         """What an artefact of `model` must keep; `reference`: what Keras gives."""
         kernels = sum(hasattr(layer, "kernel") for layer in model.layers)
-        usual = kind.max_difference * max(1, kernels / SHALLOW)
+        usual = kind.max_difference * (max(1, kernels / SHALLOW) if kind.quantization == "none" else 1)
         most = usual if self.max_difference is None else self.max_difference
         scale = 1 if self.output == "probabilities" else float(np.abs(reference).max())
         return Gates(most * scale, self.max_accuracy_drop)
@@ -111,11 +111,12 @@ def export(config, source, images, labels, calibration=None, say=lambda line: No
 def publish(result, folder):
     """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are.
 
-    What an earlier export of other weights left goes, whether it has a successor or not.
+    What an earlier export left of other weights, or of the same with another output, preprocessing or fold, goes, whether it
+    has a successor or not.
     """
     target = result.config.output_dir
-    earlier = report.read(target)
-    if earlier and earlier.get("sha256") != report.read(folder)["sha256"]:
+    earlier, record = report.read(target), report.read(folder)
+    if earlier and any(earlier.get(key) != record[key] for key in ("sha256", "output", "fold", "preprocessing")):
         for kind in artefacts.KINDS.values():
             files.remove(target / kind.file)
             files.remove(target / kind.failed_file)

@@ -80,6 +80,7 @@ class Report:
             "labels": list(self.classifier.labels),
             "source": str(self.config.model_path.resolve()),
             "sha256": digest(self.config.model_path),
+            "preprocessing": for_json(dataclasses.asdict(self.classifier.preprocessing)),
             "output": self.config.output,
             "fold": self.config.fold,
             "images": len(self.images),

@@ -1,15 +1,18 @@
 """The classifier that is exported: a file of ours, or any Keras network with what its user says of it."""
 
+import collections
 import dataclasses
 import functools
 from pathlib import Path
 
 import keras
 import numpy as np
+from keras import layers
 
 from keras_resnet import saving
 from keras_resnet.classifier import Classifier
 from keras_resnet.errors import UserError, choices
+from keras_resnet.export.fold.layers import is_dropout
 from keras_resnet.layers import LOGITS
 from keras_resnet.pixels import on_pixels
 from keras_resnet.preprocessing import Preprocessing
@@ -23,6 +26,7 @@ NORMALIZATIONS = {  # the modes of `keras.applications.imagenet_utils.preprocess
     "torch": (IMAGENET_MEAN, IMAGENET_STD, "rgb"),
 }
 PREDICTIONS = "predictions"
+AVERAGES = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 ACTIVATIONS = (keras.activations.softmax, keras.activations.sigmoid)
 
 
@@ -46,20 +50,16 @@ def open_source(path, normalization=None, labels=None, dataset="", image_size=No
     """
     record = Classifier.read_from(path) if Path(path).is_file() else None
     model = saving.load_as_saved(path)
+    bad = [w.path for w in model.weights if not np.isfinite(np.asarray(w, np.float32)).all()]
+    if bad:
+        raise UserError(f"{path} has weights that are no numbers, in {choices(bad[:3])}")
     if record is None:
         model, record = foreign(path, model, normalization, labels, dataset, image_size)
     elif normalization or image_size or labels not in (None, record.labels):
         raise UserError(f"{path} knows its own preprocessing, labels; --normalization, --image_size, --labels are for others'")
-    check(path, model, record)
+    if model.output_shape[-1] != len(record.labels):
+        raise UserError(f"{path} has {model.output_shape[-1]} outputs and {len(record.labels)} labels")
     return Source(model, record)
-
-
-def check(path, model, classifier):
-    bad = [w.path for w in model.weights if not np.isfinite(np.asarray(w, np.float32)).all()]
-    if bad:
-        raise UserError(f"{path} has weights that are no numbers, in {choices(bad[:3])}")
-    if model.output_shape[-1] != len(classifier.labels):
-        raise UserError(f"{path} has {model.output_shape[-1]} outputs and {len(classifier.labels)} labels")
 
 
 def foreign(path, model, normalization, labels, dataset, image_size):
@@ -67,14 +67,28 @@ def foreign(path, model, normalization, labels, dataset, image_size):
     if normalization not in NORMALIZATIONS:
         given = f"normalization {normalization!r} is unknown" if normalization else f"{path} is none of ours"
         raise UserError(f"{given}: --normalization says how it wants its pixels, {choices(NORMALIZATIONS)}")
-    model = flattened(path, model)
+    loaded, model = model, flattened(path, model)
     (height, width, channels) = image_shape(path, model, image_size)
     if labels is None:
         raise UserError(f"{path} does not say what its classes are: give --labels=FILE, or --dataset")
     mean, std, order = NORMALIZATIONS[normalization]
     preprocessing = Preprocessing(height, width, channels, mean[:channels], std[:channels], channel_order=order)
-    model = on_pixels(ending_in_probabilities(path, model), preprocessing)
+    model = proven(path, on_pixels(ending_in_probabilities(path, model), preprocessing), loaded, preprocessing)
     return model, Classifier(model.name, dataset, tuple(labels), dataclasses.replace(preprocessing, channel_order="rgb"))
+
+
+def proven(path, model, loaded, preprocessing):
+    """The model on raw pixels, if it gives on some of them what the one of the file gives on the same prepared."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, *preprocessing.shape)).astype("float32")
+    given = loaded(preprocessing.normalize(pixels), training=False)
+    expected = keras.ops.convert_to_numpy(keras.ops.cast(given, "float32"))
+    if np.any(expected < 0) or np.any(expected > 1):
+        expected = keras.ops.convert_to_numpy(keras.ops.softmax(expected))
+    found = keras.ops.convert_to_numpy(model(pixels, training=False))
+    precise = all(layer.compute_dtype == "float32" for layer in loaded._flatten_layers())
+    if not np.abs(found - expected).max() < (1e-3 if precise else 0.1):
+        raise UserError(f"{path} has something in it that cannot be rewritten to take raw pixels: its copy answers otherwise")
+    return model
 
 
 def flattened(path, model):
@@ -87,14 +101,25 @@ def flattened(path, model):
     if sides != [1, 1] or not hasattr(model, "_nodes_by_depth"):
         raise UserError(f"{path} has {sides[0]} inputs and {sides[1]} outputs; a functional model with one of each is exported")
 
-    copies = {}
+    quantized = [layer.name for layer in model._flatten_layers() if getattr(layer, "quantization_mode", None)]
+    if quantized:
+        raise UserError(f"{path} is quantised, in {choices(quantized[:3])}; networks are exported, and quantised, from floats")
+    copies, names = {}, collections.Counter()
 
     def copy(operation):
         if not isinstance(operation, keras.Layer):
+            if operation not in copies:
+                copies[operation], operation.name = operation, unique(operation.name)
             return operation
         if operation not in copies:
-            copies[operation] = type(operation).from_config({**operation.get_config(), "dtype": "float32"})
+            config = {**operation.get_config(), "dtype": "float32", "name": unique(operation.name)}
+            copies[operation] = type(operation).from_config(config)
         return copies[operation]
+
+    def unique(name):
+        """With a number where a layer of another model of those that are put together has the name."""
+        names[name] += 1
+        return name if names[name] == 1 else unique(f"{name}_{names[name] - 1}")
 
     def call(layer, *arguments, **keywords):
         inner = getattr(layer, "_functional", None) or layer
@@ -104,7 +129,8 @@ def flattened(path, model):
 
     flat = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
     for layer, its_copy in copies.items():
-        its_copy.set_weights(layer.get_weights())
+        if isinstance(layer, keras.Layer):
+            saving.copy_weights(layer, its_copy)
     return flat
 
 
@@ -124,17 +150,38 @@ def ending_in_probabilities(path, model):
     """The same with its activation as a layer of its own at the end; a softmax, where it ends in logits."""
     if len(model.output_shape) != 2:
         raise UserError(f"{path} gives {model.output_shape}; a classifier gives (N, classes)")
-    last = model.outputs[0]._keras_history.operation
-    activation = keras.activations.softmax if isinstance(last, keras.layers.Softmax) else getattr(last, "activation", None)
-    if activation in ACTIVATIONS and isinstance(last, (keras.layers.Activation, keras.layers.Softmax)):
-        return model
-    if activation in ACTIVATIONS and isinstance(last, keras.layers.Dense):
-        logits = keras.layers.Dense.from_config({**last.get_config(), "activation": None, "name": LOGITS})
-        outputs = logits(last.input)
+    outputs, last, inputs = behind(model.outputs[0], is_dropout)
+    activation = keras.activations.softmax if isinstance(last, layers.Softmax) else getattr(last, "activation", None)
+    if activation in ACTIVATIONS and isinstance(last, (layers.Activation, layers.Softmax)):
+        return keras.Model(model.inputs[0], outputs, name=model.name)
+    if activation in ACTIVATIONS and isinstance(last, layers.Dense):
+        logits = layers.Dense.from_config({**last.get_config(), "activation": None, "name": LOGITS})
+        outputs = logits(inputs[0])
         logits.set_weights(last.get_weights())
-    elif activation in (None, keras.activations.linear):
-        outputs, activation = model.outputs[0], keras.activations.softmax
+    elif gives_logits(outputs):
+        activation = keras.activations.softmax
     else:
-        raise UserError(f"{path} ends in {last.name}, with activation {activation.__name__}; a classifier ends in a softmax")
+        name = getattr(activation, "__name__", type(activation).__name__)
+        found = f"with activation {name}" if activation else "which does not say whether it gives probabilities"
+        raise UserError(f"{path} ends in {last.name}, {found}; a classifier ends in a softmax, or in a linear layer")
     name = PREDICTIONS if last.name != PREDICTIONS else f"{PREDICTIONS}_softmax"
-    return keras.Model(model.inputs[0], keras.layers.Activation(activation, name=name)(outputs), name=model.name)
+    return keras.Model(model.inputs[0], layers.Activation(activation, name=name)(outputs), name=model.name)
+
+
+def gives_logits(tensor):
+    """Whether a linear layer made it, or an average over the image of what is not probabilities yet."""
+    shapes = (layers.Reshape, layers.Flatten, *AVERAGES)
+    _, maker, _ = behind(tensor, lambda operation: isinstance(operation, shapes) or is_dropout(operation))
+    averaged = isinstance(tensor._keras_history.operation, AVERAGES) and isinstance(maker, layers.Layer)
+    activation = keras.activations.softmax if isinstance(maker, layers.Softmax) else getattr(maker, "activation", None)
+    return activation is keras.activations.linear or (averaged and activation not in ACTIVATIONS)
+
+
+def behind(tensor, passes):
+    """What a tensor was before all that `passes` from the end on: that tensor, who made it, and of what."""
+    while True:
+        operation, index, _ = tensor._keras_history
+        inputs = operation._inbound_nodes[index].input_tensors
+        if not passes(operation):
+            return tensor, operation, inputs
+        tensor = inputs[0]

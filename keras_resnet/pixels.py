@@ -10,7 +10,7 @@ from keras_resnet.classifier import Classifier
 from keras_resnet.errors import UserError
 from keras_resnet.layers import LOGITS, channel_axis
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.saving import write_classifier
+from keras_resnet.saving import copy_weights, write_classifier
 from keras_resnet.weights.loading import preprocessing_for
 
 
@@ -82,7 +82,7 @@ def on_pixels(model, preprocessing):
     copy = keras.models.clone_model(
         model, pixels, clone_function=lambda layer: type(layer).from_config(layer.get_config()), call_function=call
     )
-    copy.set_weights(model.get_weights())
+    copy_weights(model, copy)
     if preprocessing.channel_order == "bgr":
         stem = stem_of(copy, scaling)
         stem.kernel.assign(keras.ops.flip(stem.kernel, axis=2))
@@ -94,7 +94,7 @@ def stem_of(model, scaling):
     first = [layer for layer in model.layers if not isinstance(layer, (keras.layers.InputLayer, keras.layers.ZeroPadding2D))]
     pads = [layer for layer in model.layers[: model.layers.index(first[1])] if isinstance(layer, keras.layers.ZeroPadding2D)]
     images = {id(layer.output) for layer in (scaling, *pads)}
-    read = [tensor for layer in model.layers for node in layer._inbound_nodes for tensor in node.input_tensors]
+    read = [tensor for reader in model.operations for node in reader._inbound_nodes for tensor in node.input_tensors]
     if type(first[1]) is not keras.layers.Conv2D or sum(id(tensor) in images for tensor in read) != len(images):
         raise UserError(f"{model.name} reads BGR otherwise than by one first convolution, which cannot be turned to RGB")
     return first[1]

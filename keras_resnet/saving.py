@@ -36,10 +36,20 @@ def _with_norms(model, old, new):
     hidden = [layer.name for layer in clone._flatten_layers() if type(layer) is old]
     if hidden:
         raise UserError(f"normalisation inside a wrapper or a layer of your own cannot be converted: {choices(hidden)}")
-    clone.set_weights(model.get_weights())
+    copy_weights(model, clone)
     if not model.trainable:
         clone.trainable = False
     return clone
+
+
+def copy_weights(original, copy):
+    """Gives a layer or model the weights of another; those that compute with something made of theirs make it anew.
+
+    Keras' `Normalization` is one: it would go on with the mean that it was built with.
+    """
+    copy.set_weights(original.get_weights())
+    for layer in copy._flatten_layers():
+        getattr(layer, "finalize_state", lambda: None)()
 
 
 def load_model(path):

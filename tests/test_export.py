@@ -279,6 +279,10 @@ def test_other_weights_take_the_place_of_all_that_is_there(colour, tmp_path):
     export(ExportConfig(path, out, ("tflite",), ("none", "fp16")), images[:2], labels[:2])
     export(ExportConfig(path, out, ("onnx",), ("none",)), images[:2], labels[:2])
     assert {"model.tflite", "model_fp16.tflite", "model.onnx"} <= {p.name for p in out.iterdir()}, "of the same weights"
+    export(ExportConfig(path, out, ("onnx",), ("none",), output="logits"), images[:2], labels[:2])
+    assert {p.name for p in out.iterdir() if p.suffix in (".tflite", ".onnx")} == {"model.onnx"}, (
+        "the others gave probabilities"
+    )
     model = keras.saving.load_model(path)
     model.get_layer("head_dense").bias.assign([1.0, 2.0, 3.0])
     write_classifier(model, tmp_path / "again.keras", Classifier.read_from(path))

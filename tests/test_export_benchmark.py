@@ -184,23 +184,23 @@ def test_a_turn_has_as_many_inferences_as_fit_and_one_more_that_does_not_count(s
 def test_a_file_that_fails_is_a_row_and_the_others_go_on(export, tmp_path):
     folder = tmp_path / "export"
     shutil.copytree(export, folder, ignore=shutil.ignore_patterns("saved_model"))
-    (folder / "broken.tflite").write_text("no flatbuffer")
+    (folder / "model_fp16.tflite").write_text("no flatbuffer")
     shutil.copy(export / "model.tflite", folder / "model_int8_failed.tflite")
     config = LatencyConfig(folder, threads=(1,), rounds=2, steps=2, against=())
     result = contest.benchmark(config)
     entries = {entry.title: entry for entry in result.entries}
-    assert list(entries) == ["broken.tflite", "model.tflite", "model.onnx"]
-    assert entries["broken.tflite"].failure.startswith("ValueError: ")
+    assert list(entries) == ["model.tflite", "model_fp16.tflite", "model.onnx"]
+    assert entries["model_fp16.tflite"].failure.startswith("ValueError: ")
     for name in ("model.tflite", "model.onnx"):
         assert [len(turn) for turn in entries[name].turns] == [2, 2]
         assert entries[name].peak_memory > entries[name].idle_memory > 10
     notes = "\n".join(result.notes())
-    assert "broken.tflite: ValueError" in notes
+    assert "model_fp16.tflite: ValueError" in notes
     assert "model_int8_failed.tflite: left out" in notes
     json.dumps(result.record())
     for path in folder.glob("model.*"):
         path.unlink()
-    with pytest.raises(UserError, match=r"nothing in .* could be measured: broken\.tflite: ValueError"):
+    with pytest.raises(UserError, match=r"nothing in .* could be measured: model_fp16\.tflite: ValueError"):
         contest.benchmark(config)
 
 
@@ -275,7 +275,8 @@ def test_the_source_is_the_one_given_or_the_reports(export, source, tmp_path):
 
 def test_a_folder_without_a_proven_artefact_is_refused(export, tmp_path):
     (tmp_path / RECORD).write_text(export_record("ResNet20V2"))
-    shutil.copy(export / "model.onnx", tmp_path / "model_failed.onnx")
+    for name in ("model_failed.onnx", "somebody_elses.onnx", ".model.onnx.1234.old"):
+        shutil.copy(export / "model.onnx", tmp_path / name)
     with pytest.raises(UserError, match="no artefact that passed"):
         exported(tmp_path, OURS)
 

@@ -19,6 +19,7 @@ from keras_resnet.export import onnx as float_onnx
 from keras_resnet.export.delegation import delegation
 from keras_resnet.export.engines import run_tflite
 from keras_resnet.export.fold.folding import fold
+from keras_resnet.export.keep_float import matching
 from keras_resnet.export.sensitivity import costliest, sensitive_layers
 from keras_resnet.export.serving import serving_function
 from keras_resnet.preprocessing import Preprocessing
@@ -235,6 +236,20 @@ def test_logits_come_out_as_integers_without_a_cast(tmp_path):
     assert [operator["op_name"] for operator in interpreter._get_ops_details()].count("QUANTIZE") == 1
     expected = model.predict(images.astype("float32"), verbose=0)
     assert np.abs(run_tflite(content, images) - expected).max() < 0.03 * np.abs(expected).max()
+
+
+def test_what_lite_rt_has_no_operator_for_is_said_in_one_line(tmp_path, capfd):
+    inputs = keras.Input((8, 8, 3))
+    flat = keras.layers.Activation(keras.ops.erfinv)(keras.layers.Flatten()(inputs))
+    with pytest.raises(UserError, match=r"^LiteRT has no operator for Erfinv: this network cannot become TFLite$"):
+        to_tflite(keras.Model(inputs, keras.layers.Dense(3)(flat)), tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_tenth_unit_stays_float_with_the_first():
+    names = ["net/stage1_unit1_conv1/conv;", "net/stage1_unit10_conv1/conv;"]
+    assert matching(names, ["stage1_unit1"]) == names[:1]
+    assert matching(names, ["stage1"]) == names
 
 
 def test_wrong_values_are_refused(small, int8):

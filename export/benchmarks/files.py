@@ -5,11 +5,11 @@ from pathlib import Path
 
 from keras_resnet.errors import UserError
 from keras_resnet.export import report
+from keras_resnet.export.artefacts import KINDS
 from keras_resnet.export.verification import size
 
 FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX"}
 OURS = "ours"
-FAILED = "_failed"  # at the end of a name: it did not pass its verification
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class File:
 
 def failed(folder):
     """The names of those that failed it."""
-    return sorted(path.name for path in folder.iterdir() if path.stem.endswith(FAILED))
+    return [kind.failed_file for kind in KINDS.values() if (folder / kind.failed_file).exists()]
 
 
 def exported(folder, route):
@@ -42,9 +42,7 @@ def exported(folder, route):
         raise UserError(f"no folder {folder}")
     if report.read(folder) is None:
         raise UserError(f"{folder} holds no {report.RECORD} of ours: it is not a folder that `keras-resnet export` left")
-    models = sorted(path.parent for path in folder.glob("*/saved_model.pb"))
-    paths = [*models, *sorted(folder.glob("*.tflite")), *sorted(folder.glob("*.onnx"))]
-    paths = [path for path in paths if not path.stem.endswith(FAILED)]
+    paths = [folder / kind.file for kind in KINDS.values() if (folder / kind.file).exists()]
     if not paths:
         raise UserError(f"{folder} holds no artefact that passed its verification")
     where = "" if route == OURS else f"{folder}/"

@@ -6,15 +6,17 @@ from keras_resnet.export.fold.network import Network
 from keras_resnet.export.fold.rules import rule_for
 from keras_resnet.export.fold.values import Carried, Deferred
 from keras_resnet.export.fold.wishes import wished_shift
+from keras_resnet.saving import copy_weights
 
 
 def fold(model, dtype="float32"):
     """The same function as `model` at inference, (N, H, W, C) -> (N, classes), with as few operations as it can be had.
 
-    Norms go into convolutions or ride on the trunk; see this package. What cannot is left: where a gamma is negative, a
-    multiplication by the signs; where a shift cannot ride, for its size or for want of a convolution to change it, an
-    addition; layers that the rules do not know are as they were. Exact in real arithmetic. Subsampling and padded channels, as
-    in option A (He et al. 2015) become 1x1 convolutions with an identity kernel, so that runtimes know them.
+    Norms go into convolutions or ride on the trunk; see this package. What cannot is left: where a gamma is negative or
+    nearly zero, a multiplication; where a shift cannot ride, for its size or for want of a convolution to change it, an
+    addition; layers that the rules do not know, or that are called as in training, are as they were. Exact in real arithmetic.
+    Subsampling and padded channels, as in option A (He et al. 2015) become 1x1 convolutions with an identity kernel, so that
+    runtimes know them.
 
     dtype: of the new model. Raises `UserError` for a model that is not functional, or has several inputs or outputs.
     """
@@ -22,7 +24,7 @@ def fold(model, dtype="float32"):
     inputs = keras.Input(network.input.shape[1:], name=network.input.name, dtype=dtype)
     values, layers = {id(network.input): Carried.plain(inputs)}, {}
     for node in network.nodes:
-        rule = rule_for(node.operation)
+        rule = None if node.arguments.kwargs.get("training") else rule_for(node.operation)
         given = [values[id(tensor)] for tensor in node.inputs]
         if rule is None:
             taken = as_it_was(node, given, layers, dtype)
@@ -45,7 +47,7 @@ def as_it_was(node, given, layers, dtype):
         if operation not in layers:
             layers[operation] = type(operation).from_config({**operation.get_config(), "dtype": dtype})
         outputs = layers[operation](*arguments, **keywords)
-        layers[operation].set_weights(operation.get_weights())
+        copy_weights(operation, layers[operation])
     else:
         outputs = operation(*arguments, **keywords)
     return [Carried.plain(output) for output in keras.tree.flatten(outputs)]

@@ -35,7 +35,7 @@ def is_dropout(layer):
 
 def is_subsampling(layer):
     """Every stride-th pixel."""
-    return isinstance(layer, POOLINGS) and tuple(layer.pool_size) == (1, 1)
+    return is_pooling(layer) and isinstance(layer, POOLINGS) and tuple(layer.pool_size) == (1, 1)
 
 
 def is_channel_padding(layer):
@@ -50,7 +50,8 @@ def is_zero_padding(layer):
 
 def is_pooling(layer):
     """One to which a shift and a factor above zero make no difference. What "same" pads is no part of the result."""
-    return isinstance(layer, (*POOLINGS, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D))
+    kinds = (*POOLINGS, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+    return isinstance(layer, kinds) and layer.data_format == "channels_last"
 
 
 def is_rescaling(layer):

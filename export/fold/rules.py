@@ -11,6 +11,7 @@ from keras_resnet.export.fold.values import Carried, Deferred, scaled, shifted
 from keras_resnet.export.fold.wishes import wished_shift
 
 VANISHING = 1e-12  # of the offset: a factor that no input can make matter in float32, whose digits end at 6e-8
+MOST_SHIFT = 64.0  # of a ReLU's input, in units of its factor: more would leave the other channels few of int8's steps
 MOST_SCALE = 64.0  # what the trunk may be scaled by: more would leave the range of float16
 
 
@@ -50,15 +51,16 @@ def affine(network, node, values):
 def relu(network, node, values):
     """relu(scale * tensor + shift) = |scale| * relu(sign * tensor + shift/|scale|).
 
-    Where the shift rides already and the sign is plus, the bare ReLU is left. A channel that is a constant has no scale to
-    take out: where that constant is zero, it is left out by who reads it.
+    Where the shift rides already and the sign is plus, the bare ReLU is left. Of a channel that is nearly a constant the scale
+    is not taken out, since the shift would dwarf all other channels; where that constant is zero, who reads it leaves it out.
     """
     value = values[0].settled()
     size = np.abs(value.scale)
     constant = size <= VANISHING * np.abs(value.shift)
     dead = constant & (value.shift <= 0) & all(layers.is_convolution(r.operation) for r in network.readers(node.output))
-    size = np.where(constant, 1, size)
-    factor = np.where(dead, 1, np.where(constant, value.scale, np.sign(value.scale)))
+    stays = constant | (value.shift > MOST_SHIFT * size)
+    size = np.where(stays, 1, size)
+    factor = np.where(dead, 1, np.where(stays, value.scale, np.sign(value.scale)))
     offset = np.where(dead, 0, value.shift / size)
     tensor = renewed(node, value.tensor)(shifted(scaled(value.tensor, factor), offset))
     return Carried(tensor, np.where(dead, 0.0, size), np.zeros_like(size))
@@ -66,6 +68,8 @@ def relu(network, node, values):
 
 def add(network, node, values):
     """All in the scale of those that are there already; the convolutions take the shift that the sum's readers wish."""
+    if broadcasts(node):
+        return merged(node, values)
     there = [value for value in values if isinstance(value, Carried)]
     scale = there[0].scale if there else np.ones(node.output.shape[-1])
     if np.any((np.abs(scale) > MOST_SCALE) | (np.abs(scale) < 1 / MOST_SCALE)) or any(np.any(v.scale != scale) for v in there):
@@ -83,9 +87,22 @@ def add(network, node, values):
 
 
 def multiply(network, node, values):
+    if broadcasts(node):
+        return merged(node, values)
     values = [value.settled().unshifted() for value in values]
     tensor = renewed(node, values[0].tensor)([value.tensor for value in values])
     return Carried(tensor, np.prod([value.scale for value in values], axis=0), np.zeros_like(values[0].shift))
+
+
+def broadcasts(node):
+    """Whether an input has another number of channels than the output, as a mask has."""
+    return any(tensor.shape[-1] != node.output.shape[-1] for tensor in node.inputs)
+
+
+def merged(node, values):
+    """By the layer itself, of the original's tensors."""
+    tensors = [value.as_tensor() for value in values]
+    return Carried.plain(renewed(node, tensors[0])(tensors))
 
 
 def zero_padding(network, node, values):

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 ROUNDING = 1e-12
+MOST_ADDED = 1024.0  # to a tensor; to pixels from 0 to 255 it is about 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +34,11 @@ class Carried:
         return dataclasses.replace(self, tensor=tensor)
 
     def unshifted(self):
-        """The same with a shift of zero: an addition where there was one. Needs scales other than zero."""
+        """The same with a shift of zero: an addition where there was one, and a multiplication where that would be huge."""
         if not self.shift.any():
             return self
+        if np.any(MOST_ADDED * np.abs(self.scale) < np.abs(self.shift)):
+            return Carried.plain(self.as_tensor())
         return Carried(shifted(self.tensor, self.shift / self.scale), self.scale, np.zeros_like(self.shift))
 
     def as_tensor(self):
