@@ -54,7 +54,7 @@ class Quantization:
 
     content: its bytes, with one signature; for int8 it takes float32 pixels. scheme: of `SCHEMES`. images: uint8 (N, H, W, C),
     of the training part, not augmented; the static schemes are calibrated on them, the others need none. operators: what can
-    stay float, by the names of their output tensors. Raises `UserError` for an unknown scheme.
+    stay float, by the names of their output tensors, see `operator_name`. Raises `UserError` for an unknown scheme.
     """
 
     def __init__(self, content, scheme, images):
@@ -72,7 +72,9 @@ class Quantization:
             spell_relus(model)
             content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
         self._content = content
-        self.operators = [tensor_name(graph, o.outputs[0]) for o in graph.operators if kind(model, o) != "SOFTMAX"]
+        kinds = [operator for operator in graph.operators if kind(model, operator) != "SOFTMAX"]
+        self._outputs = {operator_name(graph, operator): tensor_name(graph, operator.outputs[0]) for operator in kinds}
+        self.operators = list(self._outputs)
         self._ranges = None
         if scheme in STATIC:
             pixels = images if graph.tensors[given.tensorIndex].type == schema.TensorType.UINT8 else images.astype("float32")
@@ -90,7 +92,8 @@ class Quantization:
         `UserError` for an unknown one.
         """
         worker = quantizer.Quantizer(self._content)
-        worker.load_quantization_recipe(self._recipe(matching(self.operators, keep_float)).get_quantization_recipe())
+        kept = [self._outputs[name] for name in matching(self.operators, keep_float)]
+        worker.load_quantization_recipe(self._recipe(kept).get_quantization_recipe())
         with quietly():
             return bytes(worker.quantize(self._ranges, enable_progress_report=False).quantized_model)
 
@@ -125,6 +128,13 @@ class Quantization:
             if not max(np.abs(span["min"]).max(), np.abs(span["max"]).max()) < OVERFLOW:
                 raise UserError(f"{self.scheme} has no range for {name}, which overflows on the calibration images")
         return ranges
+
+
+def operator_name(graph, operator):
+    """That of its output; of the one that gives the file's output, which has the signature's, that of its kernel too."""
+    name = tensor_name(graph, operator.outputs[0])
+    nameless = name.startswith("StatefulPartitionedCall") and len(operator.inputs) > 1
+    return f"{name};{tensor_name(graph, operator.inputs[1])}" if nameless else name
 
 
 @contextlib.contextmanager

@@ -43,7 +43,9 @@ def convert(serve, opset):
             proto = tf2onnx.optimizer.optimize_graph(graph, catch_errors=False).make_model(f"{output} of {INPUT}")
     unknown = sorted({node.op_type for node in proto.graph.node if not onnx.defs.has(node.op_type)})
     if unknown:
-        raise UserError(f"tf2onnx has no way to express {choices(unknown)}: this network cannot become ONNX")
+        raise UserError(
+            f"tf2onnx has no way to express {choices(unknown)}: this network cannot become ONNX; --formats leaves that out"
+        )
     return proto if opset <= LAST_OPSET else onnx.version_converter.convert_version(proto, opset)
 
 

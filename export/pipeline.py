@@ -1,10 +1,12 @@
 """From a trained classifier to a folder of proven artefacts."""
 
 import dataclasses
+import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from keras_resnet import files
 from keras_resnet.errors import UserError, choices
@@ -16,6 +18,7 @@ from keras_resnet.export.verification import Gates, verify
 from keras_resnet.export.writer import Writer
 
 SHALLOW = 100  # kernels; the roundings of a deeper network add up to more, in Keras as well
+TEMPORARY = ".export-"
 LEAST_CALIBRATION = 16  # images; a network calibrated on less is judged by chance
 
 
@@ -82,13 +85,16 @@ def export(config, source, images, labels, calibration=None, say=lambda line: No
     `Report`.
     """
     check_calibration(config, calibration)
-    check_output_dir(config.output_dir, source.classifier)
+    check_output_dir(config.output_dir, source.classifier, config.kinds)
     reference = with_output(source.model, config.output).predict(images.astype("float32"), batch_size=64, verbose=0)
+    if not np.isfinite(reference).all():
+        raise UserError(f"{config.model_path} gives outputs that are no numbers for test images")
     with (
         files.errors_named(config.output_dir),
         files.made_folder(config.output_dir),
-        tempfile.TemporaryDirectory(prefix=".export-", dir=config.output_dir) as temporary,
+        tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{os.getpid()}-", dir=config.output_dir) as temporary,
     ):
+        remove_what_killed_exports_left(config.output_dir)
         folder = Path(temporary)
         writer, verifications, outputs = Writer(config, source, calibration, folder), [], {}
         for name, kind in config.kinds.items():
@@ -109,17 +115,8 @@ def export(config, source, images, labels, calibration=None, say=lambda line: No
 
 
 def publish(result, folder):
-    """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are.
-
-    What an earlier export left of other weights, or of the same with another output, preprocessing or fold, goes, whether it
-    has a successor or not.
-    """
+    """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are."""
     target = result.config.output_dir
-    earlier, record = report.read(target), report.read(folder)
-    if earlier and any(earlier.get(key) != record[key] for key in ("sha256", "output", "fold", "preprocessing")):
-        for kind in artefacts.KINDS.values():
-            files.remove(target / kind.file)
-            files.remove(target / kind.failed_file)
     for file in (report.RECORD, report.PAGE, LABELS_FILE, card.FILE):
         files.replace(folder / file, target / file)
     for verification in result.verifications:
@@ -138,20 +135,36 @@ def check_calibration(config, calibration):
         )
 
 
-def check_output_dir(folder, classifier):
-    """Refuses a folder in which our names are taken by files that we did not write, or by the export of another model."""
+def check_output_dir(folder, classifier, kinds):
+    """Refuses a folder in which our names are taken by files that we did not write, or by an export that would not be replaced.
+
+    A folder holds one export, and its reports tell of all that is in it: what was there must be among the `kinds` to come.
+    """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --output_dir")
-    kinds = artefacts.KINDS.values()
-    names = [*(kind.file for kind in kinds), *(kind.failed_file for kind in kinds), LABELS_FILE, card.FILE]
+    table = artefacts.KINDS
+    names = [*(kind.file for kind in table.values()), *(kind.failed_file for kind in table.values()), LABELS_FILE, card.FILE]
     taken = [name for name in (*names, report.PAGE, report.RECORD) if (folder / name).exists()]
     if not taken:
         return
-    record = report.read(folder)
-    odd = [name for name in taken if (folder / name).is_dir() != name.startswith("saved_model")]
-    if record is None or odd:
-        raise UserError(f"{folder} holds {choices(odd or taken)} of another origin: choose another --output_dir")
+    record = report.read(folder) or {"artefacts": []}
+    earlier = [entry["name"] for entry in record["artefacts"] if entry.get("name") in table]
+    ours = {name for kind in map(table.get, earlier) for name in (kind.file, kind.failed_file)}
+    ours |= {LABELS_FILE, card.FILE, report.PAGE, report.RECORD} if "model" in record else set()
+    odd = [name for name in taken if name not in ours or (folder / name).is_dir() != name.startswith("saved_model")]
+    if odd:
+        raise UserError(f"{folder} holds {choices(odd)} of another origin: choose another --output_dir")
     if (record["model"], record["dataset"]) != (classifier.model, classifier.dataset):
         raise UserError(f"{folder} holds the export of {record['model']} on {record['dataset']}: choose another --output_dir")
     if record.get("labels", list(classifier.labels)) != list(classifier.labels):
         raise UserError(f"{folder} holds the export of a network with other classes: choose another --output_dir")
+    if left := [name for name in earlier if name not in kinds]:
+        raise UserError(f"{folder} holds an export with {choices(left)}, which this one has not: choose another --output_dir")
+
+
+def remove_what_killed_exports_left(folder):
+    """Temporary folders whose process is no more."""
+    for path in folder.glob(f"{TEMPORARY}*-*"):
+        number = path.name.removeprefix(TEMPORARY).partition("-")[0]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            files.remove(path)

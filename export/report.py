@@ -44,7 +44,7 @@ def digest(path):
 class Report:
     """The verifications of one export; `reference` and `outputs[name]` are (N, classes) for the `images` (N, H, W, C).
 
-    kept_float: `{name: operators}` that were left out of a quantisation.
+    kept_float: `{name: operators}` that were left out of a quantisation, as the user named them or as measuring found them.
     """
 
     config: object
@@ -80,7 +80,6 @@ class Report:
             "labels": list(self.classifier.labels),
             "source": str(self.config.model_path.resolve()),
             "sha256": digest(self.config.model_path),
-            "preprocessing": for_json(dataclasses.asdict(self.classifier.preprocessing)),
             "output": self.config.output,
             "fold": self.config.fold,
             "images": len(self.images),
@@ -102,7 +101,8 @@ class Report:
         exact = [v.max_difference for v in self.verifications if math.isfinite(v.gates.max_difference)]
         worst = f" The float ones differ from Keras by {max(exact):.1e} at most." if exact else ""
         drop = max(v.accuracy_drop for v in self.verifications)
-        return f"All {len(self.verifications)} artefacts passed.{worst} The largest loss of accuracy is {drop:.2f} points."
+        who = f"All {len(self.verifications)} artefacts" if len(self.verifications) > 1 else "The artefact"
+        return f"{who} passed.{worst} The largest loss of accuracy is {drop:.2f} points."
 
     def rows(self):
         """The table as text, Keras first."""

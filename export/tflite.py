@@ -29,5 +29,5 @@ def convert(saved_model):
     if error:
         lacking = sorted(set(LACKING.findall(str(error))))
         reason = f"LiteRT has no operator for {choices(lacking)}" if lacking else one_line(error)
-        raise UserError(f"{reason}: this network cannot become TFLite") from error
+        raise UserError(f"{reason}: this network cannot become TFLite; --formats leaves that out") from error
     return content

@@ -167,7 +167,7 @@ def define_export(values):
     several("quantize", None, f"of {', '.join(artefacts.QUANTIZATIONS)}; by default {', '.join(artefacts.USUAL)}")
     string("output", "probabilities", "probabilities or logits")
     absl_flags.DEFINE_bool("fold", True, "take normalisations out of the network, which computes the same", flag_values=values)
-    several("keep_float", [], "operators that stay float in int8 and int16x8 TFLite, by name; auto finds them by measuring")
+    several("keep_float", [], "operators that stay float in int8 and int16x8, by name; auto finds them by measuring")
     absl_flags.DEFINE_integer(
         "calibration_images", 256, "images of the training part that ranges are taken from", lower_bound=1, flag_values=values
     )

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -272,26 +275,52 @@ def test_labels_that_do_not_match_the_outputs_are_refused(colour, tmp_path):
         runtimes.open_artefact(tmp_path / "m.keras").run(images[:1])
 
 
-def test_other_weights_take_the_place_of_all_that_is_there(colour, tmp_path):
-    """Catches files of an earlier training beside those of a later one, and a report that does not list them."""
+def test_other_weights_take_the_place_of_all_that_is_there_or_are_refused(colour, tmp_path):
+    """Catches files of an earlier export beside those of a later one, of which its reports do not tell."""
     path, images, labels = colour
     out = tmp_path / "out"
-    export(ExportConfig(path, out, ("tflite",), ("none", "fp16")), images[:2], labels[:2])
-    export(ExportConfig(path, out, ("onnx",), ("none",)), images[:2], labels[:2])
-    assert {"model.tflite", "model_fp16.tflite", "model.onnx"} <= {p.name for p in out.iterdir()}, "of the same weights"
-    export(ExportConfig(path, out, ("onnx",), ("none",), output="logits"), images[:2], labels[:2])
-    assert {p.name for p in out.iterdir() if p.suffix in (".tflite", ".onnx")} == {"model.onnx"}, (
-        "the others gave probabilities"
-    )
+    both = ("none", "fp16")
+    export(ExportConfig(path, out, ("onnx",), both), images[:2], labels[:2])
+    before = (out / "model.onnx").read_bytes()
     model = keras.saving.load_model(path)
     model.get_layer("head_dense").bias.assign([1.0, 2.0, 3.0])
     write_classifier(model, tmp_path / "again.keras", Classifier.read_from(path))
-    export(ExportConfig(tmp_path / "again.keras", out, ("onnx",), ("none",)), images[:2], labels[:2])
-    assert {p.name for p in out.iterdir() if p.suffix in (".tflite", ".onnx")} == {"model.onnx"}
+    for formats, quantize in ((("onnx",), ("none",)), (("tflite",), both)):
+        with pytest.raises(
+            UserError, match=r"holds an export with onnx.*, which this one has not: choose another --output_dir"
+        ):
+            export(ExportConfig(tmp_path / "again.keras", out, formats, quantize), images[:2], labels[:2])
+    assert (out / "model.onnx").read_bytes() == before
+    export(ExportConfig(tmp_path / "again.keras", out, ("onnx",), both), images[:2], labels[:2])
+    assert (out / "model.onnx").read_bytes() != before
+    (out / "model.tflite").write_text("somebody else's")
+    with pytest.raises(UserError, match=r"holds model\.tflite of another origin"):
+        export(ExportConfig(path, out, ("onnx", "tflite"), both), images[:2], labels[:2])
+    (out / "model.tflite").unlink()
     others = dataclasses.replace(Classifier.read_from(path), labels=("x", "y", "z"))
     write_classifier(model, tmp_path / "others.keras", others)
     with pytest.raises(UserError, match="a network with other classes"):
-        export(ExportConfig(tmp_path / "others.keras", out, ("onnx",), ("none",)), images[:2], labels[:2])
+        export(ExportConfig(tmp_path / "others.keras", out, ("onnx",), both), images[:2], labels[:2])
+
+
+def test_what_a_killed_export_left_goes_with_the_next(colour, tmp_path):
+    path, images, labels = colour
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for owner in (dead.pid, os.getpid()):
+        (tmp_path / f".export-{owner}-abc").mkdir()
+    export(ExportConfig(path, tmp_path, ("onnx",), ("none",)), images[:2], labels[:2])
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == [f".export-{os.getpid()}-abc"], "another one runs"
+
+
+def test_a_network_that_gives_no_numbers_is_refused(colour, tmp_path):
+    path, images, labels = colour
+    model = keras.saving.load_model(path)
+    norm = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    norm.moving_variance.assign(-np.ones(norm.moving_variance.shape))
+    write_classifier(model, tmp_path / "odd.keras", Classifier.read_from(path))
+    with pytest.raises(UserError, match="gives outputs that are no numbers"):
+        export(ExportConfig(tmp_path / "odd.keras", tmp_path / "out", ("onnx",), ("none",)), images[:2], labels[:2])
 
 
 def test_a_second_export_replaces_the_first(colour, tmp_path):

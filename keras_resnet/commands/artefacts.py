@@ -1,6 +1,9 @@
 """Trained classifiers: measured, asked, and exported."""
 
 import contextlib
+import itertools
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +48,7 @@ def predict(flags, arguments):
 
 def export(flags, arguments):
     """Writes SavedModel, TFLite and ONNX from a .keras file and verifies each; exit status 1 if one does not pass."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # by way of all that cleans up
     environment.prepare(flags.verbosity)
     from keras_resnet.export import pipeline, report
     from keras_resnet.export.sources import open_source
@@ -105,7 +109,12 @@ def open_dataset(flags, classifier):
         raise UserError(f"{flags.model_path} does not say which set its test images are from: give --dataset")
     dataset = Dataset(flags.dataset or classifier.dataset, flags.data_dir)
     if dataset.labels != classifier.labels:
-        raise UserError(f"{flags.model_path} knows other labels than dataset {dataset.name!r}")
+        pairs = itertools.zip_longest(classifier.labels, dataset.labels)
+        ours, theirs = next((ours, theirs) for ours, theirs in pairs if ours != theirs)
+        raise UserError(
+            f"{flags.model_path} knows other labels than dataset {dataset.name!r}, whose order they must have: "
+            f"{ours!r} in place of {theirs!r}"
+        )
     return dataset
 
 

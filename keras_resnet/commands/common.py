@@ -33,6 +33,6 @@ def show_table(columns, rows):
 
 def read_labels(path):
     try:
-        return tuple(line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip())
+        return tuple(line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a text file in UTF-8") from error
