@@ -72,8 +72,8 @@ class Quantization:
             spell_relus(model)
             content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
         self._content = content
-        kinds = [operator for operator in graph.operators if kind(model, operator) != "SOFTMAX"]
-        self._outputs = {operator_name(graph, operator): tensor_name(graph, operator.outputs[0]) for operator in kinds}
+        can_stay = [operator for operator in graph.operators if kind(model, operator) != "SOFTMAX"]
+        self._outputs = {operator_name(graph, operator): tensor_name(graph, operator.outputs[0]) for operator in can_stay}
         self.operators = list(self._outputs)
         self._ranges = None
         if scheme in STATIC:

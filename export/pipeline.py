@@ -147,10 +147,10 @@ def check_output_dir(folder, classifier, kinds):
     taken = [name for name in (*names, report.PAGE, report.RECORD) if (folder / name).exists()]
     if not taken:
         return
-    record = report.read(folder) or {"artefacts": []}
-    earlier = [entry["name"] for entry in record["artefacts"] if entry.get("name") in table]
+    record = report.read(folder)
+    earlier = [entry["name"] for entry in record["artefacts"] if entry["name"] in table] if record else []
     ours = {name for kind in map(table.get, earlier) for name in (kind.file, kind.failed_file)}
-    ours |= {LABELS_FILE, card.FILE, report.PAGE, report.RECORD} if "model" in record else set()
+    ours |= {LABELS_FILE, card.FILE, report.PAGE, report.RECORD} if record else set()
     odd = [name for name in taken if name not in ours or (folder / name).is_dir() != name.startswith("saved_model")]
     if odd:
         raise UserError(f"{folder} holds {choices(odd)} of another origin: choose another --output_dir")

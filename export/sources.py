@@ -151,7 +151,7 @@ def ending_in_probabilities(path, model):
     if len(model.output_shape) != 2:
         raise UserError(f"{path} gives {model.output_shape}; a classifier gives (N, classes)")
     outputs, last, inputs = behind(model.outputs[0], is_dropout)
-    activation = keras.activations.softmax if isinstance(last, layers.Softmax) else getattr(last, "activation", None)
+    activation = activation_of(last)
     if activation in ACTIVATIONS and isinstance(last, (layers.Activation, layers.Softmax)):
         return keras.Model(model.inputs[0], outputs, name=model.name)
     if activation in ACTIVATIONS and isinstance(last, layers.Dense):
@@ -173,8 +173,12 @@ def gives_logits(tensor):
     shapes = (layers.Reshape, layers.Flatten, *AVERAGES)
     _, maker, _ = behind(tensor, lambda operation: isinstance(operation, shapes) or is_dropout(operation))
     averaged = isinstance(tensor._keras_history.operation, AVERAGES) and isinstance(maker, layers.Layer)
-    activation = keras.activations.softmax if isinstance(maker, layers.Softmax) else getattr(maker, "activation", None)
+    activation = activation_of(maker)
     return activation is keras.activations.linear or (averaged and activation not in ACTIVATIONS)
+
+
+def activation_of(operation):
+    return keras.activations.softmax if isinstance(operation, layers.Softmax) else getattr(operation, "activation", None)
 
 
 def behind(tensor, passes):

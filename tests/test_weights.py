@@ -842,7 +842,9 @@ def test_a_network_without_published_weights_fetches_some(arguments, asked, ours
 def test_no_network_is_said_at_length(ours, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "URL", "http://127.0.0.1:9/")
     monkeypatch.setattr(keras.utils, "get_file", functools.partial(keras.utils.get_file, cache_dir=tmp_path))
-    assert_refused(ours("ResNet50V1", False), "imagenet", r"_notop\.h5 cannot be fetched from http://127.*is its path")
+    assert_refused(
+        ours("ResNet50V1", False), "imagenet", r"resnet50_.*_notop\.h5 cannot be fetched from http://127.*is its path"
+    )
 
 
 # Preprocessing
