@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import platform
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from keras_resnet.export.verification import Gates, verify
 from keras_resnet.export.writer import Writer
 
 SHALLOW = 100  # kernels; the roundings of a deeper network add up to more, in Keras as well
-TEMPORARY = ".export-"
+TEMPORARY = f".export-{platform.node()}-"  # and the process; of the host too, for others may write to the same disk
 LEAST_CALIBRATION = 16  # images; a network calibrated on less is judged by chance
 
 
@@ -163,7 +164,7 @@ def check_output_dir(folder, classifier, kinds):
 
 
 def remove_what_killed_exports_left(folder):
-    """Temporary folders whose process is no more."""
+    """Temporary folders whose process, on this host, is no more."""
     for path in folder.glob(f"{TEMPORARY}*-*"):
         number = path.name.removeprefix(TEMPORARY).partition("-")[0]
         if number.isdigit() and not psutil.pid_exists(int(number)):
