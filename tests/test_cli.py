@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import signal
 import sys
 import types
 
@@ -16,6 +17,7 @@ from test_references import state_dict
 import keras_resnet
 from keras_resnet import cli, command_line, environment
 from keras_resnet.classifier import Classifier
+from keras_resnet.commands.artefacts import exit_on_sigterm
 
 ARTEFACTS = ("model.keras", "export/saved_model", "export/model.tflite", "export/model.onnx")
 
@@ -396,3 +398,19 @@ def test_a_keras_that_is_set_up_for_something_else_is_refused_before_anything_is
     done = keras_resnet_command("train", "--model=ResNet20V2", "--dataset=digits", f"--workdir={tmp_path / 'run'}")
     assert_refused(done, *parts)
     assert not (tmp_path / "run").exists()
+
+
+def test_sigterm_cleans_up_and_what_it_did_before_it_does_again():
+    before, cleaned = signal.getsignal(signal.SIGTERM), []
+
+    @exit_on_sigterm()
+    def terminated():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit, match="143"):
+        terminated()
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) == before

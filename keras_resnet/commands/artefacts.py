@@ -46,9 +46,19 @@ def predict(flags, arguments):
         print(f"{path}: {', '.join(f'{labels[index]} {scores[index]:.4f}' for index in best)}")
 
 
+@contextlib.contextmanager
+def exit_on_sigterm():
+    """Inside, SIGTERM ends the process by way of all that cleans up."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@exit_on_sigterm()
 def export(flags, arguments):
     """Writes SavedModel, TFLite and ONNX from a .keras file and verifies each; exit status 1 if one does not pass."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # by way of all that cleans up
     environment.prepare(flags.verbosity)
     from keras_resnet.export import pipeline, report
     from keras_resnet.export.sources import open_source
