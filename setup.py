@@ -6,11 +6,14 @@ from setuptools import find_packages, setup
 
 FOLDERS = {"keras_resnet": "keras_resnet", "keras_resnet.training": "training", "keras_resnet.export": "export"}
 
+# `keras_resnet/training` and `keras_resnet/export` are links for whoever imports from a bare checkout, and for editors.
+LINKS = ("training", "training.*", "export", "export.*")
+
 
 def packages():
     for name, folder in FOLDERS.items():
         yield name
-        yield from (f"{name}.{child}" for child in find_packages(folder))
+        yield from (f"{name}.{child}" for child in find_packages(folder, exclude=LINKS))
 
 
 setup(
@@ -26,9 +29,9 @@ setup(
     package_dir=FOLDERS,
     package_data={
         "keras_resnet": ["counts.json"],
-        "keras_resnet.training.digits": ["*.npz", "README.md"],
-        "keras_resnet.training": ["report_template.html"],
-        "keras_resnet.export": ["report_template.html"],
+        "keras_resnet.training.data.digits": ["*.npz", "README.md"],
+        "keras_resnet.training.reporting": ["report_template.html"],
+        "keras_resnet.export.reporting": ["report_template.html"],
     },
     install_requires=[
         "absl-py>=2.1",

@@ -11,12 +11,16 @@ import psutil
 
 from keras_resnet import files
 from keras_resnet.errors import UserError, choices
-from keras_resnet.export import artefacts, card, onnx, report
-from keras_resnet.export.onnx_quantization import LEAST_OPSET
-from keras_resnet.export.serving import OUTPUTS, with_output
-from keras_resnet.export.tflite_metadata import LABELS_FILE, lines
-from keras_resnet.export.verification import Gates, verify
-from keras_resnet.export.writer import Writer
+
+from . import targets as artefacts
+from .formats.onnx import model as onnx
+from .formats.onnx.quantizer import LEAST_OPSET
+from .formats.tflite.metadata import LABELS_FILE, lines
+from .reporting import model_card as card
+from .reporting import report
+from .serving import OUTPUTS, with_output
+from .verification.verify import Gates, verify
+from .writer import Writer
 
 SHALLOW = 100  # kernels; the roundings of a deeper network add up to more, in Keras as well
 TEMPORARY = f".export-{platform.node()}-"  # and the process; of the host too, for others may write to the same disk

@@ -6,13 +6,18 @@ import numpy as np
 from onnx import save as save_onnx
 
 from keras_resnet import saving
-from keras_resnet.export import litert_quantization, onnx, onnx_quantization, saved_model, tflite
-from keras_resnet.export.artefacts import CALIBRATED, KINDS
-from keras_resnet.export.engines import run_onnx, run_tflite
-from keras_resnet.export.fold.folding import fold
-from keras_resnet.export.sensitivity import sensitive_layers
-from keras_resnet.export.serving import serving_function, with_output
-from keras_resnet.export.tflite_metadata import with_metadata
+
+from .fold.folding import fold
+from .formats.engines import run_onnx, run_tflite
+from .formats.onnx import model as onnx
+from .formats.onnx import quantizer as onnx_quantization
+from .formats.saved_model import writer as saved_model
+from .formats.tflite import conversion as tflite
+from .formats.tflite import quantizer as litert_quantization
+from .formats.tflite.metadata import with_metadata
+from .sensitivity import sensitive_layers
+from .serving import serving_function, with_output
+from .targets import CALIBRATED, KINDS
 
 AUTO = ("auto",)
 

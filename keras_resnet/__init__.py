@@ -6,19 +6,19 @@ environment before TensorFlow is loaded.
 
 import importlib
 
-from keras_resnet import variants as _variants
+from keras_resnet.models import variants as _variants
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "BatchNormalization": "keras_resnet.batch_normalization",
     "UserError": "keras_resnet.errors",
-    "backbone": "keras_resnet.backbone",
-    "describe": "keras_resnet.facts",
+    "backbone": "keras_resnet.models.backbone",
+    "describe": "keras_resnet.info",
     "load_model": "keras_resnet.saving",
     "load_weights": "keras_resnet.weights.loading",
     "preprocessing_for": "keras_resnet.weights.loading",
-    "save_classifier": "keras_resnet.pixels",
+    "save_classifier": "keras_resnet.classifier",
     "to_stock": "keras_resnet.saving",
 }
 

@@ -1,10 +1,10 @@
 """The public functions `keras_resnet.ResNet56V2(...)`, made from the table."""
 
-from keras_resnet import shortcuts, variants
-from keras_resnet.builder import build
 from keras_resnet.errors import choices
-from keras_resnet.options import Options
-from keras_resnet.units import ORDERS
+from keras_resnet.models import shortcuts, variants
+from keras_resnet.models.builder import build
+from keras_resnet.models.options import Options
+from keras_resnet.models.residual_units import ORDERS
 from keras_resnet.weights.loading import load_weights
 
 DOCSTRING = """{name}: {depth} layers of {block} units, order {unit!r}, shortcut {shortcut!r}. {note}

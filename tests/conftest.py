@@ -21,7 +21,12 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
-LONGEST = ("test_survival.py", "test_backends.py", "test_weights.py", "test_benchmark.py")  # files, by how long they take
+LONGEST = (
+    "test_kill_and_resume.py",
+    "test_backends.py",
+    "test_weights.py",
+    "test_training_benchmark.py",
+)  # files, by how long they take
 
 
 def pytest_collection_modifyitems(items):

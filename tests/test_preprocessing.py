@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from keras_resnet import UserError
-from keras_resnet.classifier import Classifier
+from keras_resnet.metadata import Classifier
 from keras_resnet.preprocessing import Preprocessing
 
 RGB = Preprocessing(4, 6, 3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5))

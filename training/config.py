@@ -7,8 +7,9 @@ from pathlib import Path
 
 from keras_resnet.errors import UserError, choices, one_line
 from keras_resnet.files import write_text
-from keras_resnet.options import Options
-from keras_resnet.training.recipes import Recipe
+from keras_resnet.models.options import Options
+
+from .recipes import Recipe
 
 try:
     import fcntl

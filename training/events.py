@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.files import os_errors
-from keras_resnet.training.pictures import contact_sheet
+
+from .reporting.image_grid import contact_sheet
 
 
 class EventFile(keras.callbacks.Callback):

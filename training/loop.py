@@ -6,8 +6,8 @@ import time
 
 import tensorflow as tf
 
-from keras_resnet.training.batches import Share
-from keras_resnet.training.update import STATISTICS
+from .data.batches import Share
+from .optim.update import STATISTICS
 
 SECONDS_PER_CALL = 1.0  # what the number of steps in a call is fitted to
 MOST_STEPS_PER_CALL = 128

@@ -8,16 +8,17 @@ import time
 import keras
 
 from keras_resnet.errors import Stopped
-from keras_resnet.training import logs
-from keras_resnet.training.batches import Pass, Share
-from keras_resnet.training.checkpoints import Checkpoints, Position
-from keras_resnet.training.config import open_workdir
-from keras_resnet.training.guards import lost_pictures_named, refuse_divergence, refuse_other_data
-from keras_resnet.training.loop import Sums
-from keras_resnet.training.outcome import MODEL_FILE, conclude
-from keras_resnet.training.preparation import Preparation
-from keras_resnet.training.signals import StopSignal
-from keras_resnet.training.strategies import lost_workers_named
+
+from . import callbacks as logs
+from .checkpoints import Checkpoints, Position
+from .config import open_workdir
+from .context import Preparation
+from .data.batches import Pass, Share
+from .distribute.strategies import lost_workers_named
+from .finalize import MODEL_FILE, conclude
+from .guards import lost_pictures_named, refuse_divergence, refuse_other_data
+from .loop import Sums
+from .signals import StopSignal
 
 __all__ = ["MODEL_FILE", "Run", "train"]
 

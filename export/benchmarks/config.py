@@ -6,9 +6,10 @@ from pathlib import Path
 
 from keras_resnet.benchmarks.applications import APPLICATIONS, application
 from keras_resnet.errors import UserError, choices
-from keras_resnet.export import report
-from keras_resnet.export.benchmarks.files import OURS, exported
-from keras_resnet.export.benchmarks.routes import ROUTES
+
+from ..reporting import report
+from .files import OURS, exported
+from .routes import ROUTES
 
 
 @dataclasses.dataclass(frozen=True)

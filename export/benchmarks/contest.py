@@ -5,11 +5,12 @@ import tempfile
 from pathlib import Path
 
 from keras_resnet.benchmarks.processes import Process
-from keras_resnet.benchmarks.turns import failures_noted, rotated
+from keras_resnet.benchmarks.rounds import failures_noted, rotated
 from keras_resnet.errors import UserError
-from keras_resnet.export.benchmarks.files import FORMATS, OURS, exported
-from keras_resnet.export.benchmarks.result import Entry, Result
-from keras_resnet.export.benchmarks.routes import written
+
+from .files import FORMATS, OURS, exported
+from .result import Entry, Result
+from .routes import written
 
 SESSION = f"{__package__}.session.Session"
 

@@ -4,9 +4,10 @@ import dataclasses
 from pathlib import Path
 
 from keras_resnet.errors import UserError
-from keras_resnet.export import report
-from keras_resnet.export.artefacts import KINDS
-from keras_resnet.export.verification import size
+
+from ..reporting import report
+from ..targets import KINDS
+from ..verification.verify import size
 
 FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX"}
 OURS = "ours"

@@ -7,9 +7,10 @@ import numpy as np
 
 from keras_resnet.benchmarks.applications import application
 from keras_resnet.benchmarks.machine import machine
-from keras_resnet.export.benchmarks.config import LatencyConfig
-from keras_resnet.export.benchmarks.files import OURS, File, failed
-from keras_resnet.export.benchmarks.routes import ROUTES
+
+from .config import LatencyConfig
+from .files import OURS, File, failed
+from .routes import ROUTES
 
 
 @dataclasses.dataclass

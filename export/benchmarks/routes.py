@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from keras_resnet.benchmarks.applications import application
 from keras_resnet.benchmarks.processes import FailedError, Process
-from keras_resnet.export.benchmarks.files import FORMATS, File
+
+from .files import FORMATS, File
 
 KERAS, TORCH = (f"{__package__}.{module}.Writer" for module in ("keras_writer", "torch_writer"))
 NAMES = {"saved_model": "saved_model", "tflite": "model.tflite", "onnx": "model.onnx"}

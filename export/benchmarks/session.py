@@ -7,7 +7,8 @@ import time
 import psutil
 
 from keras_resnet.benchmarks.peak_memory import peak_memory
-from keras_resnet.export.benchmarks.runners import RUNNERS
+
+from .runners import RUNNERS
 
 SECONDS = 0.3  # that a turn takes, where the number of inferences is free
 FEWEST, MOST = 3, 1000  # inferences in a turn

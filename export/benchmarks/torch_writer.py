@@ -7,7 +7,7 @@ try:
 except ImportError as error:
     raise UserError("PyTorch is not installed; pip install keras-resnet-zoo[torch]") from error
 
-from keras_resnet.benchmarks.torch_twin import read
+from keras_resnet.benchmarks.torch_model import read
 
 NAMES = ("pixels", "probabilities")
 

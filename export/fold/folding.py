@@ -2,11 +2,12 @@
 
 import keras
 
-from keras_resnet.export.fold.network import Network
-from keras_resnet.export.fold.rules import rule_for
-from keras_resnet.export.fold.values import Carried, Deferred
-from keras_resnet.export.fold.wishes import wished_shift
 from keras_resnet.saving import copy_weights
+
+from .network import Network
+from .preferred_shift import wished_shift
+from .rules import rule_for
+from .values import Carried, Deferred
 
 
 def fold(model, dtype="float32"):

@@ -39,7 +39,7 @@ def is_subsampling(layer):
 
 
 def is_channel_padding(layer):
-    """Zero channels, by a layer that was told that the channels are a spatial axis; see `keras_resnet.layers.pad_channels`."""
+    """Zero channels, by a layer that was told that the channels are a spatial axis; see `models.layers.pad_channels`."""
     sides = getattr(layer, "padding", None)
     return isinstance(layer, layers.ZeroPadding2D) and layer.data_format == "channels_first" and sides[0] == (0, 0)
 

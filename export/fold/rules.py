@@ -6,9 +6,9 @@ A rule is `rule(network, node, values) -> value`; `values` are those of the node
 import keras
 import numpy as np
 
-from keras_resnet.export.fold import layers
-from keras_resnet.export.fold.values import Carried, Deferred, scaled, shifted
-from keras_resnet.export.fold.wishes import wished_shift
+from . import layers
+from .preferred_shift import wished_shift
+from .values import Carried, Deferred, scaled, shifted
 
 VANISHING = 1e-12  # of the offset: a factor that no input can make matter in float32, whose digits end at 6e-8
 MOST_SHIFT = 64.0  # of a ReLU's input, in units of its factor: more would leave the other channels few of int8's steps

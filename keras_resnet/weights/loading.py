@@ -8,13 +8,14 @@ from pathlib import Path
 
 import keras
 
-from keras_resnet.classifier import Classifier
 from keras_resnet.errors import UserError, choices
+from keras_resnet.metadata import Classifier
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.weights import matching, pretrained
-from keras_resnet.weights.reading import keras_layers, read
-from keras_resnet.weights.sources import PROTOCOLS, TORCHVISION_V2, recognise
-from keras_resnet.weights.structure import Structure
+
+from . import matching, pretrained
+from .checkpoint_formats import PROTOCOLS, TORCHVISION_V2, recognise
+from .readers import keras_layers, read
+from .structure import Structure
 
 _preprocessing = weakref.WeakKeyDictionary()  # of the weights that a network was given
 

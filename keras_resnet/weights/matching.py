@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_resnet.errors import UserError, choices
-from keras_resnet.layers import LOGITS
+from keras_resnet.models.layers import LOGITS
 
 
 class MismatchError(UserError):

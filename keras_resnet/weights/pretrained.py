@@ -1,9 +1,10 @@
 """Weights by name, fetched from where their owners publish them into Keras' usual cache."""
 
 from keras_resnet.errors import UserError, choices, one_line
-from keras_resnet.layers import LOGITS
-from keras_resnet.variants import IMAGENET_STAGES
-from keras_resnet.weights.sources import BARE_PROJECTION, PROJECTION
+from keras_resnet.models.layers import LOGITS
+from keras_resnet.models.variants import IMAGENET_STAGES
+
+from .checkpoint_formats import BARE_PROJECTION, PROJECTION
 
 IMAGENET = "imagenet"
 URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"

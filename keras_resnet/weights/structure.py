@@ -6,7 +6,7 @@ Tensors alone do not tell: torchvision's weights fit ResNet50V1 to the last shap
 import dataclasses
 import re
 
-from keras_resnet.units import BLOCKS, ORDERS, steps
+from keras_resnet.models.residual_units import BLOCKS, ORDERS, steps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,9 @@ import keras
 import tensorflow as tf
 
 import keras_resnet
-from keras_resnet.training.benchmarks.stock import zoo_network
-from keras_resnet.training.networks import construct
+
+from ..model import construct
+from .stock import zoo_network
 
 
 class Building:

@@ -2,10 +2,11 @@
 
 import dataclasses
 
-from keras_resnet import variants
 from keras_resnet.errors import UserError, choices
-from keras_resnet.options import Options
-from keras_resnet.training.benchmarks.contestants import CONTESTANTS
+from keras_resnet.models import variants
+from keras_resnet.models.options import Options
+
+from .contestants import CONTESTANTS
 
 LEARNING_RATE, MOMENTUM = 0.001, 0.9  # of everybody's SGD, without weight decay
 

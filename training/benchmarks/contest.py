@@ -4,9 +4,10 @@ import contextlib
 import dataclasses
 
 from keras_resnet.benchmarks.processes import Process
-from keras_resnet.benchmarks.turns import failures_noted, rotated
-from keras_resnet.training.benchmarks.contestants import MATRIX_MULTIPLY, chosen
-from keras_resnet.training.benchmarks.result import Entry, Result
+from keras_resnet.benchmarks.rounds import failures_noted, rotated
+
+from .contestants import MATRIX_MULTIPLY, chosen
+from .result import Entry, Result
 
 SESSION = f"{__package__}.session.Session"
 

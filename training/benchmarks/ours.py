@@ -7,18 +7,19 @@ import tensorflow as tf
 
 from keras_resnet.benchmarks.description import describe
 from keras_resnet.errors import UserError
-from keras_resnet.graph import multiply_adds
-from keras_resnet.training import recipes
-from keras_resnet.training.batches import Epoch
-from keras_resnet.training.benchmarks.config import LEARNING_RATE, MOMENTUM
-from keras_resnet.training.benchmarks.synthetic import synthetic
-from keras_resnet.training.loop import Loop
-from keras_resnet.training.networks import construct
-from keras_resnet.training.optimizers import make_optimizer
-from keras_resnet.training.sources import Split
-from keras_resnet.training.step import Step
-from keras_resnet.training.strategies import make_strategy
-from keras_resnet.training.update import Update
+from keras_resnet.models.graph import multiply_adds
+
+from .. import recipes
+from ..data.batches import Epoch
+from ..data.splits import Split
+from ..distribute.strategies import make_strategy
+from ..loop import Loop
+from ..model import construct
+from ..optim.optimizers import make_optimizer
+from ..optim.update import Update
+from ..step import Step
+from .config import LEARNING_RATE, MOMENTUM
+from .synthetic import synthetic
 
 
 class Ours:

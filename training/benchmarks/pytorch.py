@@ -7,9 +7,10 @@ try:
 except ImportError as error:
     raise UserError("PyTorch is not installed; pip install keras-resnet-zoo[torch]") from error
 
-from keras_resnet.benchmarks.torch_twin import Twin, channels_last
-from keras_resnet.training.benchmarks.config import LEARNING_RATE, MOMENTUM
-from keras_resnet.training.benchmarks.synthetic import synthetic
+from keras_resnet.benchmarks.torch_model import Twin, channels_last
+
+from .config import LEARNING_RATE, MOMENTUM
+from .synthetic import synthetic
 
 
 class PyTorch:

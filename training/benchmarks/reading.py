@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
-from keras_resnet.training import recipes
-from keras_resnet.training.batches import Epoch, Share
-from keras_resnet.training.benchmarks.synthetic import synthetic
-from keras_resnet.training.sources import Split
+from .. import recipes
+from ..data.batches import Epoch, Share
+from ..data.splits import Split
+from .synthetic import synthetic
 
 
 class Reading:

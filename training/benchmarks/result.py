@@ -4,7 +4,8 @@ import dataclasses
 import statistics
 
 from keras_resnet.benchmarks.machine import machine
-from keras_resnet.training.benchmarks.config import BenchmarkConfig
+
+from .config import BenchmarkConfig
 
 BACKWARD = 3  # forward once, and backward about twice as much
 UNITS = {"input": "images/s", "train": "images/s", "fit": "images/s", "build": "seconds to build"}

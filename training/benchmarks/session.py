@@ -1,4 +1,4 @@
-"""The process of one contestant, as `keras_resnet.benchmarks.serve` runs it: prepared once, measured in every round."""
+"""The process of one contestant, as `keras_resnet.benchmarks.worker` runs it: prepared once, measured in every round."""
 
 import gc
 import importlib
@@ -8,7 +8,8 @@ import time
 
 from keras_resnet import environment
 from keras_resnet.benchmarks.peak_memory import peak_memory
-from keras_resnet.training.benchmarks.config import BenchmarkConfig
+
+from .config import BenchmarkConfig
 
 SECONDS = 3.0  # that a measurement takes, where the number of steps is free
 MOST_GROWTH = 10  # of the number of steps between two attempts: the first ones say little

@@ -10,10 +10,11 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet.benchmarks.applications import APPLICATIONS
-from keras_resnet.graph import multiply_adds
-from keras_resnet.training.benchmarks.config import LEARNING_RATE, MOMENTUM
-from keras_resnet.training.benchmarks.synthetic import synthetic
-from keras_resnet.training.networks import construct
+from keras_resnet.models.graph import multiply_adds
+
+from ..model import construct
+from .config import LEARNING_RATE, MOMENTUM
+from .synthetic import synthetic
 
 
 class Fit:

@@ -1,0 +1,1 @@
+"""What was exported and how well it agrees: `report.json`, `report.html`, `model_card.md`."""

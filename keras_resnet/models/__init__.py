@@ -1,0 +1,1 @@
+"""The networks: a row of the table of variants becomes a functional `keras.Model`."""

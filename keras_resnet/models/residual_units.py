@@ -1,0 +1,125 @@
+"""Residual units: the five orders of operations of He et al. 2016, each with the convolutions of one of two blocks.
+
+`x` is the trunk, `y` the branch. Layers are numbered by kind, in the order of the figure: `stage3_unit2_conv1`.
+"""
+
+import dataclasses
+import functools
+from collections import Counter
+from collections.abc import Callable
+
+from .layers import add, conv, conv_norm, drop_examples, norm, relu
+
+# fmt: off
+ORDERS = {  # He et al. 2016, arXiv:1603.05027, Figure 4 and Table 2, read downwards
+    "original":                "conv norm relu conv norm add relu",
+    "bn_after_addition":       "conv norm relu conv add norm relu",
+    "relu_before_addition":    "conv norm relu conv norm relu add",
+    "relu_only_preactivation": "relu conv norm relu conv norm add",
+    "full_preactivation":      "norm relu conv norm relu conv add",
+}
+# fmt: on
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """The convolutions of a branch: kernel sizes, and the width of the last as a multiple of that of the others."""
+
+    kernels: tuple
+    expansion: int
+
+
+BLOCKS = {  # He et al. 2015, Figure 5, left and right
+    "basic": Block((3, 3), expansion=1),
+    "bottleneck": Block((1, 3, 1), expansion=4),
+}
+
+
+@functools.cache
+def steps(order, block):
+    """A unit's operations before the trunk leaves, on the branch and behind the addition, as ("conv", 1), ("norm", 1), ...
+
+    A bottleneck has "conv norm relu" once more on its branch.
+    """
+    more = "conv norm relu " * (len(BLOCKS[block].kernels) - 2)
+    before, conv_, rest = ORDERS[order].partition("conv")
+    branch, _, after = (more + conv_ + rest).partition("add")
+    seen = Counter()
+
+    def numbered(text):
+        for kind in text.split():
+            seen[kind] += 1
+            yield kind, seen[kind]
+
+    return tuple(tuple(numbered(part)) for part in (before, branch, after))
+
+
+def preactivation(order):
+    """What comes before the trunk leaves: "", "relu" or "norm relu"."""
+    return ORDERS[order].partition("conv")[0].strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """What the units of a network have in common; called on the trunk, it adds one.
+
+    strides_on: index of the convolution that carries the stride: in a bottleneck 0 in the 2015 paper, 1 in "v1.5" and in the
+        ImageNet networks of 2016. shortcut: see `shortcuts.py`. use_bias: biases in the branch's last convolution and in
+        projections, as in TF-Slim's v2. zero_init: the branch begins as zeros (Goyal et al. 2017, arXiv:1706.02677, 5.1).
+    """
+
+    order: str
+    block: str
+    strides_on: int
+    shortcut: Callable
+    use_bias: bool = False
+    zero_init: bool = False
+
+    def __call__(self, x, width, stride, *, dilations=(1, 1), drop_rate=0.0, activated=False, name):
+        """(N, H, W, C) -> (N, H/stride, W/stride, expansion * width).
+
+        dilations: of 3x3 convolutions up to the one that carries the stride, and of those behind it. drop_rate: how often
+        training leaves the branch out (stochastic depth). activated: the trunk already is behind the pre-activation, as it is
+        in the first unit (2016, section 5).
+        """
+        before, branch, after = steps(self.order, self.block)
+        last = max(i for i, (kind, _) in enumerate(branch) if kind != "relu")
+        convs = self._convolutions(width, stride, dilations)
+
+        def run(x, operations):
+            for kind, number in operations:
+                zero = self.zero_init and (kind, number) == branch[last]
+                layer_name = f"{name}_{kind}{number}"
+                if kind == "relu":
+                    x = relu(x, name=layer_name)
+                elif kind == "norm":
+                    x = norm(x, zero=zero, name=layer_name)
+                else:
+                    x = convs[number - 1](x, zero=zero, name=layer_name)
+            return x
+
+        y = x if activated else run(x, before)
+        # A projection has a norm where the branch's last convolution has one.
+        project = conv_norm if branch[last][0] == "norm" else functools.partial(conv, use_bias=self.use_bias)
+        filters = BLOCKS[self.block].expansion * width
+        x, adjust = self.shortcut(x, y, filters, stride, project=project, name=f"{name}_shortcut")
+        y = adjust(run(y, branch))
+        if drop_rate:
+            y = drop_examples(y, drop_rate, name=f"{name}_drop")
+        return run(add(x, y, name=f"{name}_add"), after)
+
+    def _convolutions(self, width, stride, dilations):
+        """One function for each convolution of the branch."""
+        block = BLOCKS[self.block]
+        ends = len(block.kernels) - 1
+        return [
+            functools.partial(
+                conv,
+                filters=width * (block.expansion if i == ends else 1),
+                kernel_size=kernel,
+                stride=stride if i == self.strides_on else 1,
+                dilation=dilations[i > self.strides_on] if kernel > 1 else 1,
+                use_bias=self.use_bias and i == ends,
+            )
+            for i, kernel in enumerate(block.kernels)
+        ]

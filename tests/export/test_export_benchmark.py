@@ -1,0 +1,324 @@
+"""Catches a latency of something else than it says: another network, other threads, other company, another reference."""
+
+import json
+import shutil
+import subprocess
+import sys
+import types
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from conftest import keras_resnet_command, scramble
+
+import keras_resnet
+from keras_resnet import UserError
+from keras_resnet.export.benchmarks import contest, keras_writer, routes, runners, session
+from keras_resnet.export.benchmarks.config import LatencyConfig
+from keras_resnet.export.benchmarks.files import OURS, File, exported
+from keras_resnet.export.benchmarks.result import Entry, Result
+from keras_resnet.export.reporting.report import RECORD
+from keras_resnet.metadata import Classifier
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.saving import write_classifier
+
+FORMATS = ("saved_model", "tflite", "onnx")
+
+
+def quiet(line):
+    """Says nothing."""
+
+
+def export_record(model, **given):
+    return json.dumps({"model": model, "dataset": "none", "artefacts": [], "versions": {}, **given})
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A colour classifier with scrambled norms, not square."""
+    preprocessing = Preprocessing(16, 24, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    inputs = keras.Input((16, 24, 3))
+    model = scramble(keras_resnet.ResNet20V2(input_tensor=preprocessing.layer()(inputs), classes=3))
+    path = tmp_path_factory.mktemp("classifier") / "model.keras"
+    write_classifier(model, path, Classifier("ResNet20V2", "none", ("a", "b", "c"), preprocessing))
+    return path
+
+
+@pytest.fixture(scope="module")
+def export(source, tmp_path_factory):
+    """A folder as export leaves it, whose artefacts are Keras' own."""
+    folder = tmp_path_factory.mktemp("export")
+    (folder / RECORD).write_text(export_record("ResNet20V2", source=str(source)))
+    written = {format: folder / routes.NAMES[format] for format in FORMATS}
+    (folder / "model.onnx").touch()  # until it is written: a configuration wants something to measure
+    assert routes.keras(LatencyConfig(folder), written, "quiet") == {}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def references(export, tmp_path_factory):
+    """What Keras and PyTorch make of the classifier, by route and format."""
+    folder = tmp_path_factory.mktemp("references")
+    files = routes.written(LatencyConfig(export, against=("keras", "torch")), set(FORMATS), folder, "quiet", quiet)
+    return {(file.route, file.format): file for file in files}
+
+
+CASES = [*(("keras", format) for format in FORMATS), ("torch", "onnx")]
+RUN = """
+import sys
+import numpy as np
+from keras_resnet.export.benchmarks.runners import RUNNERS
+format, path, target = sys.argv[1:]
+runner = RUNNERS[format](1)
+runner.load(path, 1)
+np.savez(target, images=runner.images, outputs=runner.run())
+print(*(name for name in ("tensorflow", "keras", "ai_edge_litert", "onnxruntime", "torch", "onnx") if sys.modules.get(name)))
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(references, tmp_path_factory):
+    """By route and format, what a process ran, and what it had imported in the end."""
+    folder, found = tmp_path_factory.mktemp("runs"), {}
+    for (route, format), file in references.items():
+        if not file.failure:
+            target = folder / f"{route}_{format}.npz"
+            command = [sys.executable, "-P", "-c", RUN, format, str(file.path), str(target)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            found[route, format] = (dict(np.load(target)), set(done.stdout.split()))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("route", "format"), CASES)
+def test_what_we_are_measured_by_is_the_same_network(route, format, source, references, runs):
+    """A route that loses weights, scaling or padding is faster or slower for nothing."""
+    if route == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+    assert references[route, format].failure == ""
+    (ran, _), model = runs[route, format], keras.saving.load_model(source)
+    images = ran["images"].transpose(0, 2, 3, 1) if route == "torch" else ran["images"]
+    assert images.dtype == np.float32
+    assert images.max() > 200, "raw pixels"
+    np.testing.assert_allclose(ran["outputs"], model.predict(images, verbose=0), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("format", "company"), [("saved_model", {"tensorflow"}), ("tflite", {"ai_edge_litert"}), ("onnx", {"onnxruntime"})]
+)
+def test_a_runtime_is_alone_in_its_process(format, company, runs):
+    """TensorFlow beside LiteRT would be half a gigabyte of the "memory" of a file of one megabyte."""
+    assert runs["keras", format][1] == company
+
+
+@pytest.mark.slow
+def test_pytorchs_file_is_in_evaluation_mode_and_pads_inside_its_convolutions(references):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    kinds = [node.op_type for node in onnx.load(references["torch", "onnx"].path).graph.node]
+    assert kinds.count("BatchNormalization") == 9, "pre-activations at an addition; all others are in their convolutions"
+    assert kinds.count("Pad") == 2, "the channels of option A"
+
+
+def test_a_session_has_the_threads_that_it_is_asked_for_and_does_not_spin(export, monkeypatch):
+    given, real = {}, onnxruntime.InferenceSession
+
+    def noted(path, options, providers):
+        given.update(threads=options.intra_op_num_threads, inter=options.inter_op_num_threads)
+        given.update(spinning=options.get_session_config_entry("session.intra_op.allow_spinning"))
+        return real(path, options, providers=providers)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
+    runner = runners.OnnxRunner(2)
+    runner.load(str(export / "model.onnx"), 5)
+    assert given == {"threads": 2, "inter": 1, "spinning": "0"}
+    assert runner.run().shape == (5, 3)
+
+
+def test_a_tflite_file_takes_the_batch_and_the_threads_that_it_is_asked_for(export, monkeypatch):
+    runner, given = runners.TFLiteRunner(2), []
+    real = runner._interpreter
+    monkeypatch.setattr(
+        runner, "_interpreter", lambda path, num_threads: given.append(num_threads) or real(path, num_threads=num_threads)
+    )
+    runner.load(str(export / "model.tflite"), 5)
+    assert given == [2]
+    assert runner.run().shape == (5, 3)
+
+
+def test_pixels_are_of_the_files_type_and_range():
+    for dtype, low, high in ((np.uint8, 0, 255), (np.int8, -128, 127), (np.float32, 0, 255)):
+        images = runners.pixels((None, 32, 32, 3), 4, dtype)
+        assert (images.dtype, images.shape, images.min(), images.max()) == (dtype, (4, 32, 32, 3), low, high)
+    assert runners.pixels(("batch", 3, 8, 9), 2, np.uint8).shape == (2, 3, 8, 9)
+    with pytest.raises(UserError, match="takes a batch of 1, not of 4"):
+        runners.pixels((1, 8, 8, 3), 4, np.uint8)
+    with pytest.raises(UserError, match="any size"):
+        runners.pixels((None, None, None, 3), 1, np.uint8)
+
+
+@pytest.mark.parametrize("seconds", [0.0001, 0.04, 0.4])
+def test_a_turn_has_as_many_inferences_as_fit_and_one_more_that_does_not_count(seconds, monkeypatch):
+    clock, runs = [0.0], []
+
+    def run():
+        runs.append(clock[0])
+        clock[0] += seconds if len(runs) % 100 else 10  # an outlier here and there
+
+    runner = types.SimpleNamespace(versions={}, load=lambda path, batch_size: None, run=run)
+    monkeypatch.setitem(session.RUNNERS, "onnx", lambda threads: runner)
+    monkeypatch.setattr(session.time, "perf_counter", lambda: clock[0])
+    timed = session.Session()
+    timed.prepare("onnx", "", 1, 1, 0)
+    before = len(runs)
+    latencies = timed.measure()
+    assert len(latencies) == {0.0001: session.MOST, 0.04: 8, 0.4: session.FEWEST}[seconds]
+    assert len(runs) - before == len(latencies) + 1
+    assert min(latencies) == pytest.approx(seconds)
+    timed.prepare("onnx", "", 1, 1, 7)
+    assert len(timed.measure()) == 7
+
+
+def test_a_file_that_fails_is_a_row_and_the_others_go_on(export, tmp_path):
+    folder = tmp_path / "export"
+    shutil.copytree(export, folder, ignore=shutil.ignore_patterns("saved_model"))
+    (folder / "model_fp16.tflite").write_text("no flatbuffer")
+    shutil.copy(export / "model.tflite", folder / "model_int8_failed.tflite")
+    config = LatencyConfig(folder, threads=(1,), rounds=2, steps=2, against=())
+    result = contest.benchmark(config)
+    entries = {entry.title: entry for entry in result.entries}
+    assert list(entries) == ["model.tflite", "model_fp16.tflite", "model.onnx"]
+    assert entries["model_fp16.tflite"].failure.startswith("ValueError: ")
+    for name in ("model.tflite", "model.onnx"):
+        assert [len(turn) for turn in entries[name].turns] == [2, 2]
+        assert entries[name].peak_memory > entries[name].idle_memory > 10
+    notes = "\n".join(result.notes())
+    assert "model_fp16.tflite: ValueError" in notes
+    assert "model_int8_failed.tflite: left out" in notes
+    json.dumps(result.record())
+    for path in folder.glob("model.*"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"nothing in .* could be measured: model_fp16\.tflite: ValueError"):
+        contest.benchmark(config)
+
+
+def entry(file, threads, *milliseconds):
+    return Entry(file, threads, [[ms / 1000, ms / 1000] for ms in milliseconds], 1_500_000, 0.1, 50.0, 80.0)
+
+
+def test_ratios_are_within_a_round_to_the_same_format_and_threads(export, tmp_path):
+    """Below 1 where ours is faster; another export's int8 file is no match for our float32 one."""
+    other = tmp_path / "unfolded"
+    shutil.copytree(export, other)
+    ours, theirs, onnx_file = (File(route, route, tmp_path / name) for route, name in (
+        (OURS, "model.tflite"), ("keras", "k/model.tflite"), ("keras", "k/model.onnx")
+    ))  # fmt: skip
+    twin, quantised = (File(str(other), name, other / name) for name in ("model.tflite", "model_int8.tflite"))
+    config = LatencyConfig(export, against=("keras", str(other)), rounds=3)
+    entries = (
+        entry(ours, 1, 1, 2, 9), entry(theirs, 1, 2, 8, 10), entry(theirs, 2, 100, 100, 100), entry(onnx_file, 1, 70, 70, 70),
+        entry(twin, 1, 4, 1, 9), entry(quantised, 1, 50, 50, 50), Entry(ours, 2, failure="broken"),
+    )  # fmt: skip
+    result = Result(config, entries)
+    assert result.ratios(entries[0]) == {"keras": [0.5, 0.25, 0.9], str(other): [0.25, 2.0, 1.0]}
+    assert [result.ratios(one) for one in entries[1:]] == [{}] * 6
+    columns, rows = result.table()
+    assert dict(zip(columns, rows[0], strict=True)) == {
+        "": OURS, "threads": 1, "size, MB": "1.50", "median, ms": "2", "p95, ms": "9", "vs Keras' export": "0.50x",
+        f"vs {other}": "1.00x", "memory, MB": "80", "model's, MB": "30",
+    }  # fmt: skip
+    record = json.loads(json.dumps(result.record()))["entries"]
+    assert record[0]["ratios"]["keras"] == {"median": 0.5, "smallest": 0.25, "largest": 0.9, "rounds": [0.5, 0.25, 0.9]}
+    assert (record[0]["median"], record[0]["inferences"], record[0]["rounds"]) == (2.0, 6, [1.0, 2.0, 9.0])
+    assert record[6]["failure"] == "broken"
+
+
+def test_p95_is_of_all_inferences_and_not_of_the_rounds_medians():
+    noisy = Entry(File(OURS, OURS, None), 1, [[0.001] * 9 + [0.1]] * 10)
+    assert noisy.medians == [1.0] * 10
+    assert (noisy.latency(0.5), noisy.latency(0.95)) == (1.0, 100.0)
+
+
+def test_who_fits_is_measured_by(export, tmp_path):
+    assert LatencyConfig(export).routes == ["keras", "torch"]
+    shutil.copy(export / "model.onnx", tmp_path)
+    for name in ("ResNet50V1_5", "resnet50v1_5"):
+        (tmp_path / RECORD).write_text(export_record(name))
+        assert LatencyConfig(tmp_path).routes == ["keras", "applications", "torch"]
+    config = LatencyConfig(tmp_path, against=("torch", str(export)))
+    assert (config.routes, config.folders) == (["torch"], [export])
+
+
+@pytest.mark.slow
+def test_a_network_of_keras_applications_that_is_another_is_refused():
+    """A name says little: ResNet50V1 with basic units has it too."""
+    model = keras_resnet.ResNet20V1(input_shape=(32, 32, 3))
+    with pytest.raises(UserError, match=r"keras\.applications' ResNet50 has other convolutions than this resnet20v1"):
+        keras_writer.twin(model, "ResNet50")
+
+
+def test_the_source_is_the_one_given_or_the_reports(export, source, tmp_path):
+    assert LatencyConfig(export).source == source
+    shutil.copy(export / "model.onnx", tmp_path)
+    (tmp_path / RECORD).write_text(export_record("ResNet20V2", source="gone.keras"))
+    assert LatencyConfig(tmp_path, source).source == source
+    with pytest.raises(UserError, match=r"made from gone\.keras, which is not there: give --model_path"):
+        contest.benchmark(LatencyConfig(tmp_path))
+    (tmp_path / RECORD).write_text(export_record("ResNet20V2"))
+    with pytest.raises(UserError, match="silent on the file"):
+        contest.benchmark(LatencyConfig(tmp_path, against=("keras",)))
+    with pytest.raises(UserError, match="no file gone"):
+        contest.benchmark(LatencyConfig(tmp_path, "gone"))
+
+
+def test_a_folder_without_a_proven_artefact_is_refused(export, tmp_path):
+    (tmp_path / RECORD).write_text(export_record("ResNet20V2"))
+    for name in ("model_failed.onnx", "somebody_elses.onnx", ".model.onnx.1234.old"):
+        shutil.copy(export / "model.onnx", tmp_path / name)
+    with pytest.raises(UserError, match="no artefact that passed"):
+        exported(tmp_path, OURS)
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (("--output_dir=nowhere",), ["no folder nowhere"]),
+        (("--output_dir=/",), ["/ holds no report.json"]),
+        ((), ["needs --output_dir"]),
+        (("--output_dir=EXPORT", "--threads=0"), ["threads is 0", "1,2"]),
+        (("--output_dir=EXPORT", "--threads=1,two"), ["'two'", "1,2"]),
+        (("--output_dir=EXPORT", "--threads="), ["threads is empty"]),
+        (("--output_dir=EXPORT", "--against=nobody"), ["nobody", "keras, applications, torch, and folders"]),
+        (("--output_dir=EXPORT", "--against=applications"), ["keras.applications has no ResNet20V2", "ResNet50V1"]),
+        (("--output_dir=EXPORT", "--against=/"), ["/ holds no report.json"]),
+        (("--output_dir=EXPORT", "--model_path=gone.keras"), ["no file gone.keras"]),
+        (("--output_dir=EXPORT", "--rounds=0"), ["rounds"]),
+        (("--output_dir=EXPORT", "--block=basic"), ["--what=export does not take --block"]),
+    ],
+)
+def test_a_mistake_is_one_line(flags, parts, export):
+    flags = [flag.replace("EXPORT", str(export)) for flag in flags]
+    done = keras_resnet_command("benchmark", "--what=export", *flags)
+    assert (done.returncode, done.out, len(done.err.splitlines())) == (2, "", 1), done.err
+    for part in parts:
+        assert part in done.err
+
+
+@pytest.mark.slow
+def test_the_command_measures_an_export_against_others(export, source, tmp_path):
+    flags = (f"--output_dir={export}", f"--model_path={source}", "--rounds=2", "--steps=2", "--threads=2,1", "--against=torch")
+    done = keras_resnet_command("benchmark", "--what=export", *flags, f"--json={tmp_path / 'b.json'}")
+    assert (done.returncode, done.err) == (0, "")
+    record = json.loads((tmp_path / "b.json").read_text())
+    entries = {(entry["title"], entry["threads"]): entry for entry in record["entries"]}
+    titles = ["saved_model", "model.tflite", "model.onnx", "PyTorch, ONNX"]
+    assert list(entries) == [(title, threads) for threads in (2, 1) for title in titles]
+    assert entries["saved_model", 1]["bytes"] > entries["model.tflite", 1]["bytes"] > 1_000_000
+    assert entries["saved_model", 1]["peak_memory"] > 2 * entries["model.tflite", 1]["peak_memory"] > 50
+    if entries["PyTorch, ONNX", 1]["failure"]:
+        assert "PyTorch is not installed; pip install keras-resnet-zoo[torch]" in done.out
+    else:
+        assert len(entries["model.onnx", 2]["ratios"]["torch"]["rounds"]) == 2
+    assert {name for name, threads in entries if entries[name, threads]["ratios"]} <= {"model.onnx"}

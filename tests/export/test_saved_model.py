@@ -1,0 +1,193 @@
+"""Catches a server that classifies other pixels than evaluation does, and a SavedModel that needs more than TensorFlow."""
+
+import io
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import scramble
+from PIL import Image
+
+import keras_resnet
+from keras_resnet.export.formats.saved_model import decoding
+from keras_resnet.export.formats.saved_model import writer as saved_model
+from keras_resnet.export.formats.tflite import conversion as tflite
+from keras_resnet.export.serving import serving_function
+from keras_resnet.export.verification.inspection import operators_of_tflite
+from keras_resnet.metadata import SAVED_MODEL_MEMBER, Classifier
+from keras_resnet.preprocessing import Preprocessing
+
+PREPROCESSING = Preprocessing(16, 24, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), crop_fraction=0.875, interpolation="bicubic")
+
+
+def picture(height, width, mode="RGB", seed=0):
+    """Blotches: neither flat, where every decoder agrees, nor noise, of which JPEG leaves nothing."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (height // 6 + 2, width // 6 + 2, 4)).astype(np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
+
+
+def encoded(image, form, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def sixteen_bits():
+    return Image.fromarray((np.asarray(picture(60, 81, "L")).astype(np.uint16) << 8) + 200)
+
+
+FILES = {
+    "jpeg": lambda: encoded(picture(60, 81), "JPEG"),
+    "jpeg, every pixel's colour": lambda: encoded(picture(60, 81), "JPEG", quality=95, subsampling=0),
+    "jpeg, progressive": lambda: encoded(picture(60, 81), "JPEG", progressive=True),
+    "jpeg, grey": lambda: encoded(picture(60, 81, "L"), "JPEG"),
+    "jpeg, four inks": lambda: encoded(picture(60, 81, "CMYK"), "JPEG"),
+    "png": lambda: encoded(picture(60, 81), "PNG"),
+    "png, grey": lambda: encoded(picture(60, 81, "L"), "PNG"),
+    "png, 1 bit": lambda: encoded(picture(60, 81, "1"), "PNG"),
+    "png, 16 bits": lambda: encoded(sixteen_bits(), "PNG"),
+    "png, transparent": lambda: encoded(picture(60, 81, "RGBA"), "PNG"),
+    "png, transparent grey": lambda: encoded(picture(60, 81, "LA"), "PNG"),
+    "png, palette": lambda: encoded(picture(60, 81, "P"), "PNG", transparency=3),
+    "webp": lambda: encoded(picture(60, 81), "WEBP"),
+    "bmp": lambda: encoded(picture(60, 81), "BMP"),
+    "gif, two frames": lambda: encoded(picture(60, 81, "P"), "GIF", save_all=True, append_images=[picture(60, 81, "P", 1)]),
+}
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Classifier("ResNet20V1", "none", ("a", "b", "c"), PREPROCESSING)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """To logits, where random weights leave one class a probability of 1."""
+    inputs = PREPROCESSING.layer()(keras.Input(PREPROCESSING.shape))
+    return scramble(keras_resnet.ResNet20V1(input_tensor=inputs, classes=3, classifier_activation=None))
+
+
+@pytest.fixture(scope="module")
+def folder(model, classifier, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "saved_model"
+    saved_model.write(serving_function(model, "logits"), model, classifier, path)
+    return path
+
+
+def flat(channels, size=(8, 8)):
+    """A classifier of hardly any operations."""
+    return keras.Sequential([keras.Input((*size, channels)), keras.layers.Flatten(), keras.layers.Dense(3, name="head_dense")])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", FILES)
+def test_files_are_decoded_to_the_pixels_that_evaluation_reads(kind, channels):
+    content = FILES[kind]()
+    exact = Preprocessing(60, 81, channels, (0.5,) * channels, (0.5,) * channels)
+    np.testing.assert_array_equal(decoding.load(content, exact), exact.load_picture(io.BytesIO(content)))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("channels", "target", "fraction"), [(3, (32, 32), 1.0), (1, (48, 30), 0.875), (3, (56, 56), 56 / 58)])
+def test_resize_and_crop_agree_with_evaluation_to_the_last_bit(channels, target, fraction, interpolation):
+    wanted = Preprocessing(*target, channels, (0.5,) * channels, (0.5,) * channels, fraction, interpolation)
+    load = tf.function(lambda content: decoding.load(content, wanted), input_signature=[tf.TensorSpec((), tf.string)])
+    noise = np.random.default_rng(0).integers(0, 256, (300, 401, 3)).astype(np.uint8)
+    # larger, smaller, up in one direction only, of the same size, a single pixel, tall, and with halves to round
+    for height, width in [(300, 401), (9, 13), (31, 200), target, (1, 1), (300, 3), (57, 58), (33, 33), (65, 57)]:
+        content = encoded(Image.fromarray(noise[:height, :width]), "PNG")
+        expected = wanted.load_picture(io.BytesIO(content))
+        np.testing.assert_array_equal(load(content), expected, err_msg=f"{height}x{width}")
+
+
+def test_a_photograph_that_is_to_be_shown_turned_is_read_as_it_lies():
+    """The limit that the docstring names."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn right
+    content = encoded(picture(20, 20), "JPEG", exif=exif)
+    square = Preprocessing(20, 20, 3, (0.5,) * 3, (0.5,) * 3)
+    upright = square.load_picture(io.BytesIO(content))
+    np.testing.assert_array_equal(decoding.load(content, square), np.rot90(upright))
+
+
+def test_the_signatures_are_those_that_servers_are_told_of(folder):
+    signatures = tf.saved_model.load(str(folder)).signatures
+    described = {
+        name: (signatures[name].structured_input_signature[1], signatures[name].structured_outputs)
+        for name in ("serving_default", "image_bytes")
+    }
+    outputs = {"logits": tf.TensorSpec((None, 3), tf.float32, "logits")}
+    assert described == {
+        "serving_default": ({"pixels": tf.TensorSpec((None, 16, 24, 3), tf.uint8, "pixels")}, outputs),
+        "image_bytes": ({"image_bytes": tf.TensorSpec((None,), tf.string, "image_bytes")}, outputs),
+    }
+
+
+SERVER = """
+import json, pathlib, sys
+sys.modules["keras"] = sys.modules["keras_resnet"] = None
+import tensorflow as tf
+classify = tf.saved_model.load(sys.argv[1]).signatures["image_bytes"]
+files = [path.read_bytes() for path in sorted(pathlib.Path(sys.argv[2]).iterdir())]
+print(json.dumps([classify(image_bytes=tf.constant(batch))["logits"].numpy().tolist() for batch in (files, files[:1])]))
+"""
+
+
+def test_a_server_classifies_files_of_any_format_and_size_as_evaluation_does(folder, model, tmp_path):
+    """In a process that has TensorFlow and neither Keras nor us: functions in Python would be missing there."""
+    contents = [FILES[kind]() for kind in ("jpeg", "png, transparent", "gif, two frames", "png, grey")]
+    contents.append(encoded(picture(16, 24, seed=3), "PNG"))
+    for number, content in enumerate(contents):
+        (tmp_path / str(number)).write_bytes(content)
+    command = [sys.executable, "-P", "-c", SERVER, folder, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    many, one = json.loads(done.stdout)
+    pixels = np.stack([PREPROCESSING.load_picture(io.BytesIO(content)) for content in contents])
+    expected = model.predict(pixels.astype("float32"), verbose=0)
+    tolerance = 1e-4 * np.ptp(expected, axis=0).min()  # of what tells these pictures apart
+    np.testing.assert_allclose(many, expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(one, expected[:1], rtol=0, atol=tolerance)
+
+
+def test_one_damaged_file_is_an_error_and_no_guess(folder):
+    classify = tf.saved_model.load(str(folder)).signatures["image_bytes"]
+    whole = encoded(picture(30, 30), "PNG")
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        classify(image_bytes=tf.constant([whole, whole[: len(whole) // 2]]))
+
+
+def test_tflite_is_made_of_the_pixels_alone(folder):
+    """Catches a conversion of `image_bytes` too, which has no operators in LiteRT."""
+    operators = operators_of_tflite(tflite.convert(folder))
+    assert operators.count("CONV_2D") == 19
+    assert not set(operators) & {"WHILE", "GATHER"}
+    assert not any(name.startswith("Flex") for name in operators)
+
+
+def test_writing_says_nothing(model, classifier, tmp_path, capfd):
+    saved_model.write(serving_function(model, "logits"), model, classifier, tmp_path / "saved_model")
+    assert capfd.readouterr() == ("", "")
+    assert Classifier.from_json((tmp_path / "saved_model" / SAVED_MODEL_MEMBER).read_text()) == classifier
+
+
+def test_a_network_of_two_channels_is_served_pixels_only(tmp_path):
+    two = Classifier("flat", "none", ("a", "b", "c"), Preprocessing(8, 8, 2, (0.5, 0.5), (0.5, 0.5)))
+    model = flat(channels=2)
+    saved_model.write(serving_function(model, "logits"), model, two, tmp_path / "saved_model")
+    assert set(tf.saved_model.load(str(tmp_path / "saved_model")).signatures) == {"serve", "serving_default"}
+
+
+def test_pixels_may_come_as_floats(rng):
+    """What full int8 is quantised from: a cast in the graph would stay outside of the integers."""
+    model = flat(channels=3)
+    pixels = rng.integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
+    serve, serve_floats = serving_function(model, "logits"), serving_function(model, "logits", dtype="float32")
+    assert [f.input_signature[0].dtype for f in (serve, serve_floats)] == [tf.uint8, tf.float32]
+    np.testing.assert_array_equal(serve(pixels)["logits"], serve_floats(pixels.astype("float32"))["logits"])
+    operations = {operation.type for operation in serve_floats.get_concrete_function().graph.get_operations()}
+    assert "Cast" not in operations

@@ -1,0 +1,85 @@
+"""Catches crops that are not crops, colours that the padding invents, and chances that do not follow the draws."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnet.training.data.augmentation import CROP, DRAWS, cutmix, rearrange, resized_crop
+
+FILL = (10, 200, 77)
+
+
+def chances(rng, count):
+    return tf.constant(rng.random((count, DRAWS), np.float32))
+
+
+def crops(image, size):
+    padded = np.empty((image.shape[0] + 2 * size, image.shape[1] + 2 * size, image.shape[2]), np.uint8)
+    padded[:] = FILL
+    padded[size:-size, size:-size] = image
+    height, width = image.shape[:2]
+    return {(i, j): padded[i : i + height, j : j + width] for i in range(2 * size + 1) for j in range(2 * size + 1)}
+
+
+def test_each_image_becomes_one_of_its_own_crops_and_every_offset_occurs(rng):
+    images = rng.integers(0, 256, (300, 5, 7, 3)).astype(np.uint8)
+    cropped = np.asarray(rearrange(tf.constant(images), chances(rng, 300), FILL, pad=1))
+    offsets = []
+    for image, result in zip(images, cropped, strict=True):
+        offsets.append(next(offset for offset, crop in crops(image, 1).items() if np.array_equal(crop, result)))
+    assert set(offsets) == {(i, j) for i in range(3) for j in range(3)}
+
+
+def test_about_half_of_the_images_are_mirrored(rng):
+    images = rng.integers(0, 256, (400, 3, 5, 2)).astype(np.uint8)
+    flipped = np.asarray(rearrange(tf.constant(images), chances(rng, 400), FILL[:2], flip=True))
+    mirrored = np.array([np.array_equal(result, image[:, ::-1]) for image, result in zip(images, flipped, strict=True)])
+    same = np.array([np.array_equal(result, image) for image, result in zip(images, flipped, strict=True)])
+    assert np.all(mirrored ^ same)
+    assert 0.4 < mirrored.mean() < 0.6
+
+
+def test_cutout_covers_one_square_with_the_mean_colour(rng):
+    images = rng.integers(201, 256, (200, 9, 7, 3)).astype(np.uint8)
+    result = np.asarray(rearrange(tf.constant(images), chances(rng, 200), FILL, hole=3))
+    covered = (result == FILL).all(axis=-1)
+    np.testing.assert_array_equal(result[~covered], images[~covered])
+    sizes = covered.sum(axis=(1, 2))
+    assert set(sizes) <= {4, 6, 9}  # cut off at a corner, at an edge, not at all
+    assert (sizes == 9).mean() > 0.4
+    for mask in covered:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        assert mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+
+
+def test_all_at_once_is_one_after_the_other(rng):
+    """Catches a mirror, a shift and a square that get into each other's way."""
+    images, draws = tf.constant(rng.integers(0, 256, (50, 6, 7, 3)).astype(np.uint8)), chances(rng, 50)
+    shifted = rearrange(images, draws, FILL, pad=2)
+    expected = rearrange(rearrange(shifted, draws, FILL, flip=True), draws, FILL, hole=3)
+    np.testing.assert_array_equal(rearrange(images, draws, FILL, pad=2, flip=True, hole=3), expected)
+
+
+def test_a_crop_of_everything_is_the_image_itself(rng):
+    images = rng.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    draws = np.full((3, DRAWS), 0.5, np.float32)
+    draws[:, CROP.start] = 1 - 1e-7  # the whole area
+    np.testing.assert_array_equal(resized_crop(tf.constant(images), 0.5, tf.constant(draws)), images)
+
+
+def test_a_random_crop_shows_a_part_at_the_old_size(rng):
+    """Of a ramp: each crop's first and last values lie inside the image's, and their distance says how much it shows."""
+    ramp = np.broadcast_to(np.arange(0, 250, 5, dtype=np.uint8)[None, None, :, None], (200, 50, 50, 1))
+    result = np.asarray(resized_crop(tf.constant(ramp), 0.25, chances(rng, 200)))[:, 10, :, 0].astype(int)
+    spans = (result[:, -1] - result[:, 0]) / 245
+    assert result.shape == (200, 50)
+    assert (np.diff(result, axis=1) >= 0).all()
+    assert 0.4 < spans.min() < 0.5
+    assert spans.max() == 1
+
+
+def test_cutmix_shares_are_those_of_the_pixels(rng):
+    images, others = np.zeros((100, 8, 6, 1), np.uint8), np.ones((100, 8, 6, 1), np.uint8)
+    shares = tf.constant(rng.random(100, np.float32))
+    pasted, own = cutmix(tf.constant(images), tf.constant(others), shares, chances(rng, 100))
+    np.testing.assert_allclose(np.asarray(pasted).mean(axis=(1, 2, 3)), 1 - np.asarray(own), atol=1e-6)
+    assert np.corrcoef(own, shares)[0, 1] > 0.8

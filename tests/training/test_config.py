@@ -1,0 +1,88 @@
+"""Catches a configuration that does not repeat its run, or that lets a run be continued as another one."""
+
+import copy
+import dataclasses
+import json
+
+import pytest
+
+from keras_resnet import UserError, cli
+from keras_resnet.cli.training import configuration
+from keras_resnet.models.options import Options
+from keras_resnet.training import recipes
+from keras_resnet.training.config import TrainConfig, open_workdir, read_config
+
+CONFIG = TrainConfig(
+    "ResNet20V2",
+    "digits",
+    "short",
+    recipes.find("short", drops=(0.5,), freeze=("stem",)),
+    options=Options(stochastic_depth=0.2),
+)
+
+
+def parsed(*arguments):
+    command = copy.deepcopy(cli.COMMANDS["train"])
+    command.parse("train", ["--workdir=w", *arguments])
+    return configuration(command.flags)
+
+
+def test_a_configuration_survives_its_file(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG.to_dict()))
+    assert read_config(tmp_path / "config.json") == CONFIG
+
+
+def test_config_repeats_a_run_but_for_the_flags_that_are_given(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIG.to_dict()))
+    assert parsed(f"--config={path}") == CONFIG
+    changed = parsed(f"--config={path}", "--seed=3", "--epochs=7", "--zero_init_residual")
+    assert changed == dataclasses.replace(
+        CONFIG,
+        seed=3,
+        settings=dataclasses.replace(CONFIG.settings, epochs=7),
+        options=Options(stochastic_depth=0.2, zero_init_residual=True),
+    )
+    other = parsed(f"--config={path}", "--recipe=digits", "--epochs=7")
+    assert (other.recipe, other.settings) == ("digits", recipes.find("digits", epochs=7))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "recipe"),
+    [
+        (("--model=ResNet20V2", "--dataset=digits"), "digits"),
+        (("--model=ResNet20V2", "--dataset=cifar10"), "short"),
+        (("--model=ResNet50V2", "--dataset=imagenet2012"), "he_imagenet"),
+        (("--model=ResNet50V1", "--dataset=folder", "--weights=imagenet"), "finetune"),
+        (("--model=ResNet50V1", "--dataset=digits", "--recipe=he2016_cifar"), "he2016_cifar"),
+    ],
+)
+def test_the_recipe_fits_what_is_trained(arguments, recipe):
+    assert parsed(*arguments).recipe == recipe
+
+
+def test_how_a_run_is_done_may_change_when_it_continues(tmp_path):
+    open_workdir(tmp_path / "run", CONFIG).close()
+    open_workdir(tmp_path / "run", dataclasses.replace(CONFIG, strategy="mirrored", steps_per_call=5)).close()
+    with pytest.raises(UserError, match="precision 'float32', not 'mixed_bfloat16'"):
+        open_workdir(tmp_path / "run", dataclasses.replace(CONFIG, precision="mixed_bfloat16"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"settings": 5, "options": {}}', '{"model": "ResNet20V2"}'])
+def test_a_file_that_is_no_configuration_is_refused(text, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config\.json cannot be read"):
+        read_config(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [("settings", "batch_size", 64.5), ("settings", "pad", 1.5), (None, "data_dir", 5), (None, "dataset", None)],
+)
+def test_a_value_of_another_type_is_refused(part, field, value, tmp_path):
+    """Catches a traceback from deep within, minutes later, about a file that somebody has edited."""
+    record = CONFIG.to_dict()
+    (record[part] if part else record)[field] = value
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=rf"config\.json cannot be read: .* {field} is {value}, which is no "):
+        read_config(tmp_path / "config.json")

@@ -1,0 +1,157 @@
+"""Catches frozen parts that move, parts that learn at another's rate, and a network that forgets its weights' preprocessing."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import keras_resnet_command, scramble
+from PIL import Image
+
+import keras_resnet
+from keras_resnet import UserError
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.training import model as networks
+from keras_resnet.training import recipes
+from keras_resnet.training import train as training
+from keras_resnet.training.config import TrainConfig
+
+FROZEN = recipes.find("finetune", freeze=("stem", "stage1"))
+
+
+def small():
+    return keras_resnet.ResNet20V2(input_shape=(8, 8, 3), classes=3, width_multiplier=0.25)
+
+
+def trainable(model):
+    return {layer.name for layer in model.layers if layer.trainable_variables}
+
+
+def test_frozen_parts_have_nothing_to_train():
+    model = small()
+    networks.freeze(model, FROZEN)
+    assert {name.partition("_")[0] for name in trainable(model)} == {"stage2", "stage3", "head"}
+
+
+@pytest.mark.parametrize(("norms", "count"), [("as_stage", 13), ("frozen", 0), ("trained", 19)])
+def test_norms_are_frozen_as_asked(norms, count):
+    model = small()
+    networks.freeze(model, dataclasses.replace(FROZEN, norms=norms))
+    assert sum("norm" in name for name in trainable(model)) == count
+
+
+def test_a_part_that_the_network_lacks_is_refused():
+    with pytest.raises(UserError, match=r"freeze names stage4; the parts of .* are stem, stage1, stage2, stage3, head"):
+        networks.freeze(small(), recipes.find("finetune", freeze=("stage4",)))
+
+
+def test_rates_fall_from_the_head_to_the_stem():
+    model = small()
+    rates = dict(zip([v.path.split("/")[0] for v in model.trainable_variables], networks.rates(model, 0.5), strict=True))
+    assert rates["head_dense"] == 1
+    assert rates["stage3_unit1_conv1"] == 0.5
+    assert rates["stem_conv"] == 0.5**4
+
+
+def test_layers_made_in_another_precision_keep_their_weights_in_float32():
+    with networks.precision("mixed_bfloat16"):
+        model = small()
+    assert model.get_layer("stem_conv").compute_dtype == "bfloat16"
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.fixture(scope="module")
+def own_pictures(tmp_path_factory):
+    """A folder of two classes, dark and light, of pictures of various sizes."""
+    folder, chance = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for name, level in (("dark", 40), ("light", 200)):
+        (folder / name).mkdir()
+        for index in range(24):
+            pixels = chance.normal(level, 20, (20 + index, 30, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{index}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Somebody's classifier of five classes, in a file that knows its preprocessing."""
+    path = tmp_path_factory.mktemp("weights") / "five.keras"
+    model = keras_resnet.ResNet20V2(input_shape=(None, None, 3), classes=5, width_multiplier=0.25)
+    record = Preprocessing(16, 16, 3, (0.4, 0.5, 0.6), (0.2, 0.2, 0.25), crop_fraction=0.8)
+    keras_resnet.save_classifier(scramble(model), path, tuple("abcde"), record)
+    return path
+
+
+def finetuning(weights, own_pictures, **settings):
+    recipe = recipes.find("finetune", **{"epochs": 2, "batch_size": 8, "freeze": ("stem", "stage1"), **settings})
+    options = keras_resnet.models.options.Options(width_multiplier=0.25)
+    return TrainConfig(
+        "ResNet20V2",
+        "folder",
+        "finetune",
+        recipe,
+        options=options,
+        weights=str(weights),
+        skip_head=True,
+        data_dir=str(own_pictures),
+    )
+
+
+def test_fine_tuning_begins_with_the_weights_and_keeps_frozen_parts(weights, own_pictures, tmp_path):
+    """End to end on a folder of pictures: frozen weights and statistics stay to the bit, the others move."""
+    test = training.train(finetuning(weights, own_pictures), tmp_path / "run")
+    before, after = (keras.saving.load_model(path) for path in (weights, tmp_path / "run" / "model.keras"))
+    assert test["images"] > 0
+    for layer in after.layers:
+        if not layer.weights or layer.name.startswith("head_dense"):
+            continue
+        theirs = before.get_layer(layer.name).get_weights()
+        same = all(np.array_equal(one, other) for one, other in zip(layer.get_weights(), theirs, strict=True))
+        assert same == layer.name.startswith(("stem", "stage1")), layer.name
+    assert after.output_shape == (None, 2)
+
+
+def test_the_preprocessing_of_the_weights_goes_into_the_new_classifier(weights, own_pictures, tmp_path):
+    training.train(finetuning(weights, own_pictures, mixup=0.2, label_smoothing=0.1), tmp_path / "run")
+    record = keras_resnet.metadata.Classifier.read_from(tmp_path / "run" / "model.keras")
+    assert record.labels == ("dark", "light")
+    assert record.preprocessing == Preprocessing(16, 16, 3, (0.4, 0.5, 0.6), (0.2, 0.2, 0.25), crop_fraction=0.8)
+    page = Path(tmp_path / "run" / "report.html").read_text()
+    assert "dark" in page
+
+
+def test_evaluate_and_export_take_the_same_pictures_of_various_sizes(weights, own_pictures, tmp_path):
+    """Catches commands that know decoded sets only, and an accuracy that is not the one that training reported."""
+    test = training.train(finetuning(weights, own_pictures), tmp_path / "run")
+    arguments = (f"--model_path={tmp_path / 'run' / 'model.keras'}", f"--data_dir={own_pictures}")
+    done = keras_resnet_command("evaluate", *arguments)
+    assert (done.returncode, done.err) == (0, "")
+    assert done.out.startswith(f"top-1 {test['accuracy']:.2%} ")
+    done = keras_resnet_command("export", *arguments, "--formats=onnx", f"--output_dir={tmp_path / 'out'}")
+    assert (done.returncode, done.err) == (0, "")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_weights_take_coloured_pictures_and_the_other_way_round(channels, own_pictures, tmp_path):
+    """With random crops too, which are cut while a picture is decoded."""
+    path, pictures = tmp_path / "weights.keras", own_pictures
+    model = keras_resnet.ResNet20V2(input_shape=(None, None, channels), classes=5, width_multiplier=0.25)
+    record = Preprocessing(16, 16, channels, (0.4,) * channels, (0.2,) * channels)
+    keras_resnet.save_classifier(scramble(model), path, tuple("abcde"), record)
+    if channels == 3:
+        pictures = tmp_path / "grey"
+        for picture in own_pictures.glob("*/*.jpg"):
+            (pictures / picture.parent.name).mkdir(parents=True, exist_ok=True)
+            Image.open(picture).convert("L").save(pictures / picture.relative_to(own_pictures))
+    test = training.train(finetuning(path, pictures, epochs=1), tmp_path / "run")
+    assert keras.saving.load_model(tmp_path / "run" / "model.keras").input_shape == (None, 16, 16, channels)
+    assert np.isfinite(test["loss"])
+
+
+def test_another_number_of_classes_needs_skip_head(weights, own_pictures, tmp_path):
+    config = dataclasses.replace(finetuning(weights, own_pictures), skip_head=False)
+    with pytest.raises(UserError, match="skip_head"):
+        training.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,1 @@
+"""Distribution strategies, and the launcher that starts several workers on one machine."""

@@ -1,0 +1,1 @@
+"""What turns gradients into weights: optimizers, schedules, decay, clipping, averages, loss scaling."""
