@@ -1,16 +1,16 @@
-"""Runs any artefact on images. Only what a format needs is imported: Keras for `.keras` and for nothing else."""
+"""Runs any artifact on images. Only what a format needs is imported: Keras for `.keras` and for nothing else."""
 
 from pathlib import Path
 
 import numpy as np
 
-from keras_resnet.errors import UserError, one_line
-from keras_resnet.metadata import MEMBER, SAVED_MODEL_MEMBER, Classifier
+from keras_resnet.errors import UserError, first_line
+from keras_resnet.metadata import MEMBER, SAVED_MODEL_MEMBER, ClassifierMetadata
 
 from .formats.engines import LiteRT, OnnxRuntime, in_batches
 
 
-class Artefact:
+class Predictor:
     """A classifier from a file: `run(images)` gives its raw output, `probabilities(images)` what it stands for."""
 
     def __init__(self, path):
@@ -41,10 +41,10 @@ class Artefact:
         return scores / scores.sum(axis=1, keepdims=True)
 
     def _read_classifier(self):
-        return Classifier.read_from(self.path)
+        return ClassifierMetadata.read_from(self.path)
 
 
-class KerasArtefact(Artefact):
+class KerasPredictor(Predictor):
     def _open(self):
         from keras_resnet.saving import load_model
 
@@ -55,7 +55,7 @@ class KerasArtefact(Artefact):
         return self._model.predict_on_batch(images.astype(np.float32))
 
 
-class SavedModelArtefact(Artefact):
+class SavedModelPredictor(Predictor):
     def _open(self):
         import tensorflow as tf
 
@@ -71,10 +71,10 @@ class SavedModelArtefact(Artefact):
 
     def _read_classifier(self):
         record = self.path / SAVED_MODEL_MEMBER
-        return Classifier.from_json(record.read_text(encoding="utf-8")) if record.is_file() else None
+        return ClassifierMetadata.from_json(record.read_text(encoding="utf-8")) if record.is_file() else None
 
 
-class TFLiteArtefact(Artefact):
+class TFLitePredictor(Predictor):
     def _open(self):
         self._runner = LiteRT(model_path=str(self.path))
         return self._runner.output
@@ -83,7 +83,7 @@ class TFLiteArtefact(Artefact):
         return self._runner.run(images)
 
 
-class OnnxArtefact(Artefact):
+class OnnxPredictor(Predictor):
     def _open(self):
         self._runner = OnnxRuntime(str(self.path))
         return self._runner.output
@@ -95,18 +95,18 @@ class OnnxArtefact(Artefact):
         import onnx
 
         properties = {p.key: p.value for p in onnx.load(self.path, load_external_data=False).metadata_props}
-        return Classifier.from_json(properties[MEMBER]) if MEMBER in properties else None
+        return ClassifierMetadata.from_json(properties[MEMBER]) if MEMBER in properties else None
 
 
-KINDS = {".keras": KerasArtefact, ".tflite": TFLiteArtefact, ".onnx": OnnxArtefact}
+KINDS = {".keras": KerasPredictor, ".tflite": TFLitePredictor, ".onnx": OnnxPredictor}
 
 
-def open_artefact(path):
+def load_predictor(path):
     """Opens a `.keras`, `.tflite` or `.onnx` file or a SavedModel folder, or raises a `UserError` of one line."""
     path = Path(path)
     if not path.exists():
         raise UserError(f"no file or folder {path}")
-    kind = SavedModelArtefact if path.is_dir() else KINDS.get(path.suffix)
+    kind = SavedModelPredictor if path.is_dir() else KINDS.get(path.suffix)
     if kind is None:
         raise UserError(f"{path} is not a .keras, .tflite or .onnx file nor a SavedModel folder")
     try:
@@ -114,4 +114,4 @@ def open_artefact(path):
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path} cannot be loaded: {one_line(error)}") from error
+        raise UserError(f"{path} cannot be loaded: {first_line(error)}") from error

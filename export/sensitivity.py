@@ -9,7 +9,7 @@ SHARE = 1 / 4  # of what a group gains in float, that a part of it must gain for
 def sensitive_layers(operators, run, reference, labels, *, max_accuracy_drop=1.0, most=MOST, images=32):
     """The operators of a network to keep in float, most costly first, until the accuracy drops by no more than allowed.
 
-    They are found by halving; see `costliest`. So each costs about 3 * log2(len(operators)) quantisations, however deep the
+    They are found by halving; see `most_sensitive`. So each costs about 3 * log2(len(operators)) quantisations, however deep the
     network is.
 
     operators: names, in the order of the network. run: of a list of names to keep in float and a number of images, to the
@@ -23,14 +23,14 @@ def sensitive_layers(operators, run, reference, labels, *, max_accuracy_drop=1.0
         return error(run([*kept, *more], few), reference[:few])
 
     while accuracy_drop(run(kept, len(labels)), reference, labels) > max_accuracy_drop:
-        found = costliest([name for name in operators if name not in kept], error_with)
+        found = most_sensitive([name for name in operators if name not in kept], error_with)
         if not found or len(kept) + len(found) > most:
             break
         kept.extend(found)
     return kept
 
 
-def costliest(operators, error_with):
+def most_sensitive(operators, error_with):
     """The few neighbours whose quantisation costs most, often one; none where nothing is to be gained.
 
     Of a group that is best kept in float, that half is tried which gains most of it: the first, the middle or the last one. A

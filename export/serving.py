@@ -1,4 +1,4 @@
-"""What every artefact computes: raw pixels to class probabilities."""
+"""What every artifact computes: raw pixels to class probabilities."""
 
 import keras
 import tensorflow as tf
@@ -7,7 +7,7 @@ INPUT = "pixels"
 OUTPUTS = ("probabilities", "logits")
 
 
-def with_output(model, output):
+def truncate_to_logits(model, output):
     """A classifier as it is, for "probabilities", or without the activation that it ends in, for "logits"."""
     assert output in OUTPUTS, output
     if output == "probabilities":

@@ -10,10 +10,10 @@ import numpy as np
 from keras import layers
 
 from keras_resnet import saving
-from keras_resnet.classifier import on_pixels
-from keras_resnet.errors import UserError, choices
-from keras_resnet.metadata import Classifier
-from keras_resnet.models.layers import LOGITS
+from keras_resnet.classifier import with_preprocessing
+from keras_resnet.errors import UserError, comma_join
+from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.models.layers import LOGITS_LAYER
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights.checkpoint_formats import CAFFE_MEAN, HALF, IMAGENET_MEAN, IMAGENET_STD
 
@@ -27,19 +27,19 @@ NORMALIZATIONS = {  # the modes of `keras.applications.imagenet_utils.preprocess
     "torch": (IMAGENET_MEAN, IMAGENET_STD, "rgb"),
 }
 PREDICTIONS = "predictions"
-AVERAGES = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+GLOBAL_POOLINGS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 ACTIVATIONS = (keras.activations.softmax, keras.activations.sigmoid)
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class SourceModel:
     """model: in the layers of its file, on raw pixels from 0 to 255, (N, H, W, C), its last layer an activation."""
 
     model: keras.Model
-    classifier: Classifier
+    classifier: ClassifierMetadata
 
 
-def open_source(path, normalization=None, labels=None, dataset="", image_size=None):
+def load_source_model(path, normalization=None, labels=None, dataset="", image_size=None):
     """Reads a `.keras` file.
 
     Args:
@@ -49,36 +49,38 @@ def open_source(path, normalization=None, labels=None, dataset="", image_size=No
         labels: its classes' names. dataset: the set whose they are.
         image_size: side in pixels, for one that takes images of any size.
     """
-    record = Classifier.read_from(path) if Path(path).is_file() else None
+    record = ClassifierMetadata.read_from(path) if Path(path).is_file() else None
     model = saving.load_as_saved(path)
     bad = [w.path for w in model.weights if not np.isfinite(np.asarray(w, np.float32)).all()]
     if bad:
-        raise UserError(f"{path} has weights that are no numbers, in {choices(bad[:3])}")
+        raise UserError(f"{path} has weights that are no numbers, in {comma_join(bad[:3])}")
     if record is None:
-        model, record = foreign(path, model, normalization, labels, dataset, image_size)
+        model, record = wrap_foreign_model(path, model, normalization, labels, dataset, image_size)
     elif normalization or image_size or labels not in (None, record.labels):
         raise UserError(f"{path} knows its own preprocessing, labels; --normalization, --image_size, --labels are for others'")
     if model.output_shape[-1] != len(record.labels):
         raise UserError(f"{path} has {model.output_shape[-1]} outputs and {len(record.labels)} labels")
-    return Source(model, record)
+    return SourceModel(model, record)
 
 
-def foreign(path, model, normalization, labels, dataset, image_size):
+def wrap_foreign_model(path, model, normalization, labels, dataset, image_size):
     """Somebody else's network and what its user says of it, as a model on raw pixels and its record."""
     if normalization not in NORMALIZATIONS:
         given = f"normalization {normalization!r} is unknown" if normalization else f"{path} is none of ours"
-        raise UserError(f"{given}: --normalization says how it wants its pixels, {choices(NORMALIZATIONS)}")
-    loaded, model = model, flattened(path, model)
+        raise UserError(f"{given}: --normalization says how it wants its pixels, {comma_join(NORMALIZATIONS)}")
+    loaded, model = model, inline_submodels(path, model)
     (height, width, channels) = image_shape(path, model, image_size)
     if labels is None:
         raise UserError(f"{path} does not say what its classes are: give --labels=FILE, or --dataset")
     mean, std, order = NORMALIZATIONS[normalization]
     preprocessing = Preprocessing(height, width, channels, mean[:channels], std[:channels], channel_order=order)
-    model = proven(path, on_pixels(ending_in_probabilities(path, model), preprocessing), loaded, preprocessing)
-    return model, Classifier(model.name, dataset, tuple(labels), dataclasses.replace(preprocessing, channel_order="rgb"))
+    model = check_equivalent(path, with_preprocessing(with_softmax_output(path, model), preprocessing), loaded, preprocessing)
+    return model, ClassifierMetadata(
+        model.name, dataset, tuple(labels), dataclasses.replace(preprocessing, channel_order="rgb")
+    )
 
 
-def proven(path, model, loaded, preprocessing):
+def check_equivalent(path, model, loaded, preprocessing):
     """The model on raw pixels, if it gives on some of them what the one of the file gives on the same prepared."""
     pixels = np.random.default_rng(0).integers(0, 256, (4, *preprocessing.shape)).astype("float32")
     given = loaded(preprocessing.normalize(pixels), training=False)
@@ -92,7 +94,7 @@ def proven(path, model, loaded, preprocessing):
     return model
 
 
-def flattened(path, model):
+def inline_submodels(path, model):
     """A functional copy in float32, with the layers of models inside of it, as transfer learning makes them, in their place."""
     if isinstance(model, keras.Sequential) and not model.built:
         raise UserError(f"{path} is a Sequential model that was never built: it has no input shape")
@@ -104,7 +106,9 @@ def flattened(path, model):
 
     quantized = [layer.name for layer in model._flatten_layers() if getattr(layer, "quantization_mode", None)]
     if quantized:
-        raise UserError(f"{path} is quantised, in {choices(quantized[:3])}; networks are exported, and quantised, from floats")
+        raise UserError(
+            f"{path} is quantised, in {comma_join(quantized[:3])}; networks are exported, and quantised, from floats"
+        )
     copies, names = {}, collections.Counter()
 
     def copy(operation):
@@ -147,16 +151,16 @@ def image_shape(path, model, image_size):
     return (*sides, shape[-1])
 
 
-def ending_in_probabilities(path, model):
+def with_softmax_output(path, model):
     """The same with its activation as a layer of its own at the end; a softmax, where it ends in logits."""
     if len(model.output_shape) != 2:
         raise UserError(f"{path} gives {model.output_shape}; a classifier gives (N, classes)")
-    outputs, last, inputs = behind(model.outputs[0], is_dropout)
+    outputs, last, inputs = skip_trailing(model.outputs[0], is_dropout)
     activation = activation_of(last)
     if activation in ACTIVATIONS and isinstance(last, (layers.Activation, layers.Softmax)):
         return keras.Model(model.inputs[0], outputs, name=model.name)
     if activation in ACTIVATIONS and isinstance(last, layers.Dense):
-        logits = layers.Dense.from_config({**last.get_config(), "activation": None, "name": LOGITS})
+        logits = layers.Dense.from_config({**last.get_config(), "activation": None, "name": LOGITS_LAYER})
         outputs = logits(inputs[0])
         logits.set_weights(last.get_weights())
     elif gives_logits(outputs):
@@ -171,9 +175,9 @@ def ending_in_probabilities(path, model):
 
 def gives_logits(tensor):
     """Whether a linear layer made it, or an average over the image of what is not probabilities yet."""
-    shapes = (layers.Reshape, layers.Flatten, *AVERAGES)
-    _, maker, _ = behind(tensor, lambda operation: isinstance(operation, shapes) or is_dropout(operation))
-    averaged = isinstance(tensor._keras_history.operation, AVERAGES) and isinstance(maker, layers.Layer)
+    shapes = (layers.Reshape, layers.Flatten, *GLOBAL_POOLINGS)
+    _, maker, _ = skip_trailing(tensor, lambda operation: isinstance(operation, shapes) or is_dropout(operation))
+    averaged = isinstance(tensor._keras_history.operation, GLOBAL_POOLINGS) and isinstance(maker, layers.Layer)
     activation = activation_of(maker)
     return activation is keras.activations.linear or (averaged and activation not in ACTIVATIONS)
 
@@ -182,7 +186,7 @@ def activation_of(operation):
     return keras.activations.softmax if isinstance(operation, layers.Softmax) else getattr(operation, "activation", None)
 
 
-def behind(tensor, passes):
+def skip_trailing(tensor, passes):
     """What a tensor was before all that `passes` from the end on: that tensor, who made it, and of what."""
     while True:
         operation, index, _ = tensor._keras_history

@@ -3,12 +3,12 @@
 import dataclasses
 import math
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
-    """One artefact: its format, what became of its numbers, its file.
+class ExportTarget:
+    """One artifact: its format, what became of its numbers, its file.
 
     max_difference: to Keras' probabilities, what verification allows unless it is told. Quantised networks are judged by
     their accuracy instead.
@@ -27,42 +27,44 @@ class Kind:
 
 
 # fmt: off
-KINDS = {
-    "saved_model":        Kind("saved_model", "none",         "saved_model", max_difference=1e-4),
-    "tflite":             Kind("tflite",      "none",         "model.tflite", max_difference=1e-4),
-    "tflite_fp16":        Kind("tflite",      "fp16",         "model_fp16.tflite", max_difference=0.05),
-    "tflite_int8_dynamic":Kind("tflite",      "int8_dynamic", "model_int8_dynamic.tflite"),
-    "tflite_int8_weight": Kind("tflite",      "int8_weight",  "model_int8_weight.tflite"),
-    "tflite_int8":        Kind("tflite",      "int8",         "model_int8.tflite"),
-    "tflite_int16x8":     Kind("tflite",      "int16x8",      "model_int16x8.tflite"),
-    "onnx":               Kind("onnx",        "none",         "model.onnx", max_difference=1e-4),
-    "onnx_fp16":          Kind("onnx",        "fp16",         "model_fp16.onnx", max_difference=0.05),
-    "onnx_int8":          Kind("onnx",        "int8",         "model_int8.onnx"),
+TARGETS = {
+    "saved_model":        ExportTarget("saved_model", "none",         "saved_model", max_difference=1e-4),
+    "tflite":             ExportTarget("tflite",      "none",         "model.tflite", max_difference=1e-4),
+    "tflite_fp16":        ExportTarget("tflite",      "fp16",         "model_fp16.tflite", max_difference=0.05),
+    "tflite_int8_dynamic":ExportTarget("tflite",      "int8_dynamic", "model_int8_dynamic.tflite"),
+    "tflite_int8_weight": ExportTarget("tflite",      "int8_weight",  "model_int8_weight.tflite"),
+    "tflite_int8":        ExportTarget("tflite",      "int8",         "model_int8.tflite"),
+    "tflite_int16x8":     ExportTarget("tflite",      "int16x8",      "model_int16x8.tflite"),
+    "onnx":               ExportTarget("onnx",        "none",         "model.onnx", max_difference=1e-4),
+    "onnx_fp16":          ExportTarget("onnx",        "fp16",         "model_fp16.onnx", max_difference=0.05),
+    "onnx_int8":          ExportTarget("onnx",        "int8",         "model_int8.onnx"),
 }
 # fmt: on
-FORMATS = tuple(dict.fromkeys(kind.format for kind in KINDS.values()))
-QUANTIZATIONS = tuple(dict.fromkeys(kind.quantization for kind in KINDS.values()))
+FORMATS = tuple(dict.fromkeys(kind.format for kind in TARGETS.values()))
+QUANTIZATIONS = tuple(dict.fromkeys(kind.quantization for kind in TARGETS.values()))
 CALIBRATED = ("int8", "int16x8")  # need images
-USUAL = ("none", "fp16", "int8")
+DEFAULT_QUANTIZATIONS = ("none", "fp16", "int8")
 
 
-def chosen(formats, quantizations=None):
-    """`{name: Kind}` of all that the formats have of the quantisations; a `UserError` for one that none of them has.
+def select_targets(formats, quantizations=None):
+    """`{name: ExportTarget}` of all that the formats have of the quantisations; a `UserError` for one that none of them has.
 
     Without quantisations it is the usual ones, as far as there are.
     """
     if quantizations is None:
-        quantizations = [name for name in USUAL if any(name == q and f in formats for f, q in pairs())] or USUAL
+        quantizations = [
+            name for name in DEFAULT_QUANTIZATIONS if any(name == q and f in formats for f, q in pairs())
+        ] or DEFAULT_QUANTIZATIONS
     for what, given, valid in (("format", formats, FORMATS), ("quantization", quantizations, QUANTIZATIONS)):
         unknown = [name for name in given if name not in valid]
         if unknown or not given:
-            raise UserError(f"unknown {what} {choices(unknown)!r}; the {what}s are {choices(valid)}")
+            raise UserError(f"unknown {what} {comma_join(unknown)!r}; the {what}s are {comma_join(valid)}")
     lacking = [name for name in quantizations if not any(q == name and f in formats for f, q in pairs())]
     if lacking:
-        has = "; ".join(f"{format_} has {choices(q for f, q in pairs() if f == format_)}" for format_ in formats)
-        raise UserError(f"there is no {choices(lacking)} in {choices(formats)}: {has}")
-    return {name: kind for name, kind in KINDS.items() if kind.format in formats and kind.quantization in quantizations}
+        has = "; ".join(f"{format_} has {comma_join(q for f, q in pairs() if f == format_)}" for format_ in formats)
+        raise UserError(f"there is no {comma_join(lacking)} in {comma_join(formats)}: {has}")
+    return {name: kind for name, kind in TARGETS.items() if kind.format in formats and kind.quantization in quantizations}
 
 
 def pairs():
-    return [(kind.format, kind.quantization) for kind in KINDS.values()]
+    return [(kind.format, kind.quantization) for kind in TARGETS.values()]

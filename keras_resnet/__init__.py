@@ -46,7 +46,7 @@ def _hint(name):
     if not name.startswith(("ResNet", "PlainNet", "WideResNet")):
         return ""
     try:
-        _variants.find(name)
+        _variants.get_variant(name)
     except _variants.UserError as error:
         return f": {error}"
     raise AssertionError(name)

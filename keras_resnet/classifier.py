@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 
 from keras_resnet.errors import UserError
-from keras_resnet.metadata import Classifier
-from keras_resnet.models.layers import LOGITS, channel_axis
+from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.models.layers import LOGITS_LAYER, channel_axis
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import copy_weights, write_classifier
 from keras_resnet.weights.loading import preprocessing_for
@@ -38,8 +38,8 @@ def save_classifier(model, path, labels, preprocessing=None, dataset=""):
     if Path(path).suffix != ".keras" or not Path(path).parent.is_dir():
         raise UserError(f"{path} is no name for a classifier: it is a .keras file in a folder that exists")
     check(model, labels, preprocessing)
-    classifier = on_pixels(model, preprocessing)
-    record = Classifier(model.name, dataset, labels, dataclasses.replace(preprocessing, channel_order="rgb"))
+    classifier = with_preprocessing(model, preprocessing)
+    record = ClassifierMetadata(model.name, dataset, labels, dataclasses.replace(preprocessing, channel_order="rgb"))
     write_classifier(classifier, path, record)
 
 
@@ -48,8 +48,11 @@ def check(model, labels, preprocessing):
     if channel_axis() != -1:
         raise UserError("classifiers are channels_last; keras.config.set_image_data_format('channels_last') before building")
     activation = getattr(model.layers[-1], "activation", None)
-    probabilities = model.layers[-1].name != LOGITS and activation in (keras.activations.softmax, keras.activations.sigmoid)
-    if LOGITS not in {layer.name for layer in model.layers} or not probabilities:
+    probabilities = model.layers[-1].name != LOGITS_LAYER and activation in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    )
+    if LOGITS_LAYER not in {layer.name for layer in model.layers} or not probabilities:
         raise UserError(f"{model.name} has no top that ends in probabilities: include_top and classifier_activation do it")
     if model.output_shape[1] != len(labels) or len(set(labels)) != len(labels):
         raise UserError(f"{model.name} has {model.output_shape[1]} classes, but there are {len(set(labels))} different labels")
@@ -62,7 +65,7 @@ def check(model, labels, preprocessing):
         )
 
 
-def on_pixels(model, preprocessing):
+def with_preprocessing(model, preprocessing):
     """A copy of the network that begins with the scaling, and reads RGB whatever the original does."""
     pixels = keras.Input((preprocessing.height, preprocessing.width, preprocessing.channels))
     scaling = preprocessing.layer()

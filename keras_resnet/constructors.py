@@ -1,9 +1,9 @@
 """The public functions `keras_resnet.ResNet56V2(...)`, made from the table."""
 
-from keras_resnet.errors import choices
+from keras_resnet.errors import comma_join
 from keras_resnet.models import shortcuts, variants
 from keras_resnet.models.builder import build
-from keras_resnet.models.options import Options
+from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.residual_units import ORDERS
 from keras_resnet.weights.loading import load_weights
 
@@ -54,7 +54,7 @@ NOTES = {
 
 def constructor(model_name):
     """The public function `keras_resnet.<model_name>`."""
-    row = variants.find(model_name)
+    row = variants.get_variant(model_name)
     family, default_name = variants.FAMILIES[row.family], model_name.lower()
 
     def construct(
@@ -77,8 +77,8 @@ def constructor(model_name):
         output_stride=None,
     ):
         model = build(
-            variants.vary(row, block=block, unit=unit, shortcut=shortcut),
-            Options(width_multiplier, stochastic_depth, zero_init_residual, classifier_dropout, output_stride),
+            variants.with_overrides(row, block=block, unit=unit, shortcut=shortcut),
+            ModelOptions(width_multiplier, stochastic_depth, zero_init_residual, classifier_dropout, output_stride),
             include_top=include_top,
             input_tensor=input_tensor,
             input_shape=input_shape,
@@ -91,13 +91,13 @@ def constructor(model_name):
 
     construct.__name__ = construct.__qualname__ = model_name
     construct.__module__ = "keras_resnet"
-    note = NOTES.get((row.layout, row.unit)) if row.layout != family.layout else NOTES[row.family, row.unit]
+    note = NOTES.get((row.stem, row.unit)) if row.stem != family.stem else NOTES[row.family, row.unit]
     construct.__doc__ = DOCSTRING.format(
         name=model_name,
         note=note.format(depth=row.depth),
         size=family.image_size,
         classes=family.classes,
-        units=choices(map(repr, ORDERS)),
+        units=comma_join(map(repr, ORDERS)),
         shortcuts=shortcuts.FORMS,
         **{key: getattr(row, key) for key in ("depth", "block", "unit", "shortcut")},
     )

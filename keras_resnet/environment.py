@@ -13,7 +13,7 @@ from keras_resnet.errors import UserError
 VERBOSITIES = {"quiet": "3", "warning": "1", "info": "0"}  # TF_CPP_MIN_LOG_LEVEL
 
 
-def prepare(verbosity, tensorflow=True):
+def configure(verbosity, tensorflow=True):
     """Before TensorFlow is imported: its log level, and oneDNN, which it only turns on by itself on some processors.
 
     `tensorflow`: whether it will be needed, and may as well be imported here, where its chatter is held back.
@@ -26,14 +26,14 @@ def prepare(verbosity, tensorflow=True):
         for name in ("absl", "tensorflow", "tf2onnx", "urllib3"):
             logging.getLogger(name).setLevel(logging.ERROR)
     if tensorflow:
-        refuse_other("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"), "tensorflow")
+        check_setting("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"), "tensorflow")
         with quiet_stderr() if quiet else contextlib.nullcontext():  # it talks while it is imported, whatever its log level
             keras = importlib.import_module("keras")
-        refuse_other("backend", keras.backend.backend(), "tensorflow")
-        refuse_other("image_data_format", keras.config.image_data_format(), "channels_last")
+        check_setting("backend", keras.backend.backend(), "tensorflow")
+        check_setting("image_data_format", keras.config.image_data_format(), "channels_last")
 
 
-def refuse_other(setting, value, needed):
+def check_setting(setting, value, needed):
     """Raises a `UserError` where Keras is set up, in the environment or in its keras.json, for what the command cannot do."""
     if value != needed:
         raise UserError(f"Keras' {setting} is {value!r}; the command runs with {needed} only")

@@ -8,7 +8,7 @@ class UserError(ValueError):
     """
 
 
-class Stopped(Exception):  # noqa: N818  nothing went wrong
+class TrainingInterrupted(Exception):  # noqa: N818  nothing went wrong
     """A run that a signal asked to end, and that has saved what it did. `signal`: its number."""
 
     def __init__(self, message, signal):
@@ -20,11 +20,11 @@ class WorkerLost(Exception):  # noqa: N818  nothing is wrong with this worker
     """Another worker of a run has ended, and this one cannot go on alone. The same command would continue the run."""
 
 
-def one_line(error):
+def first_line(error):
     """The first line of an exception's message, for quoting a library's error inside our own."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
 
 
-def choices(values):
+def comma_join(values):
     return ", ".join(str(value) for value in values)

@@ -14,7 +14,7 @@ def atomic(path):
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        with errors_named(path):
+        with attach_path(path):
             yield temporary
             replace(temporary, path)
     finally:
@@ -22,7 +22,7 @@ def atomic(path):
 
 
 @contextlib.contextmanager
-def errors_named(path):
+def attach_path(path):
     """An `OSError` that does not say which file it is about, such as a full disk's, is about `path`."""
     try:
         yield
@@ -32,7 +32,7 @@ def errors_named(path):
 
 
 @contextlib.contextmanager
-def os_errors(path=None):
+def tf_errors_as_oserror(path=None):
     """TensorFlow's errors in writing files, as Python's, about `path`."""
     import tensorflow as tf
 
@@ -45,7 +45,7 @@ def os_errors(path=None):
 
 
 @contextlib.contextmanager
-def made_folder(path):
+def created_directory(path):
     """Makes a folder, if there is none; if something is raised, it goes again, unless there is something in it."""
     new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import zipfile
 
-from keras_resnet.errors import UserError, one_line
+from keras_resnet.errors import UserError, first_line
 from keras_resnet.preprocessing import Preprocessing
 
 MEMBER = "classifier.json"
@@ -12,7 +12,7 @@ SAVED_MODEL_MEMBER = f"assets.extra/{MEMBER}"  # in TensorFlow's folder for file
 
 
 @dataclasses.dataclass(frozen=True)
-class Classifier:
+class ClassifierMetadata:
     """A network's name, the data set that it was trained on, its labels in the order of its outputs, its preprocessing."""
 
     model: str
@@ -31,7 +31,7 @@ class Classifier:
             preprocessing = {key: tuple(v) if isinstance(v, list) else v for key, v in record.pop("preprocessing").items()}
             return cls(labels=tuple(record.pop("labels")), preprocessing=Preprocessing(**preprocessing), **record)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"the record of labels and preprocessing is damaged: {one_line(error)}") from error
+            raise UserError(f"the record of labels and preprocessing is damaged: {first_line(error)}") from error
 
     def write_into(self, path):
         """Adds the record to a zip archive (.keras), or appends an archive to a file that is none (.tflite).

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.errors import UserError, comma_join, first_line
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 CHANNEL_ORDERS = ("rgb", "bgr")
@@ -31,7 +31,7 @@ class Preprocessing:
     def __post_init__(self):
         for field, valid in (("interpolation", INTERPOLATIONS), ("channel_order", CHANNEL_ORDERS)):
             if getattr(self, field) not in valid:
-                raise UserError(f"{field} is {getattr(self, field)!r}; it is one of {choices(valid)}")
+                raise UserError(f"{field} is {getattr(self, field)!r}; it is one of {comma_join(valid)}")
         if not all(isinstance(size, int) and size > 0 for size in (self.height, self.width, self.channels)):
             raise UserError(f"images are {self.height}x{self.width}x{self.channels}; each is a whole number above 0")
         if not len(self.mean) == len(self.std) == self.channels or not all(std > 0 for std in self.std):
@@ -81,9 +81,9 @@ class Preprocessing:
         share = "" if self.crop_fraction == 1 else f", the central {self.crop_fraction:.4g} of the {self.interpolation} resize"
         return f"{self.height}x{self.width}x{self.channels}{share}"
 
-    def load_picture(self, file, name=None):
-        """A picture file, turned upright, resized and cropped: uint8, (height, width, channels). See `open_picture`."""
-        return self.resize_and_crop(open_picture(file, self.channels, name))
+    def load_image(self, file, name=None):
+        """A picture file, turned upright, resized and cropped: uint8, (height, width, channels). See `open_image`."""
+        return self.resize_and_crop(open_image(file, self.channels, name))
 
     def resize_and_crop(self, picture):
         """Scales a PIL picture so that its crop covers height x width, aspect ratio kept, and cuts out the centre.
@@ -103,7 +103,7 @@ class Preprocessing:
         return np.asarray(picture, np.uint8).reshape(self.height, self.width, self.channels)
 
 
-def open_picture(file, channels, name=None):
+def open_image(file, channels, name=None):
     """A PIL picture, turned upright, grey (`channels` 1) or RGB (3). Transparency is dropped.
 
     file: a path, or a file object that errors call `name`.
@@ -123,4 +123,4 @@ def open_picture(file, channels, name=None):
     except UserError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{name} cannot be read as a picture: {one_line(error)}") from error
+        raise UserError(f"{name} cannot be read as a picture: {first_line(error)}") from error

@@ -5,7 +5,7 @@ import sys
 DEFAULT_LIMIT = 1000
 
 
-def allow_graph_of(layers):
+def raise_recursion_limit(layers):
     """Raises the recursion limit, if need be, to what Keras may use on a graph of so many layers.
 
     Keras walks a functional graph by recursion along the trunk, and the trunk of ResNet1202V1 has 1,200 layers. The limit

@@ -8,9 +8,9 @@ import zipfile
 import keras
 
 from keras_resnet.batch_normalization import BatchNormalization
-from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import atomic
-from keras_resnet.recursion import allow_graph_of
+from keras_resnet.recursion import raise_recursion_limit
 
 
 def to_stock(model):
@@ -32,10 +32,10 @@ def _with_norms(model, old, new):
     try:
         clone = keras.models.clone_model(model, clone_function=renew, recursive=True)
     except ValueError as error:
-        raise UserError(f"only functional and Sequential models can be converted: {one_line(error)}") from error
+        raise UserError(f"only functional and Sequential models can be converted: {first_line(error)}") from error
     hidden = [layer.name for layer in clone._flatten_layers() if type(layer) is old]
     if hidden:
-        raise UserError(f"normalisation inside a wrapper or a layer of your own cannot be converted: {choices(hidden)}")
+        raise UserError(f"normalisation inside a wrapper or a layer of your own cannot be converted: {comma_join(hidden)}")
     copy_weights(model, clone)
     if not model.trainable:
         clone.trainable = False
@@ -67,7 +67,7 @@ def load_as_saved(path):
         with zipfile.ZipFile(path) as archive:
             if "config.json" not in archive.namelist():
                 raise UserError(f"{path} is not a .keras file")
-            allow_graph_of(len(json.loads(archive.read("config.json"))["config"].get("layers", ())))
+            raise_recursion_limit(len(json.loads(archive.read("config.json"))["config"].get("layers", ())))
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except UserError:
         raise
@@ -78,7 +78,7 @@ def load_as_saved(path):
         elif "Lambda" in str(error):  # Keras' advice is about arguments that we do not take
             reason = "it has a Lambda layer, whose code is not run"
         else:
-            reason = one_line(error)
+            reason = first_line(error)
         raise UserError(f"{path} cannot be loaded: {reason}") from error
 
 

@@ -12,7 +12,7 @@ from conftest import scramble
 
 import keras_resnet
 from keras_resnet import UserError
-from keras_resnet.metadata import Classifier
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
 LABELS = tuple("abcdefghij")
@@ -90,8 +90,8 @@ def test_the_record_inside_says_something_else_than_the_file_does(preprocessing,
     """The file reads RGB, whatever the network does, and so the record says RGB."""
     path = tmp_path / "c.keras"
     keras_resnet.save_classifier(model, path, np.array(LABELS), preprocessing, dataset="digits")
-    record = Classifier.read_from(path)
-    assert record == Classifier("resnet20v2", "digits", LABELS, RGB)
+    record = ClassifierMetadata.read_from(path)
+    assert record == ClassifierMetadata("resnet20v2", "digits", LABELS, RGB)
     assert all(type(label) is str for label in record.labels)
     again = keras_resnet.ResNet20V2(input_shape=(24, 16, 3), weights=path)
     assert keras_resnet.preprocessing_for(again) == RGB
@@ -104,7 +104,7 @@ def test_a_classifier_made_of_a_classifiers_weights_has_its_channels_turned_twic
     again = keras_resnet.ResNet20V2(input_shape=(24, 16, 3), weights=tmp_path / "c.keras")
     keras_resnet.save_classifier(again, tmp_path / "d.keras", LABELS)
     assert_same(keras.saving.load_model(tmp_path / "d.keras"), model, preprocessing, pixels)
-    assert Classifier.read_from(tmp_path / "c.keras") == Classifier.read_from(tmp_path / "d.keras")
+    assert ClassifierMetadata.read_from(tmp_path / "c.keras") == ClassifierMetadata.read_from(tmp_path / "d.keras")
 
 
 def test_the_file_needs_this_package_to_load(model, pixels, tmp_path):
@@ -177,7 +177,7 @@ def test_a_failure_leaves_half_a_file_or_takes_the_old_one(model, tmp_path, monk
     def full(*arguments):
         raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(Classifier, "write_into", full)
+    monkeypatch.setattr(ClassifierMetadata, "write_into", full)
     with pytest.raises(OSError, match="no space left"):
         keras_resnet.save_classifier(model, path, LABELS, BGR)
     assert [*tmp_path.iterdir()] == [path]

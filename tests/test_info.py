@@ -24,16 +24,16 @@ KERAS_TOTALS = {"ResNet50V2Slim": 25_613_800, "ResNet101V2Slim": 44_675_560, "Re
 
 def test_multiply_adds_are_the_papers():
     """The recorded counts; that they are the graphs' is the test of the variants."""
-    counts = facts.recorded_counts()
+    counts = facts.recorded_sizes()
     for name, millions in MILLIONS.items():
-        assert counts[name].multiply_adds / 1e6 == pytest.approx(millions, abs=0.5 if millions > 1000 else 0.05)
+        assert counts[name].macs / 1e6 == pytest.approx(millions, abs=0.5 if millions > 1000 else 0.05)
     for name, billions in BILLIONS.items():
-        assert counts[name].multiply_adds / 1e9 == pytest.approx(billions, abs=0.005)
+        assert counts[name].macs / 1e9 == pytest.approx(billions, abs=0.005)
 
 
 def test_the_slim_layout_has_all_of_keras_applications_parameters():
     for name, total in KERAS_TOTALS.items():
-        assert facts.recorded_counts()[name].total == total
+        assert facts.recorded_sizes()[name].total == total
 
 
 def test_multiply_adds_and_the_longest_path_of_a_small_graph_are_those_counted_by_hand():
@@ -42,19 +42,19 @@ def test_multiply_adds_and_the_longest_path_of_a_small_graph_are_those_counted_b
     y = keras.layers.Conv2D(4, 1, name="b")(x)  # 4*3 positions, 4*4
     x = keras.layers.GlobalAveragePooling2D(name="pool")(keras.layers.Add(name="add")([x, y]))
     model = keras.Model(inputs, keras.layers.Dense(5, name="c")(x))
-    assert graph.multiply_adds(model) == 12 * 108 + 12 * 16 + 4 * 5
+    assert graph.macs(model) == 12 * 108 + 12 * 16 + 4 * 5
     assert graph.longest_path(model) == 3
     assert graph.strides(model)["add"] == 2
 
 
 def test_counts_need_a_fixed_size():
     with pytest.raises(UserError, match="fixed input_shape"):
-        graph.multiply_adds(keras_resnet.ResNet20V1(include_top=False))
+        graph.macs(keras_resnet.ResNet20V1(include_top=False))
 
 
 def test_describe_tells_size_error_and_weights():
     description = keras_resnet.describe("ResNet20V1")
-    assert description.counts == facts.recorded_counts()["ResNet20V1"]
+    assert description.counts == facts.recorded_sizes()["ResNet20V1"]
     text = str(description)
     for part in ("269,722", "271,098", "40,551,040", "8.75", "He et al. 2015, Table 6", "akamaster", "32, 32, 3"):
         assert part in text
@@ -71,7 +71,7 @@ def test_every_published_figure_belongs_to_a_network_and_names_its_source():
 
 
 def test_weights_are_said_to_fit_only_networks_that_exist():
-    from keras_resnet.weights.checkpoint_formats import SOURCES
+    from keras_resnet.weights.checkpoint_formats import CHECKPOINT_FORMATS
 
-    for source in SOURCES:
-        assert set(source.fits) <= set(keras_resnet.list_models())
+    for source in CHECKPOINT_FORMATS:
+        assert set(source.compatible_models) <= set(keras_resnet.list_models())

@@ -47,7 +47,7 @@ def test_the_installed_wheel_works_from_inside_the_checkout(wheel, tmp_path):
     subprocess.run(command, check=True, capture_output=True)
     program = f"""
 import keras_resnet, keras_resnet.export.pipeline
-from keras_resnet.training.datasets import Dataset
+from keras_resnet.training.data.dataset import Dataset
 assert all(module.__file__.startswith({str(target)!r}) for module in (keras_resnet, keras_resnet.export))
 assert len(Dataset("digits", {str(tmp_path / "data")!r}).test) == 360
 """

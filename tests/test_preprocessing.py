@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from keras_resnet import UserError
-from keras_resnet.metadata import Classifier
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
 RGB = Preprocessing(4, 6, 3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5))
@@ -34,7 +34,7 @@ def test_a_constant_channel_does_not_divide_by_zero():
 def test_a_picture_of_the_right_size_goes_through_unchanged(rng, tmp_path):
     image = rng.integers(0, 256, (4, 6, 3)).astype("uint8")
     Image.fromarray(image).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(RGB.load_picture(tmp_path / "a.png"), image)
+    np.testing.assert_array_equal(RGB.load_image(tmp_path / "a.png"), image)
 
 
 @pytest.mark.parametrize("size", [(3, 9), (90, 11), (6, 4), (1, 1), (37, 41)])
@@ -54,8 +54,8 @@ def test_the_crop_is_the_centre_with_the_aspect_ratio_kept():
 def test_grey_and_colour_are_converted_and_transparency_is_dropped(tmp_path):
     Image.new("RGBA", (6, 4), (255, 0, 0, 255)).save(tmp_path / "a.png")
     grey = Preprocessing(4, 6, 1, (0.5,), (0.5,))
-    assert grey.load_picture(tmp_path / "a.png").shape == (4, 6, 1)
-    assert tuple(RGB.load_picture(tmp_path / "a.png")[0, 0]) == (255, 0, 0)
+    assert grey.load_image(tmp_path / "a.png").shape == (4, 6, 1)
+    assert tuple(RGB.load_image(tmp_path / "a.png")[0, 0]) == (255, 0, 0)
 
 
 def test_a_photo_is_turned_upright(rng, tmp_path):
@@ -63,35 +63,35 @@ def test_a_photo_is_turned_upright(rng, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3  # orientation: upside down
     image.rotate(180).save(tmp_path / "a.png", exif=exif)
-    np.testing.assert_array_equal(Preprocessing(4, 6, 1, (0.5,), (0.5,)).load_picture(tmp_path / "a.png")[..., 0], image)
+    np.testing.assert_array_equal(Preprocessing(4, 6, 1, (0.5,), (0.5,)).load_image(tmp_path / "a.png")[..., 0], image)
 
 
 def test_sixteen_bits_keep_their_range_and_modes_without_one_are_refused(rng, tmp_path):
     grey = Preprocessing(4, 6, 1, (0.5,), (0.5,))
     pixels = rng.integers(0, 65536, (4, 6), dtype=np.uint16)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(grey.load_picture(tmp_path / "a.png")[..., 0], pixels >> 8)
+    np.testing.assert_array_equal(grey.load_image(tmp_path / "a.png")[..., 0], pixels >> 8)
     Image.fromarray(pixels.astype(np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(UserError, match="mode F"):
-        grey.load_picture(tmp_path / "a.tiff")
+        grey.load_image(tmp_path / "a.tiff")
 
 
 def test_a_damaged_record_is_a_users_error():
     for text in ("{}", "[]", "no json", '{"preprocessing": {"depth": 3}}'):
         with pytest.raises(UserError, match="damaged"):
-            Classifier.from_json(text)
+            ClassifierMetadata.from_json(text)
 
 
 def test_the_record_survives_in_a_zip_archive_and_behind_other_bytes(tmp_path):
-    record = Classifier("ResNet20V2", "things", ("a", "é"), RGB)
+    record = ClassifierMetadata("ResNet20V2", "things", ("a", "é"), RGB)
     for start in (b"", b"TFL3 and so on"):
         path = tmp_path / "file"
         path.write_bytes(start)
         record.write_into(path)
-        assert Classifier.read_from(path) == record
+        assert ClassifierMetadata.read_from(path) == record
         assert path.read_bytes().startswith(start)
 
 
 def test_a_file_without_a_record_has_none(tmp_path):
     (tmp_path / "file").write_text("nothing")
-    assert Classifier.read_from(tmp_path / "file") is None
+    assert ClassifierMetadata.read_from(tmp_path / "file") is None

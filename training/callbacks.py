@@ -10,12 +10,12 @@ import math
 import keras
 import numpy as np
 
-from keras_resnet.files import errors_named, write_text
+from keras_resnet.files import attach_path, write_text
 
-from .events import EventFile
-from .progress import Progress
+from .events import TensorBoardLogger
+from .progress import ProgressBar
 
-__all__ = ["METRICS_FILE", "EventFile", "MetricsFile", "Progress", "read_metrics"]
+__all__ = ["METRICS_FILE", "JsonlLogger", "ProgressBar", "TensorBoardLogger", "read_metrics"]
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -34,7 +34,7 @@ def read_metrics(workdir):
     return records
 
 
-class MetricsFile(keras.callbacks.Callback):
+class JsonlLogger(keras.callbacks.Callback):
     """Appends a line of JSON per epoch; a continued run first drops the lines behind its checkpoint."""
 
     def __init__(self, workdir, epochs_done):
@@ -50,7 +50,7 @@ class MetricsFile(keras.callbacks.Callback):
         self.append({"test": logs})
 
     def append(self, record):
-        with errors_named(self._path), self._path.open("a", encoding="utf-8") as file:
+        with attach_path(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json_line(record))
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, one_line
-from keras_resnet.files import os_errors
+from keras_resnet.errors import UserError, first_line
+from keras_resnet.files import tf_errors_as_oserror
 
 
-class Position(tf.train.experimental.PythonState):
+class TrainState(tf.train.experimental.PythonState):
     """How far a run has come: `epoch` whole epochs and `step` steps of the next, the sums over these, and the best so far.
 
     seconds: spent training. best: (accuracy, loss) on the validation part. data: what tells this data from other data.
@@ -36,17 +36,22 @@ def vars_of(position):
     return {name: getattr(position, name) for name in ("epoch", "step", "sums", "seconds", "best", "data")}
 
 
-class Checkpoints:
+class CheckpointManager:
     """Everything that a run needs to go on as if nothing had happened, in the files `ckpt-STEP` of a folder."""
 
-    def __init__(self, folder, weights, state, position, *, kept=3, chief=True):
+    def __init__(self, folder, weights, state, position, *, max_to_keep=3, chief=True):
         """weights: the network's variables. state: those of what trains it. chief: whether this worker's files are to stay."""
-        self._folder, self._best_folder, self._kept, self._chief = Path(folder), Path(folder) / "best", kept, chief
+        self._folder, self._best_folder, self._max_to_keep, self._chief = (
+            Path(folder),
+            Path(folder) / "best",
+            max_to_keep,
+            chief,
+        )
         values = [[variable.value for variable in variables] for variables in (weights, state)]
         self._whole = tf.train.Checkpoint(weights=values[0], state=values[1], position=position)
         self._weights = tf.train.Checkpoint(weights=values[0])
 
-    def restore_newest(self):
+    def restore_latest(self):
         """Restores the newest checkpoint that is whole, if there is one; damaged ones are named on standard error."""
         damaged = []
         for path in found(self._folder):
@@ -70,25 +75,25 @@ class Checkpoints:
 
     def save(self, number):
         """Saves everything as `ckpt-{number}`; of the earlier ones the newest stay."""
-        self._write(self._whole, self._folder, number, self._kept)
+        self._write(self._whole, self._folder, number, self._max_to_keep)
 
     def save_best(self, number):
         """Saves the network's weights in place of the best so far."""
         self._write(self._weights, self._best_folder, number, 1)
 
-    def _write(self, checkpoint, folder, number, kept):
+    def _write(self, checkpoint, folder, number, max_to_keep):
         with self._destination(folder) as folder:
             for path in found(folder):
                 if number_of(path) > number:  # damaged, for the run went on from an earlier one
                     remove(path)
             path = folder / f"ckpt-{number}"
             try:
-                with os_errors(folder):
+                with tf_errors_as_oserror(folder):
                     checkpoint.write(str(path))
             except BaseException:
                 remove(path)
                 raise
-            for old in found(folder)[kept:]:
+            for old in found(folder)[max_to_keep:]:
                 remove(old)
 
     @contextlib.contextmanager
@@ -130,4 +135,4 @@ def restore(checkpoint, path):
     try:
         checkpoint.read(str(path)).expect_partial().assert_existing_objects_matched()
     except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
-        raise UserError(f"checkpoint {path} is damaged or of another network: {one_line(error)}") from error
+        raise UserError(f"checkpoint {path} is damaged or of another network: {first_line(error)}") from error

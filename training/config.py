@@ -5,9 +5,9 @@ import json
 import typing
 from pathlib import Path
 
-from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import write_text
-from keras_resnet.models.options import Options
+from keras_resnet.models.options import ModelOptions
 
 from .recipes import Recipe
 
@@ -33,17 +33,17 @@ class TrainConfig:
     precision: of computation; weights are float32.
     sync_batch_norm: normalise over the images of all replicas.
 
-    The fields in `HOW` do not decide what comes out, and may differ when a run is continued.
+    The fields in `RUNTIME_FIELDS` do not decide what comes out, and may differ when a run is continued.
     """
 
     model: str
     dataset: str
-    recipe: str
-    settings: Recipe
+    recipe_name: str
+    recipe: Recipe
     block: str | None = None
     unit: str | None = None
     shortcut: str | None = None
-    options: Options = dataclasses.field(default_factory=Options)
+    options: ModelOptions = dataclasses.field(default_factory=ModelOptions)
     weights: str | None = None
     skip_head: bool = False
     image_size: int | None = None
@@ -57,12 +57,12 @@ class TrainConfig:
     manual_dir: str | None = None
     strategy: str = "auto"
     jit_compile: bool = False
-    steps_per_call: int = 0
+    steps_per_execution: int = 0
     checkpoint_minutes: float = 10.0
     keep_checkpoints: int = 3
 
-    HOW: typing.ClassVar = (
-        "data_dir", "manual_dir", "strategy", "jit_compile", "steps_per_call", "checkpoint_minutes", "keep_checkpoints",
+    RUNTIME_FIELDS: typing.ClassVar = (
+        "data_dir", "manual_dir", "strategy", "jit_compile", "steps_per_execution", "checkpoint_minutes", "keep_checkpoints",
     )  # fmt: skip
 
     def __post_init__(self):
@@ -72,8 +72,8 @@ class TrainConfig:
             raise UserError(f"seed is {self.seed}; it is at least 0 and below 2**31")
         for field, valid in (("precision", PRECISIONS), ("on_bad_image", BAD_IMAGES)):
             if getattr(self, field) not in valid:
-                raise UserError(f"unknown {field} {getattr(self, field)!r}; it is one of {choices(valid)}")
-        for field, least in (("image_size", 1), ("steps_per_call", 0), ("keep_checkpoints", 1)):
+                raise UserError(f"unknown {field} {getattr(self, field)!r}; it is one of {comma_join(valid)}")
+        for field, least in (("image_size", 1), ("steps_per_execution", 0), ("keep_checkpoints", 1)):
             if getattr(self, field) is not None and getattr(self, field) < least:
                 raise UserError(f"{field} is {getattr(self, field)}; it is at least {least}")
         if not self.checkpoint_minutes > 0:
@@ -88,20 +88,20 @@ class TrainConfig:
     def from_dict(cls, record):
         """The inverse of `to_dict`; a `UserError` where the record is none of ours."""
         try:
-            settings, options = Recipe(**as_tuples(record["settings"])), Options(**as_tuples(record["options"]))
-            config = cls(**{**record, "settings": settings, "options": options})
-            for part in (settings, options, config):
-                refuse_other_types(part)
+            recipe, options = Recipe(**as_tuples(record["recipe"])), ModelOptions(**as_tuples(record["options"]))
+            config = cls(**{**record, "recipe": recipe, "options": options})
+            for part in (recipe, options, config):
+                check_types(part)
             return config
         except (TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"it is no configuration of a run: {one_line(error)}") from error
+            raise UserError(f"it is no configuration of a run: {first_line(error)}") from error
 
 
 def as_tuples(record):
     return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
 
 
-def refuse_other_types(record):
+def check_types(record):
     """Raises a `TypeError` where a field of a dataclass is not of its type; whole numbers are floats as well."""
     for field in dataclasses.fields(record):
         value, kind = getattr(record, field.name), field.type
@@ -114,7 +114,7 @@ def read_config(path):
     try:
         return TrainConfig.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {one_line(error)}") from error
+        raise UserError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def open_workdir(workdir, config):
@@ -124,7 +124,7 @@ def open_workdir(workdir, config):
     """
     path = workdir / FILE
     if path.is_file():
-        refuse_another_run(path, config)
+        check_same_run(path, config)
     elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
         raise UserError(f"{workdir} is not empty and holds no run of ours (no {FILE}): choose another --workdir")
     else:
@@ -133,13 +133,13 @@ def open_workdir(workdir, config):
     return lock(path)
 
 
-def refuse_another_run(path, config):
+def check_same_run(path, config):
     """Raises a `UserError` if the configuration in the file is not this one."""
     try:
         there = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged: {one_line(error)}; choose another --workdir") from error
-    ours = {key: value for key, value in config.to_dict().items() if key not in config.HOW}
+        raise UserError(f"{path} is damaged: {first_line(error)}; choose another --workdir") from error
+    ours = {key: value for key, value in config.to_dict().items() if key not in config.RUNTIME_FIELDS}
     different = [f"{key} {there.get(key)!r}, not {ours[key]!r}" for key in ours if there.get(key) != ours[key]]
     if different:
         raise UserError(f"{path.parent} holds another run, with {'; '.join(different)}: choose another --workdir")

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.files import os_errors
+from keras_resnet.files import tf_errors_as_oserror
 
 from .reporting.image_grid import contact_sheet
 
 
-class EventFile(keras.callbacks.Callback):
+class TensorBoardLogger(keras.callbacks.Callback):
     """TensorBoard scalars and images, named and foldered as by Keras' own callback.
 
     `train` and `validation` are runs of their own, whose `epoch_loss` TensorBoard draws into one chart; `batch_loss` and its
@@ -48,7 +48,7 @@ class EventFile(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def _writing(self, run):
-        with os_errors(self._folder):
+        with tf_errors_as_oserror(self._folder):
             if run not in self._writers:
                 self._writers[run] = tf.summary.create_file_writer(str(self._folder / run))
             with self._writers[run].as_default():
@@ -56,5 +56,5 @@ class EventFile(keras.callbacks.Callback):
 
     def _flush(self):
         for writer in self._writers.values():
-            with os_errors(self._folder):
+            with tf_errors_as_oserror(self._folder):
                 writer.flush()

@@ -6,12 +6,12 @@ import platform
 import keras
 import tensorflow as tf
 
-from keras_resnet.metadata import Classifier
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.saving import write_classifier
 
 from . import callbacks as logs
 from . import model as networks
-from .data.batches import Pass, Share
+from .data.batches import EvalBatches, InputShard
 from .reporting.evaluation import Evaluation
 from .reporting.plots import draw_curves
 from .reporting.report import MISTAKES, PAGE, write_report
@@ -19,17 +19,17 @@ from .reporting.report import MISTAKES, PAGE, write_report
 MODEL_FILE, CURVES_FILE = "model.keras", "curves.png"
 
 
-def conclude(ready, values, seconds, workdir, metrics, events):
+def evaluate_and_save(ready, values, seconds, workdir, metrics, events):
     """Writes everything that is to be written at the end; returns the metrics on the test split.
 
-    ready: the `Preparation`. values: the network's weights, arrays. seconds: spent training.
+    ready: the `TrainingContext`. values: the network's weights, arrays. seconds: spent training.
     metrics, events: the files of the run.
     """
     config, names = ready.config, ready.dataset.labels
     model = networks.build_classifier(config, ready.preprocessing, ready.classes)  # in float32, on one device
     model.set_weights(values)
     test = ready.dataset.test.prepared(ready.preprocessing)
-    batches = Pass(test, ready.recipe.batch_size).dataset(Share()).map(lambda images, *_: images)
+    batches = EvalBatches(test, ready.recipe.batch_size).dataset(InputShard()).map(lambda images, *_: images)
     probabilities = model.predict(batches, verbose=0)[: len(test)]
     evaluation = Evaluation.of(probabilities, test.labels, names)
     result = {"loss": evaluation.loss, "accuracy": evaluation.top1, "images": len(test), "seconds": seconds}
@@ -51,7 +51,9 @@ def conclude(ready, values, seconds, workdir, metrics, events):
         probabilities=probabilities,
         facts=facts(ready, seconds),
     )
-    write_classifier(model, workdir / MODEL_FILE, Classifier(config.model, ready.dataset.name, names, ready.preprocessing))
+    write_classifier(
+        model, workdir / MODEL_FILE, ClassifierMetadata(config.model, ready.dataset.name, names, ready.preprocessing)
+    )
     return result
 
 

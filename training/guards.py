@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_resnet.errors import UserError
 
 
-def refuse_divergence(name, loss, epoch, step, learning_rate, checkpoints, bad):
+def check_loss_is_finite(name, loss, epoch, step, learning_rate, checkpoints, bad):
     """Raises a `UserError` if a loss is no number.
 
     epoch: from 0. step: in the whole run. bad: checkpoints of that step and later hold the weights that gave this loss.
@@ -22,8 +22,8 @@ def refuse_divergence(name, loss, epoch, step, learning_rate, checkpoints, bad):
     raise UserError(f"the {name} is {loss} {where}; {kept}")
 
 
-def refuse_other_data(there, here, workdir):
-    """Raises a `UserError` if the data of a run, as `Preparation.data` tells it, is not what there is now.
+def check_same_data(there, here, workdir):
+    """Raises a `UserError` if the data of a run, as `TrainingContext.data` tells it, is not what there is now.
 
     A place in the data says nothing once pictures have come or gone. The folder itself may have moved.
     """
@@ -33,7 +33,7 @@ def refuse_other_data(there, here, workdir):
 
 
 @contextlib.contextmanager
-def lost_pictures_named():
+def missing_file_as_user_error():
     """Inside, a file that went while its pictures were read, for which TensorFlow has no error of its own, is a `UserError`."""
     try:
         yield

@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 
 import keras_resnet
-from keras_resnet.classifier import on_pixels
-from keras_resnet.errors import UserError, choices
-from keras_resnet.metadata import Classifier
+from keras_resnet.classifier import with_preprocessing
+from keras_resnet.errors import UserError, comma_join
+from keras_resnet.metadata import ClassifierMetadata
 
 from .recipes import PARTS
 
@@ -17,26 +17,26 @@ from .recipes import PARTS
 def build_classifier(config, preprocessing, classes):
     """Raw pixels 0 to 255 in, (N, H, W, C); class probabilities out, (N, classes)."""
     pixels = keras.Input((preprocessing.height, preprocessing.width, preprocessing.channels), name="pixels")
-    return construct(config, classes, input_tensor=preprocessing.layer()(pixels))
+    return build_model(config, classes, input_tensor=preprocessing.layer()(pixels))
 
 
 def pretrained_classifier(config, classes):
     """The same with the weights of `config.weights`, and with their preprocessing, which is returned too."""
-    network = construct(config, classes, input_shape=(None, None, channels_of(config.weights)))
+    network = build_model(config, classes, input_shape=(None, None, channels_of(config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
     preprocessing = keras_resnet.preprocessing_for(network)
     if config.image_size:
         preprocessing = dataclasses.replace(preprocessing, height=config.image_size, width=config.image_size)
-    return on_pixels(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
+    return with_preprocessing(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
 
 
 def channels_of(weights):
     """3, unless the weights are in a classifier of this zoo that takes grey pictures."""
-    classifier = Classifier.read_from(weights) if Path(weights).is_file() else None
+    classifier = ClassifierMetadata.read_from(weights) if Path(weights).is_file() else None
     return classifier.preprocessing.channels if classifier else 3
 
 
-def construct(config, classes, **arguments):
+def build_model(config, classes, **arguments):
     options = dataclasses.asdict(config.options)
     names = ("block", "unit", "shortcut")
     return getattr(keras_resnet, config.model)(
@@ -45,7 +45,7 @@ def construct(config, classes, **arguments):
 
 
 @contextlib.contextmanager
-def precision(policy):
+def dtype_policy_scope(policy):
     """Layers that are made inside compute in `policy`; their weights are float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -74,15 +74,15 @@ def freeze(model, recipe):
     """Makes the parts that `recipe` names untrainable. A frozen normalisation also leaves its moving statistics alone."""
     parts = parts_of(model)
     if unknown := [part for part in recipe.freeze if part not in parts]:
-        raise UserError(f"freeze names {choices(unknown)}; the parts of {model.name} are {choices(parts)}")
+        raise UserError(f"freeze names {comma_join(unknown)}; the parts of {model.name} are {comma_join(parts)}")
     for layer in model.layers:
         frozen = part_of(layer) in recipe.freeze
-        if is_norm(layer) and recipe.norms != "as_stage":
-            frozen = recipe.norms == "frozen"
+        if is_norm(layer) and recipe.norm_layers != "with_parts":
+            frozen = recipe.norm_layers == "frozen"
         if frozen:
             layer.trainable = False
     if not model.trainable_variables:
-        raise UserError(f"freeze names all parts of {model.name}, {choices(parts)}: nothing is left to train")
+        raise UserError(f"freeze names all parts of {model.name}, {comma_join(parts)}: nothing is left to train")
 
 
 def synchronize_norms(model):
@@ -92,11 +92,11 @@ def synchronize_norms(model):
             layer.synchronized = True
 
 
-def rates(model, part_rate):
-    """Factors on the learning rate, one for each trainable weight: 1 in the head, `part_rate` less in each part before."""
+def lr_multipliers(model, layer_decay):
+    """Factors on the learning rate, one for each trainable weight: 1 in the head, `layer_decay` less in each part before."""
     parts = parts_of(model)[::-1]
     factors = {
-        id(variable): part_rate ** parts.index(part_of(layer))
+        id(variable): layer_decay ** parts.index(part_of(layer))
         for layer in model.layers
         for variable in layer.trainable_variables
     }

@@ -16,7 +16,7 @@ EPOCH = {
 }
 
 
-class Progress(keras.callbacks.Callback):
+class ProgressBar(keras.callbacks.Callback):
     """A plain line per epoch, on a terminal above a bar."""
 
     def __init__(self, epochs, steps_per_epoch, epochs_done, steps_done=0, console=None):

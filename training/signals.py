@@ -3,7 +3,7 @@
 import signal
 import threading
 
-WISHES = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignal:
@@ -15,13 +15,13 @@ class StopSignal:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in WISHES}
+            self._before = {number: signal.signal(number, self._handle) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *exception):
         self._restore()
 
-    def _hear(self, number, frame):
+    def _handle(self, number, frame):
         self.received = number
         self._restore()
 

@@ -4,15 +4,15 @@ import keras
 import tensorflow as tf
 
 
-class Step:
-    """A network, its loss and its `Update`. The loss is the mean over the global batch, whatever the number of replicas.
+class TrainStep:
+    """A network, its loss and its `WeightUpdate`. The loss is the mean over the global batch, whatever the number of replicas.
 
     The sums over the examples, the flags and the gradients of all replicas go through one reduction. The random numbers of a
     step (dropout, stochastic depth) are a function of seed, step and replica, so they need not be saved.
     """
 
     def __init__(self, model, update, recipe, *, seed=0, class_weights=None, jit_compile=False, loss_scale=None):
-        """model: gives logits. update: an `Update`. class_weights: (classes,). loss_scale: a `LossScale`."""
+        """model: gives logits. update: an `WeightUpdate`. class_weights: (classes,). loss_scale: a `LossScale`."""
         self.model, self.update = model, update
         self.recipe, self._class_weights, self._loss_scale = recipe, class_weights, loss_scale
         self._forward_backward = (
@@ -50,7 +50,7 @@ class Step:
 
     def _gradients(self, images, targets):
         """Of the mean loss with respect to the trainable weights, and the sums, over this replica's part of the batch."""
-        pieces = self.recipe.accumulate
+        pieces = self.recipe.gradient_accumulation_steps
         if pieces == 1:
             return self._gradients_at_once(images, targets)
         images, targets = (tf.reshape(x, (pieces, -1, *x.shape[1:])) for x in (images, targets))

@@ -7,17 +7,17 @@ import time
 
 import keras
 
-from keras_resnet.errors import Stopped
+from keras_resnet.errors import TrainingInterrupted
 
 from . import callbacks as logs
-from .checkpoints import Checkpoints, Position
+from .checkpoints import CheckpointManager, TrainState
 from .config import open_workdir
-from .context import Preparation
-from .data.batches import Pass, Share
-from .distribute.strategies import lost_workers_named
-from .finalize import MODEL_FILE, conclude
-from .guards import lost_pictures_named, refuse_divergence, refuse_other_data
-from .loop import Sums
+from .context import TrainingContext
+from .data.batches import EvalBatches, InputShard
+from .distribute.strategies import collective_error_as_worker_lost
+from .finalize import MODEL_FILE, evaluate_and_save
+from .guards import check_loss_is_finite, check_same_data, missing_file_as_user_error
+from .loop import MetricSums
 from .signals import StopSignal
 
 __all__ = ["MODEL_FILE", "Run", "train"]
@@ -42,9 +42,9 @@ def train(config, workdir, callbacks=()):
         Stopped: after SIGTERM or SIGINT, when all is saved.
         WorkerLost: when another worker has ended before its time.
     """
-    ready = Preparation(config)
+    ready = TrainingContext(config)
     own = open_workdir(workdir, config) if ready.chief else contextlib.nullcontext()
-    with own, lost_workers_named(ready.strategy), lost_pictures_named():
+    with own, collective_error_as_worker_lost(ready.strategy), missing_file_as_user_error():
         return Run(ready, workdir, callbacks).train()
 
 
@@ -53,23 +53,23 @@ class Run:
 
     def __init__(self, ready, workdir, callbacks=()):
         self.ready, self.config, self.recipe, self.loop = ready, ready.config, ready.recipe, ready.loop
-        self.steps, self.workdir, self.position = ready.steps, workdir, Position(ready.data())
+        self.steps, self.workdir, self.position = ready.steps, workdir, TrainState(ready.data())
         with ready.strategy.scope():
-            self.checkpoints = Checkpoints(
+            self.checkpoints = CheckpointManager(
                 workdir / "checkpoints",
                 ready.model.weights,
                 ready.step.state,
                 self.position,
-                kept=self.config.keep_checkpoints,
+                max_to_keep=self.config.keep_checkpoints,
                 chief=ready.chief,
             )
-            self.checkpoints.restore_newest()
-        refuse_other_data(self.position.data, ready.data(), workdir)
+            self.checkpoints.restore_latest()
+        check_same_data(self.position.data, ready.data(), workdir)
         own = []
         if ready.chief:
             epoch, step = self.position.epoch, self.position.step
-            self.metrics, self.events = logs.MetricsFile(workdir, epoch), logs.EventFile(workdir)
-            own = [self.metrics, self.events, logs.Progress(self.recipe.epochs, self.steps, epoch, step)]
+            self.metrics, self.events = logs.JsonlLogger(workdir, epoch), logs.TensorBoardLogger(workdir)
+            own = [self.metrics, self.events, logs.ProgressBar(self.recipe.epochs, self.steps, epoch, step)]
         ready.model.optimizer, ready.model.stop_training = ready.update.optimizer, False  # as `compile` and `fit` set them
         plan = {"epochs": self.recipe.epochs, "steps": self.steps, "verbose": 0}
         self.callbacks = keras.callbacks.CallbackList([*own, *callbacks], model=ready.model, **plan)
@@ -77,7 +77,7 @@ class Run:
     def train(self):
         """Trains to the end; returns the metrics on the test split, on the chief."""
         if self.ready.chief and not (self.position.epoch or self.position.step):
-            images, _ = next(iter(self.ready.epoch(0).dataset(Share())))
+            images, _ = next(iter(self.ready.epoch(0).dataset(InputShard())))
             self.events.images("first_batch", images[:SHOWN], step=0)
         self.callbacks.on_train_begin()
         try:
@@ -90,15 +90,15 @@ class Run:
         if not self.ready.chief:
             return None
         values, seconds = self.ready.model.get_weights(), self.position.seconds
-        return conclude(self.ready, values, seconds, self.workdir, self.metrics, self.events)
+        return evaluate_and_save(self.ready, values, seconds, self.workdir, self.metrics, self.events)
 
     def train_epoch(self):
         """The rest of an epoch and a pass over the validation part, logged and saved."""
         position, first, began = self.position, self.position.step, time.perf_counter()
         self.callbacks.on_epoch_begin(position.epoch)
-        self.saved = self.heard = began
-        for call in self.loop.train(self.ready.epoch(position.epoch, first), Sums(*position.sums), self.asks):
-            trained = self.hear(call)
+        self.saved = self.last_report_time = began
+        for call in self.loop.train(self.ready.epoch(position.epoch, first), MetricSums(*position.sums), self.poll_requests):
+            trained = self.on_loop_output(call)
             if (call.stop or call.save) and call.done < self.steps:
                 self.save()
             if call.stop and call.done < self.steps:
@@ -108,19 +108,19 @@ class Run:
         if call.stop:
             self.stop()
 
-    def asks(self):
+    def poll_requests(self):
         """What this worker wants before a call: to stop, to save."""
         overdue = time.perf_counter() - self.saved > 60 * self.config.checkpoint_minutes
         return self.signal.received is not None, overdue
 
-    def hear(self, call):
+    def on_loop_output(self, call):
         """After some steps: where we are, and whether it is any good. Returns what is logged."""
         position, now = self.position, time.perf_counter()
-        rate = (call.done - position.step) * self.recipe.batch_size / (now - self.heard)
-        position.seconds += now - self.heard
-        position.step, position.sums, self.heard = call.done, dataclasses.astuple(call.sums), now
+        rate = (call.done - position.step) * self.recipe.batch_size / (now - self.last_report_time)
+        position.seconds += now - self.last_report_time
+        position.step, position.sums, self.last_report_time = call.done, dataclasses.astuple(call.sums), now
         step, learning_rate = position.epoch * self.steps + call.done, self.learning_rate(call.done)
-        refuse_divergence("loss", call.sums.loss, position.epoch, step, learning_rate, self.checkpoints, bad=step - 1)
+        check_loss_is_finite("loss", call.sums.loss, position.epoch, step, learning_rate, self.checkpoints, bad=step - 1)
         logged = {**call.sums.means(), "learning_rate": learning_rate, "gradient_norm": call.gradient_norm}
         self.callbacks.on_train_batch_end(step - 1, {**logged, "images_per_second": rate})
         return logged
@@ -132,11 +132,11 @@ class Run:
     def end_epoch(self, trained):
         """Evaluates, with the averaged weights where there are such, logs and saves."""
         position, epoch = self.position, self.position.epoch + 1
-        self.loop.agree()
-        with self.ready.update.averaged():
-            validated = self.loop.evaluate(Pass(self.ready.validation, self.recipe.batch_size))
+        self.loop.sync_moving_statistics()
+        with self.ready.update.ema_weights():
+            validated = self.loop.evaluate(EvalBatches(self.ready.validation, self.recipe.batch_size))
             loss, step, rate = validated["loss"], epoch * self.steps, trained["learning_rate"]
-            refuse_divergence("validation loss", loss, epoch - 1, step, rate, self.checkpoints, bad=step)
+            check_loss_is_finite("validation loss", loss, epoch - 1, step, rate, self.checkpoints, bad=step)
             if (validated["accuracy"], -loss) > (position.best[0], -position.best[1]):
                 self.checkpoints.save_best(step)
                 position.best = [validated["accuracy"], loss]
@@ -148,13 +148,13 @@ class Run:
 
     def save(self):
         """Everything, as it is after the last step that was heard of."""
-        self.loop.agree()
+        self.loop.sync_moving_statistics()
         self.checkpoints.save(self.position.epoch * self.steps + self.position.step)
         self.saved = time.perf_counter()
 
     def stop(self):
         number = self.signal.received or signal.SIGTERM  # another worker's
         where = f"epoch {self.position.epoch}" + (f" and {self.position.step} steps" if self.position.step else "")
-        raise Stopped(
+        raise TrainingInterrupted(
             f"stopped by {signal.Signals(number).name} after {where}; all is saved, and the same command continues", number
         )

@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 
 from keras_resnet.benchmarks.applications import APPLICATIONS, application
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 from ..reporting import report
 from .files import OURS, exported
@@ -26,7 +26,7 @@ class LatencyConfig:
     batch_size: int = 1
     steps: int = 0
     rounds: int = 30
-    against: tuple | None = None
+    baselines: tuple | None = None
 
     def __post_init__(self):
         for name in ("batch_size", "rounds"):
@@ -35,13 +35,15 @@ class LatencyConfig:
         if self.steps < 0:
             raise UserError(f"steps is {self.steps}; it is at least 1, or 0 to fit it to a third of a second")
         if not self.threads or min(self.threads) < 1:
-            raise UserError(f"threads is {choices(self.threads) or 'empty'}; it is a list of whole numbers above 0 such as 1,2")
+            raise UserError(
+                f"threads is {comma_join(self.threads) or 'empty'}; it is a list of whole numbers above 0 such as 1,2"
+            )
         exported(self.output_dir, OURS)
-        for name in self.against or ():
+        for name in self.baselines or ():
             if name not in ROUTES and not Path(name).is_dir():
-                raise UserError(f"--against names {name}; there are {choices(ROUTES)}, and folders of other exports")
-        if "applications" in (self.against or ()) and not application(self.model):
-            raise UserError(f"keras.applications has no {self.model}; it has what is nearest to {choices(APPLICATIONS)}")
+                raise UserError(f"--baselines names {name}; there are {comma_join(ROUTES)}, and folders of other exports")
+        if "applications" in (self.baselines or ()) and not application(self.model):
+            raise UserError(f"keras.applications has no {self.model}; it has what is nearest to {comma_join(APPLICATIONS)}")
 
     @functools.cached_property
     def record(self):
@@ -55,13 +57,13 @@ class LatencyConfig:
     @property
     def routes(self):
         """Those that are asked for, or that fit."""
-        if self.against is not None:
-            return [name for name in ROUTES if name in self.against]
+        if self.baselines is not None:
+            return [name for name in ROUTES if name in self.baselines]
         return [name for name in ROUTES if name != "applications" or application(self.model)]
 
     @property
     def folders(self):
-        return [Path(name) for name in self.against or () if name not in ROUTES]
+        return [Path(name) for name in self.baselines or () if name not in ROUTES]
 
     @property
     def source(self):
@@ -72,4 +74,4 @@ class LatencyConfig:
         if self.model_path:
             raise UserError(f"no file {self.model_path}")
         where = f"made from {named}, which is not there" if named else "silent on the file that it was made from"
-        raise UserError(f"{self.output_dir} is {where}: give --model_path, or --against= to measure it alone")
+        raise UserError(f"{self.output_dir} is {where}: give --model_path, or --baselines= to measure it alone")

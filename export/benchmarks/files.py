@@ -1,4 +1,4 @@
-"""The artefacts that are measured: which there are in a folder, and what each is."""
+"""The artifacts that are measured: which there are in a folder, and what each is."""
 
 import dataclasses
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from keras_resnet.errors import UserError
 
 from ..reporting import report
-from ..targets import KINDS
+from ..targets import TARGETS
 from ..verification.verify import size
 
 FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX"}
@@ -34,17 +34,17 @@ class File:
 
 def failed(folder):
     """The names of those that failed it."""
-    return [kind.failed_file for kind in KINDS.values() if (folder / kind.failed_file).exists()]
+    return [kind.failed_file for kind in TARGETS.values() if (folder / kind.failed_file).exists()]
 
 
 def exported(folder, route):
-    """The artefacts in a folder that `keras-resnet export` left, or a `UserError`. Those that failed verification are none."""
+    """The artifacts in a folder that `keras-resnet export` left, or a `UserError`. Those that failed verification are none."""
     if not folder.is_dir():
         raise UserError(f"no folder {folder}")
     if report.read(folder) is None:
         raise UserError(f"{folder} holds no {report.RECORD} of ours: it is not a folder that `keras-resnet export` left")
-    paths = [folder / kind.file for kind in KINDS.values() if (folder / kind.file).exists()]
+    paths = [folder / kind.file for kind in TARGETS.values() if (folder / kind.file).exists()]
     if not paths:
-        raise UserError(f"{folder} holds no artefact that passed its verification")
+        raise UserError(f"{folder} holds no artifact that passed its verification")
     where = "" if route == OURS else f"{folder}/"
     return [File(route, f"{where}{path.name}", path) for path in paths]

@@ -10,7 +10,7 @@ from keras_resnet.errors import UserError
 
 class Writer:
     def __init__(self):
-        environment.prepare("quiet")
+        environment.configure("quiet")
         self._models = {}
 
     def write(self, format, path, model_path, application):
@@ -28,13 +28,13 @@ class Writer:
 
         if (path, application) not in self._models:
             model = load_as_saved(path)
-            model = twin(model, application) if application else model
+            model = torch_model(model, application) if application else model
             model(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras writes no ONNX of what was never called
             self._models[path, application] = model
         return self._models[path, application]
 
 
-def twin(model, application):
+def torch_model(model, application):
     """The network of keras.applications for the same images and classes, with random weights."""
     import keras
 

@@ -31,7 +31,7 @@ class Entry:
         """Has the file loaded in its process."""
         self.bytes = self.file.bytes
         given = {"batch_size": config.batch_size, "steps": config.steps, "threads": self.threads}
-        facts = process.ask("prepare", format=self.file.format, path=str(self.file.path), **given)
+        facts = process.call("prepare", format=self.file.format, path=str(self.file.path), **given)
         for name, value in facts.items():
             setattr(self, name, value)
 
@@ -64,7 +64,7 @@ class Result:
     def ratios(self, entry):
         """`{route: ratios}`: our latency over each other route's, turn by turn, with as many threads and in the same format.
 
-        An artefact of another export is compared with the one of the same name.
+        An artifact of another export is compared with the one of the same name.
         """
         if entry.file.route != OURS or entry.failure:
             return {}

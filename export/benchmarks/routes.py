@@ -21,12 +21,12 @@ class Route:
     formats: tuple = tuple(FORMATS)
 
 
-def keras(config, paths, verbosity, twin=None):
+def keras(config, paths, verbosity, torch_model=None):
     failures = {}
     with Process(KERAS, verbosity) as process:
         for format, path in paths.items():
             try:
-                process.ask("write", format=format, path=str(path), model_path=str(config.source), application=twin)
+                process.call("write", format=format, path=str(path), model_path=str(config.source), application=torch_model)
             except FailedError as error:
                 failures[format] = str(error)
     return failures
@@ -41,9 +41,9 @@ def pytorch(config, paths, verbosity):
     description = path.with_name("description.npz")
     try:
         with Process(KERAS, verbosity) as process:
-            process.ask("describe", path=str(description), model_path=str(config.source))
+            process.call("describe", path=str(description), model_path=str(config.source))
         with Process(TORCH, verbosity) as process:
-            process.ask("write", path=str(path), description=str(description))
+            process.call("write", path=str(path), description=str(description))
     except FailedError as error:
         return {"onnx": str(error)}
     return {}

@@ -1,4 +1,4 @@
-"""The process of one artefact: loaded once, and then so many inferences in every turn."""
+"""The process of one artifact: loaded once, and then so many inferences in every turn."""
 
 import gc
 import math

@@ -6,6 +6,6 @@ The factor goes into the next convolution, and the shift rides on the trunk: let
 the unit begins with a bare ReLU; by how much the shift changes from unit to unit goes into the bias of the branch's last
 convolution.
 
-`values` are the forms in which the folded network carries what the original computes, `wishes` the forms in which their
+`values` are the forms in which the folded network carries what the original computes, `preferences` the forms in which their
 readers would like them, `rules` what each kind of layer does with them, `folding` puts a network through them.
 """

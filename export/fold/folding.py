@@ -5,9 +5,9 @@ import keras
 from keras_resnet.saving import copy_weights
 
 from .network import Network
-from .preferred_shift import wished_shift
+from .preferred_shift import preferred_shift
 from .rules import rule_for
-from .values import Carried, Deferred
+from .values import AffineTensor, PendingConv
 
 
 def fold(model, dtype="float32"):
@@ -23,23 +23,23 @@ def fold(model, dtype="float32"):
     """
     network = Network(model)
     inputs = keras.Input(network.input.shape[1:], name=network.input.name, dtype=dtype)
-    values, layers = {id(network.input): Carried.plain(inputs)}, {}
+    values, layers = {id(network.input): AffineTensor.plain(inputs)}, {}
     for node in network.nodes:
         rule = None if node.arguments.kwargs.get("training") else rule_for(node.operation)
         given = [values[id(tensor)] for tensor in node.inputs]
         if rule is None:
-            taken = as_it_was(node, given, layers, dtype)
+            taken = copy_unchanged(node, given, layers, dtype)
         else:
             value = rule(network, node, given)
             alone = len(network.readers(node.output)) == 1
-            if isinstance(value, Deferred) and not alone:
-                value = value.settled(wished_shift(network, node.output))
+            if isinstance(value, PendingConv) and not alone:
+                value = value.materialize(preferred_shift(network, node.output))
             taken = [value]
         values.update((id(tensor), value) for tensor, value in zip(node.outputs, taken, strict=True))
     return keras.Model(inputs, values[id(network.output)].as_tensor(), name=model.name)
 
 
-def as_it_was(node, given, layers, dtype):
+def copy_unchanged(node, given, layers, dtype):
     """Calls a copy of the layer, with its weights, on the original's tensors. `layers`: the copies so far."""
     tensors = {id(tensor): value.as_tensor() for tensor, value in zip(node.inputs, given, strict=True)}
     arguments, keywords = node.arguments.fill_in(tensors)
@@ -51,4 +51,4 @@ def as_it_was(node, given, layers, dtype):
         copy_weights(operation, layers[operation])
     else:
         outputs = operation(*arguments, **keywords)
-    return [Carried.plain(output) for output in keras.tree.flatten(outputs)]
+    return [AffineTensor.plain(output) for output in keras.tree.flatten(outputs)]

@@ -11,7 +11,7 @@ MOST_ADDED = 1024.0  # to a tensor; to pixels from 0 to 255 it is about 128
 
 
 @dataclasses.dataclass(frozen=True)
-class Carried:
+class AffineTensor:
     """A tensor of the original, as `scale * tensor + shift` per channel; scale and shift are float64, (C,)."""
 
     tensor: object
@@ -38,14 +38,14 @@ class Carried:
         if not self.shift.any():
             return self
         if np.any(MOST_ADDED * np.abs(self.scale) < np.abs(self.shift)):
-            return Carried.plain(self.as_tensor())
-        return Carried(shifted(self.tensor, self.shift / self.scale), self.scale, np.zeros_like(self.shift))
+            return AffineTensor.plain(self.as_tensor())
+        return AffineTensor(shifted(self.tensor, self.shift / self.scale), self.scale, np.zeros_like(self.shift))
 
     def as_tensor(self):
         """The original's tensor itself."""
         return shifted(scaled(self.tensor, self.scale), self.shift)
 
-    def settled(self, wish=None):
+    def materialize(self, preferred=None):
         return self
 
 
@@ -70,7 +70,7 @@ def named(tensor):
 
 
 @dataclasses.dataclass(frozen=True)
-class Deferred:
+class PendingConv:
     """A convolution that is still to be written down: it takes in whatever factor and offset its output is to have.
 
     source: the tensor that it reads. config: of its `Conv2D`. kernel: float64, (k, k, C, filters); bias: float64, (filters,).
@@ -90,17 +90,19 @@ class Deferred:
         kernel = np.pad(self.kernel, ((0, 0), (0, 0), (0, 0), (before, after)))
         return dataclasses.replace(self, kernel=kernel, bias=np.pad(self.bias, (before, after)))
 
-    def settled(self, wish=None):
+    def materialize(self, preferred=None):
         """The convolution written down, its output in the form that is wished: a shift per channel, where not NaN."""
-        return self.emit(np.ones(len(self.bias)), np.zeros(len(self.bias)) if wish is None else np.nan_to_num(wish))
+        return self.materialize_as(
+            np.ones(len(self.bias)), np.zeros(len(self.bias)) if preferred is None else np.nan_to_num(preferred)
+        )
 
     def as_tensor(self):
-        return self.settled().tensor
+        return self.materialize().tensor
 
-    def emit(self, scale, shift):
-        """`Carried` with this scale and shift."""
+    def materialize_as(self, scale, shift):
+        """`AffineTensor` with this scale and shift."""
         settings = {"filters": len(self.bias), "use_bias": True, "activation": None, "dtype": self.source.dtype}
         layer = keras.layers.Conv2D(**{**self.config, **settings, "kernel_initializer": "zeros", "bias_initializer": "zeros"})
         tensor = layer(self.source)
         layer.set_weights([self.kernel / scale, (self.bias - shift) / scale])
-        return Carried(tensor, scale, shift)
+        return AffineTensor(tensor, scale, shift)

@@ -7,7 +7,7 @@ from keras_resnet.errors import UserError
 NAMED = 5  # operators, in an error
 
 
-def matching(operators, parts):
+def select_operators(operators, parts):
     """The names among `operators` that are meant by `parts`: whole names, or parts of names, such as a Keras layer's name.
 
     A part that ends in a number ends where the number does: unit1 is not unit10.

@@ -64,7 +64,7 @@ def first_labels(scores):
 
 
 def operators(verifications):
-    """How often each operator occurs in each artefact."""
+    """How often each operator occurs in each artifact."""
     names = dict.fromkeys(name for v in verifications for name in v.inspection.operators)
     rows = [[name, *(v.inspection.operators.get(name, "") for v in verifications)] for name in names]
     return ["", *(v.name for v in verifications)], rows
@@ -78,11 +78,11 @@ def example_indices(result):
 
 
 def mistakes(result):
-    """Images that Keras gets right and an artefact does not."""
+    """Images that Keras gets right and an artifact does not."""
     right = result.reference.argmax(axis=1) == result.labels
     lost = right & np.any([first_labels(scores) != result.labels for scores in result.outputs.values()], axis=0)
     if not lost.any():
-        return "<p>None: each artefact knows every image that Keras knows.</p>"
+        return "<p>None: each artifact knows every image that Keras knows.</p>"
     shown = np.flatnonzero(lost)[:MISTAKES]
     return f"<p>{lost.sum()} of {len(lost)} images, {len(shown)} shown.</p>\n{figures(result, shown)}"
 

@@ -51,9 +51,9 @@ def recipe_lines(path):
     """The recipe, where the record of a training lies beside the model."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        settings = record["settings"]
+        settings = record["recipe"]
     except (OSError, ValueError, KeyError, TypeError):
         return ["Recipe: not recorded."]
-    used = {name: value for name, value in settings.items() if name != "source" and value not in (0, False, [])}
+    used = {name: value for name, value in settings.items() if name != "reference" and value not in (0, False, [])}
     changed = ", ".join(f"{name} {value}" for name, value in used.items())
-    return [f"Recipe: {record.get('recipe')}, seed {record.get('seed')}: {changed}."]
+    return [f"Recipe: {record.get('recipe_name')}, seed {record.get('seed')}: {changed}."]

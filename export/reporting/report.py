@@ -12,7 +12,7 @@ from . import html_report as page
 
 RECORD, PAGE = "report.json", "report.html"
 COLUMNS = (
-    "artefact",
+    "artifact",
     "size",
     "one image",
     "accuracy",
@@ -29,7 +29,7 @@ def read(folder):
     """The record of an earlier export in the folder, or None."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return record if {"model", "dataset", "artefacts", "versions"} <= set(record) else None
+        return record if {"model", "dataset", "artifacts", "versions"} <= set(record) else None
     except (OSError, ValueError, TypeError):
         return None
 
@@ -85,7 +85,7 @@ class Report:
             "images": len(self.images),
             "versions": {name: metadata.version(name) for name in LIBRARIES},
             "keras": {"bytes": self.source_bytes, "accuracy": self.accuracy},
-            "artefacts": [self._record_of(verification) for verification in self.verifications],
+            "artifacts": [self._record_of(verification) for verification in self.verifications],
         }
 
     def _record_of(self, verification):
@@ -98,10 +98,10 @@ class Report:
         """One line: all agree, or which do not and how far."""
         if self.failed:
             return "; ".join(f"{v.name} {', '.join(v.failures)}" for v in self.failed)
-        exact = [v.max_difference for v in self.verifications if math.isfinite(v.gates.max_difference)]
+        exact = [v.max_difference for v in self.verifications if math.isfinite(v.tolerances.max_difference)]
         worst = f" The float ones differ from Keras by {max(exact):.1e} at most." if exact else ""
         drop = max(v.accuracy_drop for v in self.verifications)
-        who = f"All {len(self.verifications)} artefacts" if len(self.verifications) > 1 else "The artefact"
+        who = f"All {len(self.verifications)} artifacts" if len(self.verifications) > 1 else "The artifact"
         return f"{who} passed.{worst} The largest loss of accuracy is {drop:.2f} points."
 
     def rows(self):

@@ -15,14 +15,14 @@ class Inspection:
 
     operators: dict
     partitions: int | None = None
-    left: dict | None = None
+    undelegated_ops: dict | None = None
 
     @property
     def delegated(self):
         """The share of the operators that XNNPACK takes, or None."""
-        return None if self.left is None else 1 - sum(self.left.values()) / sum(self.operators.values())
+        return None if self.undelegated_ops is None else 1 - sum(self.undelegated_ops.values()) / sum(self.operators.values())
 
-    def refusals(self):
+    def blocking_issues(self):
         """Why the file is not to be shipped, whatever it computes: one line each."""
         unfrozen = sorted(VARIABLES & set(self.operators))
         flex = sorted(name for name in self.operators if name.startswith("Flex"))
@@ -32,16 +32,16 @@ class Inspection:
             yield f"needs operators outside of LiteRT ({', '.join(flex)})"
 
 
-def inspect(artefact):
-    """Of an open `runtimes.Artefact`."""
-    return INSPECTORS[artefact.path.suffix](artefact)
+def inspect(artifact):
+    """Of an open `runtimes.Predictor`."""
+    return INSPECTORS[artifact.path.suffix](artifact)
 
 
-def inspect_tflite(artefact):
+def inspect_tflite(artifact):
     from ..formats.tflite.delegation import delegation
 
-    found = delegation(artefact.path)
-    return Inspection(count(operators_of_tflite(artefact.path.read_bytes())), found.partitions, found.left)
+    found = delegation(artifact.path)
+    return Inspection(count(operators_of_tflite(artifact.path.read_bytes())), found.partitions, found.undelegated_ops)
 
 
 def operators_of_tflite(content):
@@ -57,14 +57,14 @@ def operators_of_tflite(content):
     return [codes[operator.opcodeIndex] for graph in model.subgraphs for operator in graph.operators]
 
 
-def inspect_onnx(artefact):
+def inspect_onnx(artifact):
     import onnx
 
-    return Inspection(count(node.op_type for node in onnx.load(artefact.path, load_external_data=False).graph.node))
+    return Inspection(count(node.op_type for node in onnx.load(artifact.path, load_external_data=False).graph.node))
 
 
-def inspect_saved_model(artefact):
-    graph = artefact.function.graph
+def inspect_saved_model(artifact):
+    graph = artifact.function.graph
     functions = [graph, *(graph._get_function(name).graph for name in graph._functions)]
     found = (operation.type for function in functions for operation in function.get_operations())
     return Inspection(count(kind for kind in found if kind not in SILENT and not kind.endswith("PartitionedCall")))

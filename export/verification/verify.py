@@ -1,4 +1,4 @@
-"""Is an artefact the same classifier? It is reloaded without Keras, in a process of its own, and compared."""
+"""Is an artifact the same classifier? It is reloaded without Keras, in a process of its own, and compared."""
 
 import dataclasses
 import json
@@ -15,19 +15,19 @@ ROUNDING = 1e-9  # of a drop in points
 
 
 @dataclasses.dataclass(frozen=True)
-class Gates:
-    """What an artefact must keep. max_difference: of any output, see `Verification`. max_accuracy_drop: in points."""
+class Tolerances:
+    """What an artifact must keep. max_difference: of any output, see `VerificationResult`. max_accuracy_drop: in points."""
 
     max_difference: float
     max_accuracy_drop: float
 
 
 @dataclasses.dataclass(frozen=True)
-class Verification:
-    """An artefact against the Keras model on the same images.
+class VerificationResult:
+    """An artifact against the Keras model on the same images.
 
     max_difference, mean_difference: absolute, over all outputs. top1_agreement: share of images with the same first label; two
-    labels that tie may lower it. accuracy: share of images that the artefact gets right. accuracy_drop: points that it
+    labels that tie may lower it. accuracy: share of images that the artifact gets right. accuracy_drop: points that it
     loses against Keras. milliseconds: for one image, median, in the process that verified it. error: why it could not be run.
     """
 
@@ -41,7 +41,7 @@ class Verification:
     accuracy: float
     accuracy_drop: float
     milliseconds: float
-    gates: Gates
+    tolerances: Tolerances
     inspection: Inspection
     error: str = ""
 
@@ -54,33 +54,33 @@ class Verification:
         """Why it does not get its final name: one line each."""
         if self.error:
             return [self.error]
-        found = list(self.inspection.refusals())
-        if not self.max_difference <= self.gates.max_difference:  # true for NaN
-            found.append(f"differs by {self.max_difference:.1e}, {self.gates.max_difference:.1e} allowed")
-        if not self.accuracy_drop <= self.gates.max_accuracy_drop + ROUNDING:
-            found.append(f"loses {self.accuracy_drop:.2f} points of accuracy, {self.gates.max_accuracy_drop:g} allowed")
+        found = list(self.inspection.blocking_issues())
+        if not self.max_difference <= self.tolerances.max_difference:  # true for NaN
+            found.append(f"differs by {self.max_difference:.1e}, {self.tolerances.max_difference:.1e} allowed")
+        if not self.accuracy_drop <= self.tolerances.max_accuracy_drop + ROUNDING:
+            found.append(f"loses {self.accuracy_drop:.2f} points of accuracy, {self.tolerances.max_accuracy_drop:g} allowed")
         return found
 
 
-class ArtefactError(Exception):
-    """An artefact that does not run."""
+class ArtifactError(Exception):
+    """An artifact that does not run."""
 
 
-def verify(name, path, images, labels, reference, gates):
-    """Compares the artefact at `path` with `reference` (N, classes), what Keras gives for `images`.
+def verify(name, path, images, labels, reference, tolerances):
+    """Compares the artifact at `path` with `reference` (N, classes), what Keras gives for `images`.
 
-    Returns the `Verification` and the artefact's outputs.
+    Returns the `VerificationResult` and the artifact's outputs.
     """
     error, facts = "", {"operators": {}, "milliseconds": float("nan")}
     try:
-        outputs, facts = run_apart(path, images)
-    except ArtefactError as broken:
+        outputs, facts = run_in_subprocess(path, images)
+    except ArtifactError as broken:
         outputs, error = np.full(reference.shape, np.nan), str(broken)
     difference = np.abs(outputs.astype(np.float64) - reference)
     best = np.where(np.isnan(outputs).any(axis=1), -1, outputs.argmax(axis=1))  # no answer is no label
-    accuracy, kerass = float(np.mean(best == labels)), float(np.mean(reference.argmax(axis=1) == labels))
+    accuracy, keras_accuracy = float(np.mean(best == labels)), float(np.mean(reference.argmax(axis=1) == labels))
     milliseconds = facts.pop("milliseconds")
-    return Verification(
+    return VerificationResult(
         name=name,
         file=path.name,
         bytes=size(path),
@@ -89,16 +89,16 @@ def verify(name, path, images, labels, reference, gates):
         mean_difference=float(difference.mean()),
         top1_agreement=float(np.mean(best == reference.argmax(axis=1))),
         accuracy=accuracy,
-        accuracy_drop=100 * (kerass - accuracy),
+        accuracy_drop=100 * (keras_accuracy - accuracy),
         milliseconds=milliseconds,
-        gates=gates,
+        tolerances=tolerances,
         inspection=Inspection(**facts),
         error=error,
     ), outputs
 
 
-def run_apart(path, images):
-    """The outputs of the artefact at `path`, and facts of it, from a process of its own without Keras; see `worker.py`."""
+def run_in_subprocess(path, images):
+    """The outputs of the artifact at `path`, and facts of it, from a process of its own without Keras; see `worker.py`."""
     with tempfile.TemporaryDirectory() as folder:
         given, taken, facts = (Path(folder, name) for name in ("images.npy", "outputs.npy", "facts.json"))
         np.save(given, images)
@@ -113,7 +113,7 @@ def run_apart(path, images):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise ArtefactError(f"cannot be run without Keras: {lines[-1]}")
+            raise ArtifactError(f"cannot be run without Keras: {lines[-1]}")
         return np.load(taken), json.loads(facts.read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Runs one artefact in a process of its own, without Keras: `python -m keras_resnet.export.verification.worker`.
+"""Runs one artifact in a process of its own, without Keras: `python -m keras_resnet.export.verification.worker`.
 
 Leaves what it gave for some images in one file, and what it is made of and how long it takes in another.
 """
@@ -17,21 +17,21 @@ SECONDS, LEAST = 1.0, 10  # that the timing takes, and inferences that it has at
 
 def main(path, images, outputs, facts):
     sys.modules["keras"] = None  # TensorFlow imports it where it can; a SavedModel must do without
-    from ..runtime import open_artefact
+    from ..runtime import load_predictor
     from .inspection import inspect
 
-    images, artefact = np.load(images), open_artefact(path)
-    np.save(outputs, artefact.run(images))
-    found = {**dataclasses.asdict(inspect(artefact)), "milliseconds": latency(artefact, images[:1])}
+    images, artifact = np.load(images), load_predictor(path)
+    np.save(outputs, artifact.run(images))
+    found = {**dataclasses.asdict(inspect(artifact)), "milliseconds": latency(artifact, images[:1])}
     Path(facts).write_text(json.dumps(found), encoding="utf-8")
 
 
-def latency(artefact, image):
+def latency(artifact, image):
     """The median time for one image, in milliseconds."""
     times = []
     while len(times) < LEAST or sum(times) < SECONDS:
         begin = time.perf_counter()
-        artefact.run(image)
+        artifact.run(image)
         times.append(time.perf_counter() - begin)
     return 1000 * statistics.median(times)
 

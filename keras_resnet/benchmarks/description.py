@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 
 def describe(model):
@@ -37,7 +37,7 @@ def padding_inside(graph):
 
 
 def write(model, path):
-    """Writes the description and the weights, as Keras has them, for `torch_twin.read`: an `.npz` file."""
+    """Writes the description and the weights, as Keras has them, for `torch_model.read`: an `.npz` file."""
     weights = {f"{layer.name}/{index}": value for layer in model.layers for index, value in enumerate(layer.get_weights())}
     np.savez(path, graph=json.dumps(describe(model)), **weights)
 
@@ -51,7 +51,7 @@ def inputs(layer):
 def settings_of(layer):
     kind = type(layer).__name__
     if kind not in SETTINGS:
-        raise UserError(f"layer {layer.name} is a {kind}; there is a twin in PyTorch for {choices(SETTINGS)}")
+        raise UserError(f"layer {layer.name} is a {kind}; there is a twin in PyTorch for {comma_join(SETTINGS)}")
     return SETTINGS[kind](layer)
 
 
@@ -81,7 +81,7 @@ def function(layer, known=("linear", "relu", "softmax")):
     name = keras.activations.serialize(layer.activation)
     if name not in known:
         kind = f"layer {layer.name} is a {type(layer).__name__} with activation {name}"
-        raise UserError(f"{kind}; there is a twin in PyTorch for {choices(known)}")
+        raise UserError(f"{kind}; there is a twin in PyTorch for {comma_join(known)}")
     return name
 
 

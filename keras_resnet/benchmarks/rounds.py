@@ -21,5 +21,5 @@ def failures_noted(entry, essential=False):
         yield
     except FailedError as error:
         if essential:
-            raise (UserError if error.mistake else RuntimeError)(str(error)) from error
+            raise (UserError if error.is_user_error else RuntimeError)(str(error)) from error
         entry.failure = str(error)

@@ -74,7 +74,7 @@ KINDS = {
 }
 
 
-class Twin(nn.Module):
+class TorchModel(nn.Module):
     """`graph`: of `description.describe`. ReLUs overwrite what nobody else reads, as PyTorch's own networks do."""
 
     def __init__(self, graph):
@@ -103,9 +103,9 @@ def read(path):
     """The network, weights and all, of a file that `description.write` wrote, and its input's (height, width, channels)."""
     arrays = dict(np.load(path))
     graph = json.loads(str(arrays.pop("graph")))
-    twin = Twin(graph)
+    torch_model = TorchModel(graph)
     for node in graph:
-        layer, weights = twin.layers[node["name"]], []
+        layer, weights = torch_model.layers[node["name"]], []
         while (key := f"{node['name']}/{len(weights)}") in arrays:
             weights.append(torch.from_numpy(arrays[key]))
         if node["kind"] == "Conv2D":
@@ -115,7 +115,7 @@ def read(path):
         names = [name for name in layer.state_dict() if name != "num_batches_tracked"]
         assert len(names) == len(weights), node
         layer.load_state_dict(dict(zip(names, weights, strict=True)), strict=False)
-    return twin, graph[0]["settings"]["shape"]
+    return torch_model, graph[0]["settings"]["shape"]
 
 
 def channels_last(images):

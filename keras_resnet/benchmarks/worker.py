@@ -1,7 +1,7 @@
 """The process of one contestant: answers one request a line on standard input, until there are no more.
 
-Its argument is MODULE.CLASS, of which it makes one object. A request is `{"ask": METHOD of the object, **arguments}`, an answer
-`{"answer": ...}` or `{"error": ..., "mistake": ...}`. Standard output is for the answers alone: what a library prints goes
+Its argument is MODULE.CLASS, of which it makes one object. A request is `{"call": METHOD of the object, **arguments}`, an answer
+`{"answer": ...}` or `{"error": ..., "is_user_error": ...}`. Standard output is for the answers alone: what a library prints goes
 where its errors go.
 """
 
@@ -11,28 +11,31 @@ import os
 import sys
 import traceback
 
-from keras_resnet.errors import UserError, one_line
+from keras_resnet.errors import UserError, first_line
 
 
-def main(home):
+def main(class_path):
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     session = None
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            session = session or find(home)()
-            reply = {"answer": getattr(session, request.pop("ask"))(**request)}
+            session = session or load_class(class_path)()
+            reply = {"answer": getattr(session, request.pop("call"))(**request)}
         except Exception as error:
             traceback.print_exc()
-            mistake = isinstance(error, UserError)
-            reply = {"error": one_line(error) if mistake else f"{type(error).__name__}: {one_line(error)}", "mistake": mistake}
+            is_user_error = isinstance(error, UserError)
+            reply = {
+                "error": first_line(error) if is_user_error else f"{type(error).__name__}: {first_line(error)}",
+                "is_user_error": is_user_error,
+            }
         print(json.dumps(reply), file=answers, flush=True)
 
 
-def find(home):
+def load_class(class_path):
     """The class of that name, and nothing imported but its module: the object chooses the environment of the rest."""
-    module, _, name = home.rpartition(".")
+    module, _, name = class_path.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from . import artifacts as artefacts
+from . import artifacts as artifacts
 from . import command as command_line
 from . import flags as command_flags
 from . import measure, training, zoo
@@ -12,11 +12,11 @@ COMMANDS = {
     "list": Command(zoo.list_models, command_flags.define_nothing),
     "train": Command(training.train, command_flags.define_train, required=("workdir",)),
     "launch": Command(training.launch, command_flags.define_launch, required=("workers",), arguments="-- train ..."),
-    "import": Command(zoo.import_weights, command_flags.define_import, required=("model", "weights", "output")),
-    "evaluate": Command(artefacts.evaluate, command_flags.define_evaluate, required=("model_path",)),
-    "predict": Command(artefacts.predict, command_flags.define_predict, required=("model_path",), arguments="IMAGE..."),
-    "export": Command(artefacts.export, command_flags.define_export, required=("model_path", "output_dir")),
-    "benchmark": Command(measure.benchmark, command_flags.define_benchmark, required=("what",)),
+    "import": Command(zoo.import_weights, command_flags.define_import, required=("model", "weights", "output_path")),
+    "evaluate": Command(artifacts.evaluate, command_flags.define_evaluate, required=("model_path",)),
+    "predict": Command(artifacts.predict, command_flags.define_predict, required=("model_path",), arguments="IMAGE..."),
+    "export": Command(artifacts.export, command_flags.define_export, required=("model_path", "output_dir")),
+    "benchmark": Command(measure.benchmark, command_flags.define_benchmark, required=("task",)),
 }
 
 

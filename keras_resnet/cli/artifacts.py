@@ -23,26 +23,26 @@ CALIBRATION_VALIDATION = 0.1  # of the training part, which calibration leaves a
 
 def evaluate(flags, arguments):
     """Measures a .keras, .tflite or .onnx file or a SavedModel folder on a test split."""
-    environment.prepare(flags.verbosity)
-    from keras_resnet.export.runtime import open_artefact
+    environment.configure(flags.verbosity)
+    from keras_resnet.export.runtime import load_predictor
     from keras_resnet.export.verification.verify import scores
 
-    artefact = open_artefact(flags.model_path)
-    test = read_test_split(flags, artefact.classifier)
-    result = scores(artefact.probabilities(test.images), test.labels)
+    artifact = load_predictor(flags.model_path)
+    test = read_test_split(flags, artifact.classifier)
+    result = scores(artifact.probabilities(test.images), test.labels)
     top5 = f"  top-5 {result['top5']:.2%}" if "top5" in result else ""
     print(f"top-1 {result['top1']:.2%}{top5}  loss {result['loss']:.4f}  images {result['images']}")
 
 
 def predict(flags, arguments):
     """Prints labels and scores for picture files."""
-    environment.prepare(flags.verbosity, tensorflow=Path(flags.model_path).suffix not in (".onnx", ".tflite"))
-    from keras_resnet.export.runtime import open_artefact
+    environment.configure(flags.verbosity, tensorflow=Path(flags.model_path).suffix not in (".onnx", ".tflite"))
+    from keras_resnet.export.runtime import load_predictor
 
-    artefact = open_artefact(flags.model_path)
-    preprocessing, labels = artefact.classifier.preprocessing, artefact.classifier.labels
-    pictures = np.stack([preprocessing.load_picture(path) for path in arguments])
-    for path, scores in zip(arguments, artefact.probabilities(pictures), strict=True):
+    artifact = load_predictor(flags.model_path)
+    preprocessing, labels = artifact.classifier.preprocessing, artifact.classifier.labels
+    pictures = np.stack([preprocessing.load_image(path) for path in arguments])
+    for path, scores in zip(arguments, artifact.probabilities(pictures), strict=True):
         best = np.argsort(-scores)[: flags.top]
         print(f"{path}: {', '.join(f'{labels[index]} {scores[index]:.4f}' for index in best)}")
 
@@ -60,10 +60,10 @@ def exit_on_sigterm():
 @exit_on_sigterm()
 def export(flags, arguments):
     """Writes SavedModel, TFLite and ONNX from a .keras file and verifies each; exit status 1 if one does not pass."""
-    environment.prepare(flags.verbosity)
+    environment.configure(flags.verbosity)
     from keras_resnet.export import pipeline
     from keras_resnet.export.reporting import report
-    from keras_resnet.export.source_model import open_source
+    from keras_resnet.export.source_model import load_source_model
 
     config = pipeline.ExportConfig(
         Path(flags.model_path),
@@ -73,7 +73,7 @@ def export(flags, arguments):
     labels = read_labels(flags.labels) if flags.labels else None
     if labels is None and flags.normalization and flags.dataset:
         labels = labels_of_set(flags)
-    source = open_source(config.model_path, flags.normalization, labels, flags.dataset or "", flags.image_size)
+    source = load_source_model(config.model_path, flags.normalization, labels, flags.dataset or "", flags.image_size)
     dataset = open_dataset(flags, source.classifier)
     test = taken(dataset.test, flags.verification_images).prepared(source.classifier.preprocessing)
     calibration = read_calibration(dataset, flags.calibration_images, source.classifier) if config.calibrated else None

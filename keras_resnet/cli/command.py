@@ -7,7 +7,7 @@ import sys
 from absl import flags
 
 from keras_resnet import environment
-from keras_resnet.errors import Stopped, UserError, WorkerLost, choices, one_line
+from keras_resnet.errors import TrainingInterrupted, UserError, WorkerLost, comma_join, first_line
 
 
 class Command:
@@ -30,17 +30,17 @@ class Command:
             others = self.flags([name, *arguments])[1:]
         except flags.UnrecognizedFlagError as error:
             near = difflib.get_close_matches(error.flagname, list(self.flags), n=2)
-            hint = f"did you mean {choices(f'--{flag}' for flag in near)}?" if near else f"see keras-resnet {name} --help"
+            hint = f"did you mean {comma_join(f'--{flag}' for flag in near)}?" if near else f"see keras-resnet {name} --help"
             raise UserError(f"unknown flag --{error.flagname}; {hint}") from error
         except flags.Error as error:
-            raise UserError(one_line(error)) from error
+            raise UserError(first_line(error)) from error
         if self.flags.help:
             return others
         if others and not self.arguments:
-            raise UserError(f"{name} takes flags only, not {choices(others)}")
+            raise UserError(f"{name} takes flags only, not {comma_join(others)}")
         missing = [f"--{flag}" for flag in self.required if not self.flags[flag].value]
         if missing or (self.arguments and not others):
-            raise UserError(f"{name} needs {choices(missing or [self.arguments])}; see keras-resnet {name} --help")
+            raise UserError(f"{name} needs {comma_join(missing or [self.arguments])}; see keras-resnet {name} --help")
         return others
 
     def help(self, name):
@@ -62,7 +62,7 @@ def main(commands, argv):
         return _dispatch(commands, argv)
     except UserError as error:
         message = str(error)
-    except Stopped as stopped:
+    except TrainingInterrupted as stopped:
         print(f"keras-resnet: {stopped}", file=sys.stderr)
         return 128 + stopped.signal
     except WorkerLost as error:
@@ -73,7 +73,7 @@ def main(commands, argv):
         return 0
     except OSError as error:
         where = f" ({error.filename})" if error.filename and str(error.filename) not in str(error.strerror) else ""
-        message = f"{error.strerror or one_line(error)}{where}"
+        message = f"{error.strerror or first_line(error)}{where}"
     except KeyboardInterrupt:
         print("\nkeras-resnet: interrupted", file=sys.stderr)
         return 130
@@ -90,7 +90,7 @@ def _dispatch(commands, argv):
         return 0 if argv else 2
     name, *arguments = argv
     if name not in commands:
-        raise UserError(f"unknown command {name!r}; the commands are {choices(commands)}")
+        raise UserError(f"unknown command {name!r}; the commands are {comma_join(commands)}")
     command = commands[name]
     others = command.parse(name, arguments)
     if command.flags.help:

@@ -8,17 +8,17 @@ from rich.table import Table
 
 from keras_resnet.errors import UserError
 from keras_resnet.models import variants
-from keras_resnet.models.options import Options
+from keras_resnet.models.options import ModelOptions
 
 
 def check_model(chosen):
     """Refuses an unknown network or variation before TensorFlow is loaded. `chosen`: the flags or a configuration."""
-    row = variants.find(chosen.model)
-    variants.stage_depths(variants.vary(row, block=chosen.block, unit=chosen.unit, shortcut=chosen.shortcut))
+    row = variants.get_variant(chosen.model)
+    variants.stage_depths(variants.with_overrides(row, block=chosen.block, unit=chosen.unit, shortcut=chosen.shortcut))
 
 
 def options_of(flags):
-    return Options(**{field.name: flags[field.name].value for field in dataclasses.fields(Options)})
+    return ModelOptions(**{field.name: flags[field.name].value for field in dataclasses.fields(ModelOptions)})
 
 
 def show_table(columns, rows):

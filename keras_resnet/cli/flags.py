@@ -5,8 +5,8 @@ import functools
 
 from absl import flags as absl_flags
 
-from keras_resnet.export import targets as artefacts
-from keras_resnet.models.options import Options
+from keras_resnet.export import targets as artifacts
+from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig
 
@@ -30,7 +30,7 @@ RUN = {
     "manual_dir": "folder of archives that you downloaded, for sets that need it",
     "strategy": "auto, one_device, mirrored, multi_worker or tpu",
     "jit_compile": "compile the step with XLA; for GPUs and TPUs",
-    "steps_per_call": "training steps in one call of the host; 0 fits it to about a second",
+    "steps_per_execution": "training steps in one call of the host; 0 fits it to about a second",
     "checkpoint_minutes": "longest time between two checkpoints, besides those of every epoch",
     "keep_checkpoints": "how many of the newest checkpoints stay",
 }
@@ -41,11 +41,11 @@ def run_fields():
 
 
 def recipe_fields():
-    return [field.name for field in dataclasses.fields(recipes.Recipe) if field.name != "source"]
+    return [field.name for field in dataclasses.fields(recipes.Recipe) if field.name != "reference"]
 
 
 def option_fields():
-    return [field.name for field in dataclasses.fields(Options)]
+    return [field.name for field in dataclasses.fields(ModelOptions)]
 
 
 DEFINERS = {
@@ -79,7 +79,7 @@ def define_network(values):
 
 def define_options(values):
     about = "an option of the network, see the docstrings of its constructor"
-    define_fields(Options, option_fields(), lambda name: about, values)
+    define_fields(ModelOptions, option_fields(), lambda name: about, values)
 
 
 def define_train(values):
@@ -99,7 +99,7 @@ def define_launch(values):
     )
 
 
-def define_artefact(values):
+def define_artifact(values):
     absl_flags.DEFINE_string("model_path", None, "a file or folder that train or export wrote", flag_values=values)
 
 
@@ -114,18 +114,20 @@ def define_import(values):
     define_network(values)
     string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
     string("weights", None, "a file of ours, keras.applications', torchvision's, timm's or akamaster's; or imagenet")
-    string("output", None, "the .keras file to write")
+    string("output_path", None, "the .keras file to write")
     string("labels", None, "a text file with the classes' names, one a line, in the order of the outputs")
     string("dataset", None, "the set whose labels they are, and that evaluate and export take by default")
     string("data_dir", None, "folder of tensorflow-datasets' sets")
-    string("protocol", None, "how pictures are prepared, such as torchvision_v2; by default as the weights' source does it")
+    string(
+        "preprocessing", None, "how pictures are prepared, such as torchvision_v2; by default as the weights' source does it"
+    )
 
 
 def define_benchmark(values):
     define_network(values)
     string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
     string(
-        "what",
+        "task",
         None,
         "train, fit, input, build or export: our training, Keras' fit, the input pipeline, building, what was exported; "
         "each against others'",
@@ -136,7 +138,7 @@ def define_benchmark(values):
     several = functools.partial(absl_flags.DEFINE_list, flag_values=values)
     several("threads", ["1", "2"], "for export: how many threads a runtime has, each number measured by itself")
     several(
-        "against",
+        "baselines",
         None,
         "whom to run beside ours, for export also folders of other exports; by default all that fit and no folder",
     )
@@ -148,23 +150,25 @@ def define_benchmark(values):
 
 
 def define_evaluate(values):
-    define_artefact(values)
+    define_artifact(values)
     define_data(values)
 
 
 def define_predict(values):
-    define_artefact(values)
+    define_artifact(values)
     absl_flags.DEFINE_integer("top", 3, "how many labels", lower_bound=1, flag_values=values)
 
 
 def define_export(values):
-    define_artefact(values)
+    define_artifact(values)
     define_data(values)
     string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
     several = functools.partial(absl_flags.DEFINE_list, flag_values=values)
-    string("output_dir", None, "folder for the artefacts")
-    several("formats", list(artefacts.FORMATS), "what to write")
-    several("quantize", None, f"of {', '.join(artefacts.QUANTIZATIONS)}; by default {', '.join(artefacts.USUAL)}")
+    string("output_dir", None, "folder for the artifacts")
+    several("formats", list(artifacts.FORMATS), "what to write")
+    several(
+        "quantize", None, f"of {', '.join(artifacts.QUANTIZATIONS)}; by default {', '.join(artifacts.DEFAULT_QUANTIZATIONS)}"
+    )
     string("output", "probabilities", "probabilities or logits")
     absl_flags.DEFINE_bool("fold", True, "take normalisations out of the network, which computes the same", flag_values=values)
     several("keep_float", [], "operators that stay float in int8 and int16x8, by name; auto finds them by measuring")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from keras_resnet import environment
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import variants
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig, read_config
@@ -18,7 +18,7 @@ def train(flags, arguments):
     """Trains a network, or continues the run in --workdir, and leaves model.keras there."""
     config = configuration(flags)
     check_model(config)
-    environment.prepare(flags.verbosity)
+    environment.configure(flags.verbosity)
     from keras_resnet.training.train import MODEL_FILE
     from keras_resnet.training.train import train as run
 
@@ -34,19 +34,19 @@ def configuration(flags):
     given = {name: flags[name].value for name in flags if flags[name].present}
     fields = {name: given[name] for name in command_flags.run_fields() if name in given}
     if missing := [f"--{name}" for name in ("model", "dataset") if not (base or given.get(name))]:
-        raise UserError(f"train needs {choices(missing)}, or --config; see keras-resnet train --help")
+        raise UserError(f"train needs {comma_join(missing)}, or --config; see keras-resnet train --help")
     overrides = {name: given[name] for name in command_flags.recipe_fields() if name in given}
-    overrides.update({name: tuple(overrides[name]) for name in ("drops", "freeze") if name in overrides})
-    if "drops" in overrides:
-        overrides["drops"] = tuple(number("drops", share) for share in overrides["drops"])
+    overrides.update({name: tuple(overrides[name]) for name in ("milestones", "freeze") if name in overrides})
+    if "milestones" in overrides:
+        overrides["milestones"] = tuple(number("milestones", share) for share in overrides["milestones"])
     options = {name: given[name] for name in command_flags.option_fields() if name in given}
     if base is None:
-        recipe = given.get("recipe") or default_recipe(fields)
-        return TrainConfig(**fields, recipe=recipe, settings=recipes.find(recipe, **overrides), options=options_of(flags))
-    recipe = given.get("recipe", base.recipe)
-    settings = recipes.find(recipe, **overrides) if "recipe" in given else dataclasses.replace(base.settings, **overrides)
+        name = given.get("recipe") or default_recipe(fields)
+        return TrainConfig(**fields, recipe_name=name, recipe=recipes.get_recipe(name, **overrides), options=options_of(flags))
+    name = given.get("recipe", base.recipe_name)
+    recipe = recipes.get_recipe(name, **overrides) if "recipe" in given else dataclasses.replace(base.recipe, **overrides)
     options = dataclasses.replace(base.options, **options)
-    return dataclasses.replace(base, **fields, recipe=recipe, settings=settings, options=options)
+    return dataclasses.replace(base, **fields, recipe_name=name, recipe=recipe, options=options)
 
 
 def default_recipe(fields):
@@ -55,7 +55,7 @@ def default_recipe(fields):
         return fields["dataset"]
     if fields.get("weights"):
         return "finetune"
-    return "he_imagenet" if variants.find(fields["model"]).family == "imagenet" else "short"
+    return "he2016_imagenet" if variants.get_variant(fields["model"]).family == "imagenet" else "short"
 
 
 def number(name, text):

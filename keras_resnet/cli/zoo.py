@@ -12,7 +12,7 @@ from .common import check_model, options_of, read_labels, show_table
 
 def list_models(flags, arguments):
     """Shows every named network: its size, its published error and whose weights fit."""
-    descriptions = [facts.describe_with(name, counts) for name, counts in facts.recorded_counts().items()]
+    descriptions = [facts.describe_with(name, counts) for name, counts in facts.recorded_sizes().items()]
     show_table(facts.SUMMARY, [facts.summary(description) for description in descriptions])
     print("Multiply-adds are at the default image size. keras_resnet.describe(NAME) tells more of one.")
 
@@ -20,12 +20,12 @@ def list_models(flags, arguments):
 def import_weights(flags, arguments):
     """Makes a classifier of raw pixels, for evaluate, predict and export, from somebody's weights."""
     check_model(flags)
-    environment.prepare(flags.verbosity)
+    environment.configure(flags.verbosity)
     import keras_resnet
     from keras_resnet.training.data.dataset import labels_of
 
-    if Path(flags.output).suffix != ".keras" or Path(flags.output).exists():
-        raise UserError(f"--output is {flags.output}; it is a .keras file that does not exist yet")
+    if Path(flags.output_path).suffix != ".keras" or Path(flags.output_path).exists():
+        raise UserError(f"--output_path is {flags.output_path}; it is a .keras file that does not exist yet")
     labels = read_labels(flags.labels) if flags.labels else labels_of(flags.dataset, flags.data_dir) if flags.dataset else None
     if labels is None:
         raise UserError(
@@ -38,6 +38,6 @@ def import_weights(flags, arguments):
         **dataclasses.asdict(options_of(flags)),
     )
     keras_resnet.load_weights(model, flags.weights)
-    preprocessing = keras_resnet.preprocessing_for(flags.protocol or model)
-    keras_resnet.save_classifier(model, flags.output, labels, preprocessing, flags.dataset or "")
-    print(f"the classifier is {flags.output}: {preprocessing.summary()}, {len(labels)} classes")
+    preprocessing = keras_resnet.preprocessing_for(flags.preprocessing or model)
+    keras_resnet.save_classifier(model, flags.output_path, labels, preprocessing, flags.dataset or "")
+    print(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(labels)} classes")

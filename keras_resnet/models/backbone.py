@@ -5,7 +5,7 @@ import re
 
 import keras
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 from .graph import strides
 from .layers import channels
@@ -17,7 +17,7 @@ class Backbone:
 
     model: keras.Model
     strides: dict
-    widths: dict
+    channels: dict
 
 
 def backbone(model, stages=None):
@@ -42,7 +42,7 @@ def backbone(model, stages=None):
         raise UserError(f"{model.name} is no network of this zoo: its layers have other names")
     wanted = last if stages is None else stages
     if not isinstance(wanted, (tuple, list, dict)) or not wanted or not all(stage in last for stage in wanted):
-        raise UserError(f"stages are {stages!r}; those of {model.name} are {choices(last)}, some or all in a tuple")
+        raise UserError(f"stages are {stages!r}; those of {model.name} are {comma_join(last)}, some or all in a tuple")
     layers = {f"stage{stage}": feature_layer(model, stage, last) for stage in wanted}
     outputs = {name: layer.output for name, layer in layers.items()}
     total = strides(model)

@@ -6,36 +6,36 @@ import numbers
 import keras
 from keras.src.backend.common import global_state
 
-from keras_resnet.errors import UserError, choices
-from keras_resnet.recursion import allow_graph_of
+from keras_resnet.errors import UserError, comma_join
+from keras_resnet.recursion import raise_recursion_limit
 
 from . import layers, shortcuts, variants
 from .layers import norm, relu
-from .residual_units import ORDERS, Unit, steps
-from .stems import LAYOUTS
+from .residual_units import ORDERS, ResidualUnit, steps
+from .stems import STEMS
 
 LAYERS_PER_UNIT = 18  # at most: a bottleneck with a gate
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 
 def build(variant, options, *, include_top, input_tensor, input_shape, pooling, classes, classifier_activation, name):
-    """The network of a `variants.Variant` with `options.Options`; the other arguments are those of `keras.applications`."""
+    """The network of a `variants.Variant` with `options.ModelOptions`; the other arguments are those of `keras.applications`."""
     check(variant, options)
     check_top(pooling, classes, classifier_activation)
     layers.check_data_format()
-    inputs, x = entry(input_tensor, input_shape, variants.FAMILIES[variant.family].image_size if include_top else None)
-    with held_back_variables():
-        x = trunk(x, variant, options)
+    inputs, x = resolve_input(input_tensor, input_shape, variants.FAMILIES[variant.family].image_size if include_top else None)
+    with deferred_variable_creation():
+        x = features(x, variant, options)
         if include_top:
             x = head(x, classes, classifier_activation, options.classifier_dropout)
         elif pooling:
             x = POOLINGS[pooling](name="head_pool")(x)
-    allow_graph_of(LAYERS_PER_UNIT * sum(variants.stage_depths(variant)))
+    raise_recursion_limit(LAYERS_PER_UNIT * sum(variants.stage_depths(variant)))
     return keras.Model(inputs, x, name=name)
 
 
 @contextlib.contextmanager
-def held_back_variables():
+def deferred_variable_creation():
     """Makes the variables of what is built inside at the end, all at once and outside of their layers' name scopes.
 
     TensorFlow prepares an operation anew for every new name, and that is nearly half of the time to build 1001 layers.
@@ -52,11 +52,11 @@ def held_back_variables():
 def check(variant, options):
     """Refuses what does not fit together before anything is built."""
     if variant.unit not in list(ORDERS):
-        raise UserError(f"unknown unit {variant.unit!r}; the orders inside a unit are {choices(ORDERS)}")
-    plain = shortcuts.find(variant.shortcut) is shortcuts.no_shortcut
+        raise UserError(f"unknown unit {variant.unit!r}; the orders inside a unit are {comma_join(ORDERS)}")
+    plain = shortcuts.get_shortcut(variant.shortcut) is shortcuts.no_shortcut
     variants.stage_depths(variant)
-    if not LAYOUTS[variant.layout].activated and variant.unit != "full_preactivation":
-        raise UserError(f"the {variant.layout} layout has units of order full_preactivation only, not {variant.unit}")
+    if not STEMS[variant.stem].ends_in_activation and variant.unit != "full_preactivation":
+        raise UserError(f"the {variant.stem} stem has units of order full_preactivation only, not {variant.unit}")
     if plain and options.stochastic_depth:
         raise UserError("stochastic_depth needs a shortcut: without one, a branch left out would cut the network")
     if plain and options.zero_init_residual:
@@ -65,18 +65,18 @@ def check(variant, options):
         raise UserError("zero_init_residual does not go with relu_before_addition: a ReLU at zero passes no gradient")
     valid = output_strides(variant)
     if options.output_stride not in (None, *valid):
-        raise UserError(f"output_stride is {options.output_stride!r}; for this network it is one of {choices(valid)}")
+        raise UserError(f"output_stride is {options.output_stride!r}; for this network it is one of {comma_join(valid)}")
 
 
 def output_strides(variant):
     """The strides that the last feature map can have, the network's own last. An ImageNet network keeps one in its stages."""
-    stages, stem = len(variants.FAMILIES[variant.family].widths), LAYOUTS[variant.layout].stem_stride
+    stages, stem = len(variants.FAMILIES[variant.family].widths), STEMS[variant.stem].stem_stride
     return tuple(stem * 2**stage for stage in range(stages) if stem * 2**stage > stem or stem == 1)
 
 
 def check_top(pooling, classes, activation):
     if pooling not in (None, *POOLINGS):
-        raise UserError(f"unknown pooling {pooling!r}; it is None or one of {choices(POOLINGS)}")
+        raise UserError(f"unknown pooling {pooling!r}; it is None or one of {comma_join(POOLINGS)}")
     if not isinstance(classes, numbers.Integral) or classes is True or classes < 1:
         raise UserError(f"classes is {classes!r}; it is a whole number from 1 up")
     try:
@@ -85,7 +85,7 @@ def check_top(pooling, classes, activation):
         raise UserError(f"unknown classifier_activation {activation!r}; it is the name of a Keras activation") from error
 
 
-def entry(input_tensor, input_shape, default_size):
+def resolve_input(input_tensor, input_shape, default_size):
     """The model's inputs and the tensor that the stem reads, as `keras.applications` understands its arguments."""
     if input_tensor is not None:
         if not keras.backend.is_keras_tensor(input_tensor):
@@ -107,19 +107,19 @@ def entry(input_tensor, input_shape, default_size):
     return inputs, inputs
 
 
-def trunk(x, variant, options):
+def features(x, variant, options):
     """Everything but the head: (N, H, W, C) -> (N, H/4, W/4, C') for CIFAR, (N, H/32, W/32, C') for ImageNet."""
-    layout, widths = LAYOUTS[variant.layout], stage_widths(variant, options)
-    unit = Unit(
+    stem, widths = STEMS[variant.stem], stage_widths(variant, options)
+    unit = ResidualUnit(
         order=variant.unit,
         block=variant.block,
-        strides_on=1 if variant.block == "bottleneck" and variant.strides_on == "3x3" else 0,
-        shortcut=shortcuts.find(variant.shortcut),
-        use_bias=layout.use_bias,
+        stride_on=1 if variant.block == "bottleneck" and variant.stride_on == "3x3" else 0,
+        shortcut=shortcuts.get_shortcut(variant.shortcut),
+        use_bias=stem.use_bias,
         zero_init=options.zero_init_residual,
     )
-    x = layout.stem(x, min(layout.stem_width, widths[0]))
-    for arguments in plan(variant, options):
+    x = stem.build(x, min(stem.stem_width, widths[0]))
+    for arguments in unit_specs(variant, options):
         x = unit(x, **arguments)
     # "an extra activation right after its element-wise addition": the one that a further unit would have begun with.
     for kind, _ in steps(variant.unit, variant.block)[0]:
@@ -128,21 +128,21 @@ def trunk(x, variant, options):
 
 
 def stage_widths(variant, options):
-    factor = variant.widen * options.width_multiplier
+    factor = variant.widen_factor * options.width_multiplier
     return [max(1, round(width * factor)) for width in variants.FAMILIES[variant.family].widths]
 
 
-def plan(variant, options):
-    """The arguments of `Unit.__call__` for each unit in turn.
+def unit_specs(variant, options):
+    """The arguments of `ResidualUnit.__call__` for each unit in turn.
 
     Where a stride would go beyond `output_stride`, it is left out, and what reads its output is dilated by it.
     """
-    layout, depths = LAYOUTS[variant.layout], variants.stage_depths(variant)
+    stem, depths = STEMS[variant.stem], variants.stage_depths(variant)
     limit = options.output_stride or output_strides(variant)[-1]
-    total_stride, dilation, number = layout.stem_stride, 1, 0
+    total_stride, dilation, number = stem.stem_stride, 1, 0
     for stage, (width, depth) in enumerate(zip(stage_widths(variant, options), depths, strict=True), start=1):
         for index in range(1, depth + 1):
-            strided = (index == depth and stage < len(depths)) if layout.strides_in_last else (index == 1 and stage > 1)
+            strided = (index == depth and stage < len(depths)) if stem.downsample_in_last_unit else (index == 1 and stage > 1)
             dilate = strided and total_stride == limit
             stride = 2 if strided and not dilate else 1
             dilation_behind = dilation * 2 if dilate else dilation
@@ -152,7 +152,7 @@ def plan(variant, options):
                 "stride": stride,
                 "dilations": (dilation, dilation_behind),
                 "drop_rate": options.stochastic_depth * number / sum(depths),
-                "activated": layout.activated and number == 1,
+                "skip_preactivation": stem.ends_in_activation and number == 1,
                 "name": f"stage{stage}_unit{index}",
             }
             total_stride *= stride
@@ -164,7 +164,7 @@ def head(x, classes, activation, dropout_rate):
     x = POOLINGS["avg"](name="head_pool")(x)
     if dropout_rate:
         x = layers.dropout(x, dropout_rate, name="head_dropout")
-    x = layers.dense(x, classes, name=layers.LOGITS)
+    x = layers.dense(x, classes, name=layers.LOGITS_LAYER)
     if activation is None:
         return x
     return keras.layers.Activation(activation, dtype=keras.config.dtype_policy().variable_dtype, name="predictions")(x)

@@ -9,7 +9,7 @@ from keras_resnet.errors import UserError
 from .layers import channel_axis
 
 
-def multiply_adds(model):
+def macs(model):
     """Of all convolutions and dense layers, for one image of the model's input size."""
     total = 0
     for layer in model.layers:

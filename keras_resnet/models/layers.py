@@ -5,13 +5,13 @@ import keras
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError
 
-LOGITS = "head_dense"  # name of the layer that gives them
+LOGITS_LAYER = "head_dense"  # name of the layer that gives them
 BATCH_NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
 BATCH_NORM_MOMENTUM = 0.9  # Torch's 0.1: the share of the old value, in Keras' words
-OTHERS = "choose keras.config.set_image_data_format('channels_last'), or KERAS_BACKEND=jax or torch"
+CHANNELS_FIRST_HINT = "choose keras.config.set_image_data_format('channels_last'), or KERAS_BACKEND=jax or torch"
 
 
-def msra():
+def he_normal_fan_out():
     """Normal, std sqrt(2 / (k*k*n_out)), not truncated: He et al. 2015, arXiv:1502.01852, eq. 15, as in the papers' code."""
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
 
@@ -41,7 +41,7 @@ def check_data_format():
         tf.nn.conv2d(pixel, pixel, 1, "VALID", "NCHW")
     except tf.errors.UnimplementedError as error:
         raise UserError(
-            f"image_data_format is 'channels_first', and TensorFlow has no such convolutions of {dtype} here: {OTHERS}"
+            f"image_data_format is 'channels_first', and TensorFlow has no such convolutions of {dtype} here: {CHANNELS_FIRST_HINT}"
         ) from error
 
 
@@ -68,7 +68,7 @@ def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=
         padding,
         dilation_rate=dilation,
         use_bias=use_bias,
-        kernel_initializer="zeros" if zero else msra(),
+        kernel_initializer="zeros" if zero else he_normal_fan_out(),
         bias_initializer=keras.initializers.Constant(bias) if bias else "zeros",
         name=name,
     )(x)
@@ -77,7 +77,7 @@ def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=
         width = "of any width" if y.shape[-1] is None else f"{filters} pixels wide"
         raise UserError(
             f"image_data_format is 'channels_first', where Keras on TensorFlow misplaces the {filters} biases of {name} "
-            f"on feature maps {width}: {OTHERS}"
+            f"on feature maps {width}: {CHANNELS_FIRST_HINT}"
         )
     return y
 
@@ -123,7 +123,7 @@ def dropout(x, rate, *, name):
     return keras.layers.Dropout(rate, name=name)(x)
 
 
-def drop_examples(x, rate, *, name):
+def drop_path(x, rate, *, name):
     """Sets whole examples to zero in training, at random, and the others to 1/(1 - rate) of what they were."""
     return keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=name)(x)
 
@@ -133,7 +133,7 @@ def max_pool(x, *, name):
     return keras.layers.MaxPooling2D(3, 2, name=name)(pad(x, 1, name=f"{name}_pad"))
 
 
-def max_pool_inside(x, *, name):
+def max_pool_padded_with_neg_inf(x, *, name):
     """3x3 maximum, stride 2, of what is inside the picture, as Torch pads: (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C).
 
     A stock layer pads both sides alike with minus infinity only where its stride is 1.

@@ -8,7 +8,7 @@ from keras_resnet.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class ModelOptions:
     """How to depart from the paper's network.
 
     width_multiplier: factor on the stages' widths; the stem follows where it would be wider than the first stage.

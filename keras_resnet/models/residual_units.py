@@ -8,7 +8,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable
 
-from .layers import add, conv, conv_norm, drop_examples, norm, relu
+from .layers import add, conv, conv_norm, drop_path, norm, relu
 
 # fmt: off
 ORDERS = {  # He et al. 2016, arXiv:1603.05027, Figure 4 and Table 2, read downwards
@@ -60,26 +60,26 @@ def preactivation(order):
 
 
 @dataclasses.dataclass(frozen=True)
-class Unit:
+class ResidualUnit:
     """What the units of a network have in common; called on the trunk, it adds one.
 
-    strides_on: index of the convolution that carries the stride: in a bottleneck 0 in the 2015 paper, 1 in "v1.5" and in the
+    stride_on: index of the convolution that carries the stride: in a bottleneck 0 in the 2015 paper, 1 in "v1.5" and in the
         ImageNet networks of 2016. shortcut: see `shortcuts.py`. use_bias: biases in the branch's last convolution and in
         projections, as in TF-Slim's v2. zero_init: the branch begins as zeros (Goyal et al. 2017, arXiv:1706.02677, 5.1).
     """
 
     order: str
     block: str
-    strides_on: int
+    stride_on: int
     shortcut: Callable
     use_bias: bool = False
     zero_init: bool = False
 
-    def __call__(self, x, width, stride, *, dilations=(1, 1), drop_rate=0.0, activated=False, name):
+    def __call__(self, x, width, stride, *, dilations=(1, 1), drop_rate=0.0, skip_preactivation=False, name):
         """(N, H, W, C) -> (N, H/stride, W/stride, expansion * width).
 
         dilations: of 3x3 convolutions up to the one that carries the stride, and of those behind it. drop_rate: how often
-        training leaves the branch out (stochastic depth). activated: the trunk already is behind the pre-activation, as it is
+        training leaves the branch out (stochastic depth). skip_preactivation: the trunk already is behind the pre-activation, as it is
         in the first unit (2016, section 5).
         """
         before, branch, after = steps(self.order, self.block)
@@ -98,14 +98,14 @@ class Unit:
                     x = convs[number - 1](x, zero=zero, name=layer_name)
             return x
 
-        y = x if activated else run(x, before)
+        y = x if skip_preactivation else run(x, before)
         # A projection has a norm where the branch's last convolution has one.
         project = conv_norm if branch[last][0] == "norm" else functools.partial(conv, use_bias=self.use_bias)
         filters = BLOCKS[self.block].expansion * width
-        x, adjust = self.shortcut(x, y, filters, stride, project=project, name=f"{name}_shortcut")
-        y = adjust(run(y, branch))
+        x, branch_transform = self.shortcut(x, y, filters, stride, project=project, name=f"{name}_shortcut")
+        y = branch_transform(run(y, branch))
         if drop_rate:
-            y = drop_examples(y, drop_rate, name=f"{name}_drop")
+            y = drop_path(y, drop_rate, name=f"{name}_drop")
         return run(add(x, y, name=f"{name}_add"), after)
 
     def _convolutions(self, width, stride, dilations):
@@ -117,8 +117,8 @@ class Unit:
                 conv,
                 filters=width * (block.expansion if i == ends else 1),
                 kernel_size=kernel,
-                stride=stride if i == self.strides_on else 1,
-                dilation=dilations[i > self.strides_on] if kernel > 1 else 1,
+                stride=stride if i == self.stride_on else 1,
+                dilation=dilations[i > self.stride_on] if kernel > 1 else 1,
                 use_bias=self.use_bias and i == ends,
             )
             for i, kernel in enumerate(block.kernels)

@@ -10,12 +10,12 @@ import functools
 import inspect
 import math
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
 
 
-def as_it_is(branch):
+def identity_branch(branch):
     return branch
 
 
@@ -27,24 +27,24 @@ def identity(x, filters, stride, *, name):
 
 def option_a(x, y, filters, stride, *, project, name):
     """Identity; where the shape changes, subsample and pad zero channels. He et al. 2015, section 3.3 (A), no parameters."""
-    return identity(x, filters, stride, name=name), as_it_is
+    return identity(x, filters, stride, name=name), identity_branch
 
 
 def option_b(x, y, filters, stride, *, project, name):
     """Identity; where the width changes, a 1x1 projection. He et al. 2015, section 3.3 (B), eq. 2."""
     if channels(x) == filters:
-        return identity(x, filters, stride, name=name), as_it_is
-    return project(y, filters, 1, stride, name=name), as_it_is
+        return identity(x, filters, stride, name=name), identity_branch
+    return project(y, filters, 1, stride, name=name), identity_branch
 
 
 def option_c(x, y, filters, stride, *, project, name):
     """A 1x1 projection in every unit. He et al. 2015, section 4.1 (C); 2016, Figure 2(e), Table 1 "1x1 conv"."""
-    return project(y, filters, 1, stride, name=name), as_it_is
+    return project(y, filters, 1, stride, name=name), identity_branch
 
 
 def no_shortcut(x, y, filters, stride, *, project, name):
     """A plain network. He et al. 2015, section 3.3, "Plain Network"."""
-    return None, as_it_is
+    return None, identity_branch
 
 
 # He et al. 2016, section 3, on a network with option A: what they change is the identity, in every unit.
@@ -66,12 +66,12 @@ def exclusive_gating(x, y, filters, stride, bias=-6.0, *, project, name):
 def shortcut_only_gating(x, y, filters, stride, bias=-6.0, *, project, name):
     """(1 - g(x)) * x, and F(x) as it is. He et al. 2016, Figure 2(d); Table 1 has the gate's initial biases 0 and -6."""
     g = gate(x, filters, stride, bias, name=name)
-    return multiply(identity(x, filters, stride, name=name), complement(g, name=name), name=f"{name}_gated"), as_it_is
+    return multiply(identity(x, filters, stride, name=name), complement(g, name=name), name=f"{name}_gated"), identity_branch
 
 
 def dropout_shortcut(x, y, filters, stride, rate=0.5, *, project, name):
     """Dropout on the identity. He et al. 2016, Figure 2(f), Table 1."""
-    return dropout(identity(x, filters, stride, name=name), rate, name=f"{name}_dropout"), as_it_is
+    return dropout(identity(x, filters, stride, name=name), rate, name=f"{name}_dropout"), identity_branch
 
 
 def gate(x, filters, stride, bias, *, name):
@@ -101,7 +101,7 @@ FORMS = (
 )
 
 
-def find(text):
+def get_shortcut(text):
     """The shortcut that a name such as "B" or "exclusive_gating(-7)" stands for; the numbers are those of Table 1."""
     name, opened, numbers = str(text).replace(" ", "").partition("(")
     if name not in SHORTCUTS or bool(opened) != numbers.endswith(")"):
@@ -115,7 +115,7 @@ def find(text):
     except ValueError:
         values = []
     if len(values) != len(names) or not all(map(math.isfinite, values)):
-        raise UserError(f"shortcut {text!r}: {name} takes {choices(names) or 'no number'}; the shortcuts are {FORMS}")
+        raise UserError(f"shortcut {text!r}: {name} takes {comma_join(names) or 'no number'}; the shortcuts are {FORMS}")
     if name == "dropout" and not 0 <= values[0] < 1:
         raise UserError(f"shortcut {text!r}: the rate is at least 0 and below 1")
     return functools.partial(SHORTCUTS[name], **dict(zip(names, values, strict=True)))

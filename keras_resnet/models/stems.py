@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from .layers import conv, max_pool, max_pool_inside, norm, relu
+from .layers import conv, max_pool, max_pool_padded_with_neg_inf, norm, relu
 
 # A pre-activation network's first activation comes "right after conv1 and before splitting into two paths" (He et al. 2016,
 # section 5): in the paper's layout it is the norm and the ReLU of the stem, and the first unit has none of its own.
@@ -29,28 +29,28 @@ def slim_stem(x, width):
 
 def timm_stem(x, width):
     """7x7 with stride 2, and the 3x3 maximum of its raw output, which padding never wins: timm's and KerasHub's v2."""
-    return max_pool_inside(conv(x, width, 7, stride=2, name="stem_conv"), name="stem_pool")
+    return max_pool_padded_with_neg_inf(conv(x, width, 7, stride=2, name="stem_conv"), name="stem_pool")
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
-    """stem, width and stride of the stem, and how the units follow it.
+class Stem:
+    """build, stem_width, stem_stride: the layers, width and stride of the stem, and how the units follow it.
 
-    activated: the stem ends in an activation, and the first unit takes that in place of its own. strides_in_last: the last unit
-    of each stage but the last carries the stride, not the first of the next. use_bias: see `units.Unit`.
+    ends_in_activation: the stem ends in an activation, and the first unit takes that in place of its own. downsample_in_last_unit: the last unit
+    of each stage but the last carries the stride, not the first of the next. use_bias: see `residual_units.ResidualUnit`.
     """
 
-    stem: Callable
+    build: Callable
     stem_width: int
     stem_stride: int
-    activated: bool = True
-    strides_in_last: bool = False
+    ends_in_activation: bool = True
+    downsample_in_last_unit: bool = False
     use_bias: bool = False
 
 
-LAYOUTS = {
-    "cifar": Layout(cifar_stem, 16, 1),
-    "imagenet": Layout(imagenet_stem, 64, 4),
-    "slim": Layout(slim_stem, 64, 4, activated=False, strides_in_last=True, use_bias=True),
-    "timm": Layout(timm_stem, 64, 4, activated=False),
+STEMS = {
+    "cifar": Stem(cifar_stem, 16, 1),
+    "imagenet": Stem(imagenet_stem, 64, 4),
+    "slim": Stem(slim_stem, 64, 4, ends_in_activation=False, downsample_in_last_unit=True, use_bias=True),
+    "timm": Stem(timm_stem, 64, 4, ends_in_activation=False),
 }

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import re
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 BLOCKS = ("basic", "bottleneck")
 
@@ -13,8 +13,8 @@ BLOCKS = ("basic", "bottleneck")
 class Variant:
     """A row.
 
-    strides_on: the convolution of a bottleneck that carries the stride. widen: factor on the stages' widths. layout: a row of
-    `layouts.LAYOUTS`; by default the one that the papers have for the family.
+    stride_on: the convolution of a bottleneck that carries the stride. widen_factor: factor on the stages' widths. stem: a row of
+    `stems.STEMS`; by default the one that the papers have for the family.
     """
 
     family: str
@@ -22,20 +22,20 @@ class Variant:
     block: str
     unit: str
     shortcut: str
-    strides_on: str = "1x1"
-    widen: int = 1
-    layout: str = ""
+    stride_on: str = "1x1"
+    widen_factor: int = 1
+    stem: str = ""
 
     def __post_init__(self):
-        if not self.layout:
-            object.__setattr__(self, "layout", FAMILIES[self.family].layout)
+        if not self.stem:
+            object.__setattr__(self, "stem", FAMILIES[self.family].stem)
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
     """What the networks for one kind of image have in common."""
 
-    layout: str
+    stem: str
     widths: tuple
     image_size: int
     classes: int
@@ -75,9 +75,9 @@ VARIANTS = {
     "PlainNet56":       Variant("cifar", 56, "basic", "original", "none"),
     "PlainNet110":      Variant("cifar", 110, "basic", "original", "none"),
     # Zagoruyko & Komodakis 2016, arXiv:1605.07146, Table 1: 6n+4 layers, for they count the projections.
-    "WideResNet16_8":   Variant("wide", 16, "basic", "full_preactivation", "B", widen=8),
-    "WideResNet28_10":  Variant("wide", 28, "basic", "full_preactivation", "B", widen=10),
-    "WideResNet40_4":   Variant("wide", 40, "basic", "full_preactivation", "B", widen=4),
+    "WideResNet16_8":   Variant("wide", 16, "basic", "full_preactivation", "B", widen_factor=8),
+    "WideResNet28_10":  Variant("wide", 28, "basic", "full_preactivation", "B", widen_factor=10),
+    "WideResNet40_4":   Variant("wide", 40, "basic", "full_preactivation", "B", widen_factor=4),
     # He et al. 2015, Table 1; 200: He et al. 2016, Table 5.
     "ResNet18V1":       Variant("imagenet", 18, "basic", "original", "B"),
     "ResNet34V1":       Variant("imagenet", 34, "basic", "original", "B"),
@@ -86,25 +86,25 @@ VARIANTS = {
     "ResNet152V1":      Variant("imagenet", 152, "bottleneck", "original", "B"),
     "ResNet200V1":      Variant("imagenet", 200, "bottleneck", "original", "B"),
     # The stride on the 3x3, as in fb.resnet.torch and torchvision.
-    "ResNet50V1_5":     Variant("imagenet", 50, "bottleneck", "original", "B", strides_on="3x3"),
-    "ResNet101V1_5":    Variant("imagenet", 101, "bottleneck", "original", "B", strides_on="3x3"),
-    "ResNet152V1_5":    Variant("imagenet", 152, "bottleneck", "original", "B", strides_on="3x3"),
-    "ResNet200V1_5":    Variant("imagenet", 200, "bottleneck", "original", "B", strides_on="3x3"),
+    "ResNet50V1_5":     Variant("imagenet", 50, "bottleneck", "original", "B", stride_on="3x3"),
+    "ResNet101V1_5":    Variant("imagenet", 101, "bottleneck", "original", "B", stride_on="3x3"),
+    "ResNet152V1_5":    Variant("imagenet", 152, "bottleneck", "original", "B", stride_on="3x3"),
+    "ResNet200V1_5":    Variant("imagenet", 200, "bottleneck", "original", "B", stride_on="3x3"),
     # He et al. 2016, Table 5 (152 and 200) and its released code; the others follow them.
     "ResNet18V2":       Variant("imagenet", 18, "basic", "full_preactivation", "B"),
     "ResNet34V2":       Variant("imagenet", 34, "basic", "full_preactivation", "B"),
-    "ResNet50V2":       Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
-    "ResNet101V2":      Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
-    "ResNet152V2":      Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
-    "ResNet200V2":      Variant("imagenet", 200, "bottleneck", "full_preactivation", "B", strides_on="3x3"),
+    "ResNet50V2":       Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", stride_on="3x3"),
+    "ResNet101V2":      Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", stride_on="3x3"),
+    "ResNet152V2":      Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", stride_on="3x3"),
+    "ResNet200V2":      Variant("imagenet", 200, "bottleneck", "full_preactivation", "B", stride_on="3x3"),
     # The layout of TF-Slim's v2, which keras.applications and its weights have: raw stem, strides in the stages' last units.
-    "ResNet50V2Slim":   Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="slim"),
-    "ResNet101V2Slim":  Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="slim"),
-    "ResNet152V2Slim":  Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="slim"),
+    "ResNet50V2Slim":   Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="slim"),
+    "ResNet101V2Slim":  Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="slim"),
+    "ResNet152V2Slim":  Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="slim"),
     # The layout of timm's resnetv2_* (after BiT) and of KerasHub: raw stem, strides as in the paper.
-    "ResNet50V2Timm":   Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="timm"),
-    "ResNet101V2Timm":  Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="timm"),
-    "ResNet152V2Timm":  Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", strides_on="3x3", layout="timm"),
+    "ResNet50V2Timm":   Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="timm"),
+    "ResNet101V2Timm":  Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="timm"),
+    "ResNet152V2Timm":  Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="timm"),
     # He et al. 2015, Figure 3, middle.
     "PlainNet18":       Variant("imagenet", 18, "basic", "original", "none"),
     "PlainNet34":       Variant("imagenet", 34, "basic", "original", "none"),
@@ -126,7 +126,7 @@ CIFAR_FORMULAS = {
 }
 
 
-def find(name):
+def get_variant(name):
     """The row of a named network, or an error with the names most like it."""
     if name in VARIANTS:
         return VARIANTS[name]
@@ -144,14 +144,14 @@ def find(name):
     raise UserError(f"unknown model {name!r}: {hint}`keras-resnet list` shows all {len(VARIANTS)}")
 
 
-def vary(variant, *, block=None, unit=None, shortcut=None):
+def with_overrides(variant, *, block=None, unit=None, shortcut=None):
     """The row with another block, order or shortcut.
 
     Another block brings its own shortcut along where none is given: on CIFAR the papers' basic networks have option A, their
     bottlenecks projections.
     """
     if block not in (None, *BLOCKS):
-        raise UserError(f"unknown block {block!r}; the blocks are {choices(BLOCKS)}")
+        raise UserError(f"unknown block {block!r}; the blocks are {comma_join(BLOCKS)}")
     if block not in (None, variant.block):
         if shortcut is None and variant.family == "cifar" and variant.shortcut != "none":
             shortcut = {"basic": "A", "bottleneck": "B"}[block]

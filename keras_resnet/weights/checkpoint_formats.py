@@ -10,7 +10,7 @@ CAFFE_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 HALF = (0.5, 0.5, 0.5)
 
 # fmt: off
-PROTOCOLS = {  # what the published figures of these weights were measured with
+PREPROCESSING_PRESETS = {  # what the published figures of these weights were measured with
     # keras-applications' README: single centre crop, 224 for v1 and 299 for v2; the fraction is Caffe's and TF-Slim's.
     "keras_applications_v1": Preprocessing(224, 224, 3, CAFFE_MEAN, (1 / 255,) * 3, 0.875, channel_order="bgr"),
     "keras_applications_v2": Preprocessing(299, 299, 3, HALF, HALF, 0.875),
@@ -30,30 +30,30 @@ TORCHVISION_V2 = ("11ad3fa6", "cd907fc2", "f82ba261")
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class CheckpointFormat:
     """A way to name tensors.
 
-    mark: a layer that this source has and those behind it have not. fits: the networks of ours that compute what it does;
-    order, strides_on, shortcuts: what they have in common, see `structure.py`. rules: (pattern of a layer's name, ours), where
+    signature_layer: a layer that this source has and those behind it have not. compatible_models: the networks of ours that compute what it does;
+    order, stride_on, shortcuts: what they have in common, see `structure.py`. name_map: (pattern of a layer's name, ours), where
     `{s}` and `{u}` are the stage and the unit, which the source counts from first_stage and first_unit. epsilon: of its norms.
-    protocol: a row of `PROTOCOLS`.
+    preset: a row of `PREPROCESSING_PRESETS`.
     """
 
     name: str
-    mark: str
-    fits: tuple
-    rules: tuple
+    signature_layer: str
+    compatible_models: tuple
+    name_map: tuple
     order: str = ""
-    strides_on: str = ""
+    stride_on: str = ""
     shortcuts: tuple = ()
     first_stage: int = 1
     first_unit: int = 0
     epsilon: float = 1e-5
-    protocol: str = ""
+    preset: str = ""
 
     def layer(self, theirs):
         """Our name of their layer, or None if it is unknown."""
-        for pattern, ours in self.rules:
+        for pattern, ours in self.name_map:
             if match := re.fullmatch(pattern, theirs):
                 groups = {"s": 0, "u": 0, "n": "", **match.groupdict()}
                 s, u = int(groups["s"]) - self.first_stage + 1, int(groups["u"]) - self.first_unit + 1
@@ -66,7 +66,7 @@ KERAS_UNIT = r"conv(?P<s>\d)_block(?P<u>\d+)_"
 TORCH_UNIT = r"layer(?P<s>\d)\.(?P<u>\d+)\."
 TIMM_UNIT = r"stages\.(?P<s>\d)\.blocks\.(?P<u>\d+)\."
 
-TORCH_RULES = (
+TORCH_NAME_MAP = (
     (r"conv1", "stem_conv"),
     (r"bn1", "stem_norm"),
     (TORCH_UNIT + r"conv(?P<n>\d)", "stage{s}_unit{u}_conv{n}"),
@@ -76,13 +76,13 @@ TORCH_RULES = (
     (r"fc|linear", "head_dense"),
 )
 
-SOURCES = (
-    Source("network of this zoo", mark="stem_conv", fits=(), rules=((r".*", "{all}"),)),
-    Source(
+CHECKPOINT_FORMATS = (
+    CheckpointFormat("network of this zoo", signature_layer="stem_conv", compatible_models=(), name_map=((r".*", "{all}"),)),
+    CheckpointFormat(
         "keras.applications ResNet",
-        mark="conv1_bn",
-        fits=("ResNet50V1", "ResNet101V1", "ResNet152V1"),
-        rules=(
+        signature_layer="conv1_bn",
+        compatible_models=("ResNet50V1", "ResNet101V1", "ResNet152V1"),
+        name_map=(
             (r"conv1_conv", "stem_conv"),
             (r"conv1_bn", "stem_norm"),
             (KERAS_UNIT + r"0_conv", "stage{s}_unit{u}_shortcut_conv"),
@@ -92,18 +92,18 @@ SOURCES = (
             (r"predictions|probs|fc1000", "head_dense"),
         ),
         order="original",
-        strides_on="1x1",
+        stride_on="1x1",
         shortcuts=(PROJECTION,),
         first_stage=2,
         first_unit=1,
         epsilon=1.001e-5,
-        protocol="keras_applications_v1",
+        preset="keras_applications_v1",
     ),
-    Source(
+    CheckpointFormat(
         "keras.applications ResNetV2",
-        mark="post_bn",
-        fits=("ResNet50V2Slim", "ResNet101V2Slim", "ResNet152V2Slim"),
-        rules=(
+        signature_layer="post_bn",
+        compatible_models=("ResNet50V2Slim", "ResNet101V2Slim", "ResNet152V2Slim"),
+        name_map=(
             (r"conv1_conv", "stem_conv"),
             (KERAS_UNIT + r"0_conv", "stage{s}_unit{u}_shortcut"),
             (KERAS_UNIT + r"preact_bn", "stage{s}_unit{u}_norm1"),
@@ -114,18 +114,18 @@ SOURCES = (
             (r"predictions|probs|fc1000", "head_dense"),
         ),
         order="full_preactivation",
-        strides_on="3x3",
+        stride_on="3x3",
         shortcuts=(BARE_PROJECTION,),
         first_stage=2,
         first_unit=1,
         epsilon=1.001e-5,
-        protocol="keras_applications_v2",
+        preset="keras_applications_v2",
     ),
-    Source(
+    CheckpointFormat(
         "timm ResNetV2",
-        mark="stem.conv",
-        fits=("ResNet50V2Timm", "ResNet101V2Timm", "ResNet152V2Timm"),
-        rules=(
+        signature_layer="stem.conv",
+        compatible_models=("ResNet50V2Timm", "ResNet101V2Timm", "ResNet152V2Timm"),
+        name_map=(
             (r"stem\.conv", "stem_conv"),
             (TIMM_UNIT + r"conv(?P<n>\d)", "stage{s}_unit{u}_conv{n}"),
             (TIMM_UNIT + r"norm(?P<n>\d)", "stage{s}_unit{u}_norm{n}"),
@@ -134,33 +134,33 @@ SOURCES = (
             (r"head\.fc", "head_dense"),
         ),
         order="full_preactivation",
-        strides_on="3x3",
+        stride_on="3x3",
         shortcuts=(BARE_PROJECTION,),
         first_stage=0,
-        protocol="timm_v2_a1h",
+        preset="timm_v2_a1h",
     ),
-    Source(
+    CheckpointFormat(
         "torchvision or timm ResNet",
-        mark="layer4.0.conv1",
-        fits=("ResNet18V1", "ResNet34V1", "ResNet50V1_5", "ResNet101V1_5", "ResNet152V1_5"),
-        rules=TORCH_RULES,
+        signature_layer="layer4.0.conv1",
+        compatible_models=("ResNet18V1", "ResNet34V1", "ResNet50V1_5", "ResNet101V1_5", "ResNet152V1_5"),
+        name_map=TORCH_NAME_MAP,
         order="original",
-        strides_on="3x3",
+        stride_on="3x3",
         shortcuts=(PROJECTION,),
-        protocol="torchvision_v1",
+        preset="torchvision_v1",
     ),
-    Source(
+    CheckpointFormat(
         "akamaster CIFAR ResNet",
-        mark="layer1.0.conv1",
-        fits=("ResNet20V1", "ResNet32V1", "ResNet44V1", "ResNet56V1", "ResNet110V1", "ResNet1202V1"),
-        rules=TORCH_RULES,
+        signature_layer="layer1.0.conv1",
+        compatible_models=("ResNet20V1", "ResNet32V1", "ResNet44V1", "ResNet56V1", "ResNet110V1", "ResNet1202V1"),
+        name_map=TORCH_NAME_MAP,
         order="original",
         shortcuts=(PADDING, PROJECTION),
-        protocol="akamaster_cifar10",
+        preset="akamaster_cifar10",
     ),
 )
 
 
-def recognise(layers):
+def detect_format(layers):
     """The source that has such layers, or None."""
-    return next((source for source in SOURCES if source.mark in layers), None)
+    return next((source for source in CHECKPOINT_FORMATS if source.signature_layer in layers), None)

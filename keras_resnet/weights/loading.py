@@ -8,12 +8,12 @@ from pathlib import Path
 
 import keras
 
-from keras_resnet.errors import UserError, choices
-from keras_resnet.metadata import Classifier
+from keras_resnet.errors import UserError, comma_join
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
 from . import matching, pretrained
-from .checkpoint_formats import PROTOCOLS, TORCHVISION_V2, recognise
+from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, detect_format
 from .readers import keras_layers, read
 from .structure import Structure
 
@@ -58,22 +58,22 @@ def load_weights(model, path_or_name, skip_head=False):
     if not os.path.isfile(path):
         raise UserError(f"no weights {path!r}: it is the path of a file, or 'imagenet'")
     tensors = read(path)
-    source = recognise({name.rpartition(".")[0] for name in tensors})
+    source = detect_format({name.rpartition(".")[0] for name in tensors})
     if source is None:
         raise UserError(f"{path} holds no ResNet that is known here; its tensors are {matching.shown(list(tensors))}")
-    matching.refuse_another_structure(source, structure, model.name, path)
-    refuse_another_network(path, structure, model.name)
+    matching.check_structure(source, structure, model.name, path)
+    check_network(path, structure, model.name)
     ours, unknown = matching.translate(tensors, source)
     preprocessing = preprocessing_of(path, source)
-    matching.assign(model, matching.fit(model, ours, source), unknown, skip_head, path, source)
+    matching.assign(model, matching.adapt_conventions(model, ours, source), unknown, skip_head, path, source)
     _preprocessing[model] = preprocessing
     return model
 
 
-def refuse_another_network(path, ours, model_name):
+def check_network(path, ours, model_name):
     """Raises a `UserError` if a `.keras` file of ours describes a network that computes something else with its weights."""
     theirs = Structure.of(keras_layers(path))
-    for field in ("order", "block", "depths", "strides_on", "shortcut") if theirs else ():
+    for field in ("order", "block", "depths", "stride_on", "shortcut") if theirs else ():
         there, here = getattr(theirs, field), getattr(ours, field)
         if there != here:
             raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
@@ -82,17 +82,17 @@ def refuse_another_network(path, ours, model_name):
 def preprocessing_of(path, source):
     """How pictures are prepared for the weights in the file: as a record in or beside it says, or as its source does."""
     try:
-        classifier = Classifier.read_from(path)
+        classifier = ClassifierMetadata.read_from(path)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     if classifier:
         return classifier.preprocessing
-    if source.protocol == "torchvision_v1":
+    if source.preset == "torchvision_v1":
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest().startswith(TORCHVISION_V2):
-                return PROTOCOLS["torchvision_v2"]
-    timms = source.protocol in ("torchvision_v1", "timm_v2_a1h")
-    return (timm_record(path) if timms else None) or PROTOCOLS.get(source.protocol)
+                return PREPROCESSING_PRESETS["torchvision_v2"]
+    timms = source.preset in ("torchvision_v1", "timm_v2_a1h")
+    return (timm_record(path) if timms else None) or PREPROCESSING_PRESETS.get(source.preset)
 
 
 def timm_record(path):
@@ -113,7 +113,7 @@ def timm_record(path):
         return None
 
 
-def preprocessing_for(model_or_protocol):
+def preprocessing_for(model_or_preset):
     """How pictures are prepared: scaling, resize, centre crop and its fraction, as a `Preprocessing` record.
 
     Args:
@@ -122,13 +122,17 @@ def preprocessing_for(model_or_protocol):
             torchvision's and timm's `resnet*` cannot be told apart by their tensors: the first is assumed unless a Hugging
             Face `config.json` lies beside the file.
     """
-    if isinstance(model_or_protocol, str):
-        if model_or_protocol not in PROTOCOLS:
-            raise UserError(f"unknown protocol {model_or_protocol!r}; the protocols are {choices(PROTOCOLS)}")
-        return PROTOCOLS[model_or_protocol]
-    if not isinstance(model_or_protocol, keras.Model):
-        raise UserError(f"{model_or_protocol!r} is neither a network nor one of the protocols {choices(PROTOCOLS)}")
-    record = _preprocessing.get(model_or_protocol)
+    if isinstance(model_or_preset, str):
+        if model_or_preset not in PREPROCESSING_PRESETS:
+            raise UserError(f"unknown protocol {model_or_preset!r}; the protocols are {comma_join(PREPROCESSING_PRESETS)}")
+        return PREPROCESSING_PRESETS[model_or_preset]
+    if not isinstance(model_or_preset, keras.Model):
+        raise UserError(
+            f"{model_or_preset!r} is neither a network nor one of the protocols {comma_join(PREPROCESSING_PRESETS)}"
+        )
+    record = _preprocessing.get(model_or_preset)
     if record is None:
-        raise UserError(f"{model_or_protocol.name} has no weights of known preparation; name one of {choices(PROTOCOLS)}")
+        raise UserError(
+            f"{model_or_preset.name} has no weights of known preparation; name one of {comma_join(PREPROCESSING_PRESETS)}"
+        )
     return record

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_resnet.errors import UserError, choices
-from keras_resnet.models.layers import LOGITS
+from keras_resnet.errors import UserError, comma_join
+from keras_resnet.models.layers import LOGITS_LAYER
 
 
 class MismatchError(UserError):
@@ -40,28 +40,28 @@ def as_keras(array, variable, layer):
     """PyTorch's (out, in, h, w) as Keras' (h, w, in, out), its (out, in) or (out, in, 1, 1) of the classifier as (in, out)."""
     if variable != "weight":
         return array
-    if layer == LOGITS and array.ndim >= 2 and set(array.shape[2:]) <= {1}:
+    if layer == LOGITS_LAYER and array.ndim >= 2 and set(array.shape[2:]) <= {1}:
         return array.reshape(array.shape[:2]).T
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
 
 
-def refuse_another_structure(source, structure, model_name, path):
+def check_structure(source, structure, model_name, path):
     """Raises a `UserError` where the network would compute something else with these weights, whatever their shapes."""
     wrong = []
     if source.order and structure.order != source.order:
         wrong.append(f"units of order {structure.order}, not {source.order}")
-    if source.strides_on and structure.strides_on not in ("", source.strides_on):
-        wrong.append(f"its stride on the {structure.strides_on}, not on the {source.strides_on}")
+    if source.stride_on and structure.stride_on not in ("", source.stride_on):
+        wrong.append(f"its stride on the {structure.stride_on}, not on the {source.stride_on}")
     if source.shortcuts and structure.shortcut not in source.shortcuts:
         wrong.append("shortcuts of another kind")
     if wrong:
         raise UserError(
-            f"{path} holds {source.name} weights, but {model_name} has {choices(wrong)}; "
-            f"such weights fit {choices(source.fits)}"
+            f"{path} holds {source.name} weights, but {model_name} has {comma_join(wrong)}; "
+            f"such weights fit {comma_join(source.compatible_models)}"
         )
 
 
-def fit(model, tensors, source):
+def adapt_conventions(model, tensors, source):
     """Brings the tensors to the conventions of the model's own layers, exactly.
 
     A convolution's biases in front of a norm go into its moving mean, another epsilon into its moving variance.
@@ -82,9 +82,9 @@ def assign(model, tensors, unknown, skip_head, path, source):
     """Puts the tensors into the model's weights, or raises a `MismatchError` and changes nothing."""
     wanted = {(layer.name, weight.name): weight for layer in model.layers for weight in layer.weights}
     if skip_head:
-        wanted = {key: weight for key, weight in wanted.items() if key[0] != LOGITS}
-    if skip_head or not any(layer.name == LOGITS for layer in model.layers):
-        tensors = {key: array for key, array in tensors.items() if key[0] != LOGITS}
+        wanted = {key: weight for key, weight in wanted.items() if key[0] != LOGITS_LAYER}
+    if skip_head or not any(layer.name == LOGITS_LAYER for layer in model.layers):
+        tensors = {key: array for key, array in tensors.items() if key[0] != LOGITS_LAYER}
     missing = ["/".join(key) for key in wanted if key not in tensors]
     unexpected = unknown + ["/".join(map(str, key)) for key in tensors if key not in wanted]
     shapes = {key: (tensors[key].shape, tuple(weight.shape)) for key, weight in wanted.items() if key in tensors}
@@ -92,12 +92,12 @@ def assign(model, tensors, unknown, skip_head, path, source):
     if missing or unexpected or misshaped:
         found = {"missing": missing, "unexpected": unexpected, "mis-shaped": misshaped}
         lists = "; ".join(f"{word} {shown(names)}" for word, names in found.items() if names)
-        only_head = not unexpected and all(name.startswith(LOGITS) for name in missing + misshaped)
-        fits = choices(source.fits) or "the network they were saved from"
+        only_head = not unexpected and all(name.startswith(LOGITS_LAYER) for name in missing + misshaped)
+        compatible_models = comma_join(source.compatible_models) or "the network they were saved from"
         hint = (
             "load_weights(..., skip_head=True) loads all but the classifier"
             if only_head
-            else f"{source.name} weights fit {fits}"
+            else f"{source.name} weights fit {compatible_models}"
         )
         raise MismatchError(f"{path} does not fit {model.name}: {lists}; {hint}", missing, unexpected, misshaped)
     broken = ["/".join(key) for key in wanted if not are_weights(tensors[key], key[1])]
@@ -118,4 +118,4 @@ def are_weights(array, variable):
 def shown(names, most=5):
     """The names, or the first of them and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{choices(name.encode('unicode_escape').decode() for name in names[:most])}{rest}"
+    return f"{comma_join(name.encode('unicode_escape').decode() for name in names[:most])}{rest}"

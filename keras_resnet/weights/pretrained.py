@@ -1,7 +1,7 @@
 """Weights by name, fetched from where their owners publish them into Keras' usual cache."""
 
-from keras_resnet.errors import UserError, choices, one_line
-from keras_resnet.models.layers import LOGITS
+from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.models.layers import LOGITS_LAYER
 from keras_resnet.models.variants import IMAGENET_STAGES
 
 from .checkpoint_formats import BARE_PROJECTION, PROJECTION
@@ -31,13 +31,13 @@ def fetch(model, structure):
 
     name = NETWORKS.get(name_of(model, structure))
     if name is None:
-        raise UserError(f"no weights 'imagenet' for {model.name}: keras.applications has them for {choices(NETWORKS)}")
-    with_top = any(layer.name == LOGITS for layer in model.layers)
+        raise UserError(f"no weights 'imagenet' for {model.name}: keras.applications has them for {comma_join(NETWORKS)}")
+    with_top = any(layer.name == LOGITS_LAYER for layer in model.layers)
     file = f"{name}_weights_tf_dim_ordering_tf_kernels{'' if with_top else '_notop'}.h5"
     try:
         return keras.utils.get_file(file, URL + file, cache_subdir="models", file_hash=FILES[name][0 if with_top else 1])
     except Exception as error:
-        message = f"{file} cannot be fetched from {URL}: {one_line(error)}"
+        message = f"{file} cannot be fetched from {URL}: {first_line(error)}"
         raise UserError(f"{message}; where you have the file, weights is its path") from error
 
 
@@ -48,7 +48,7 @@ def name_of(model, structure):
     if structure.block != "bottleneck" or units["stage1_unit1_conv1"].filters != 64:
         return None
     if (structure.order, structure.shortcut) == ("original", PROJECTION):
-        return f"ResNet{depth}V1" if structure.strides_on != "3x3" else None
+        return f"ResNet{depth}V1" if structure.stride_on != "3x3" else None
     if (structure.order, structure.shortcut) == ("full_preactivation", BARE_PROJECTION):
         return f"ResNet{depth}V2Slim" if units["stem_conv"].use_bias else None
     return None

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from safetensors.numpy import load_file
 
-from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.errors import UserError, comma_join, first_line
 
 # What is in a Keras layer, by the number of its variables: Keras files hold them in this order.
 KERAS_VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
@@ -39,13 +39,13 @@ def read(path):
                     return read_h5(io.BytesIO(archive.read("model.weights.h5")))
             return read_torch(path)
         if start[8:9] == b"{":
-            return without_prefixes(load_file(path))
+            return strip_prefixes(load_file(path))
         if start[:1] == b"\x80" or tarfile.is_tarfile(path):
             return read_torch(path)
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path} cannot be read, it may be damaged: {one_line(error)}") from error
+        raise UserError(f"{path} cannot be read, it may be damaged: {first_line(error)}") from error
     raise UserError(f"{path} is no weight file: neither Keras' (.h5, .weights.h5, .keras) nor PyTorch's (.pth, .safetensors)")
 
 
@@ -79,7 +79,7 @@ def read_torch(path):
     except ImportError as error:
         raise UserError(f"{path} is a PyTorch file: reading it takes `pip install keras-resnet-zoo[torch]`") from error
     with (
-        torch.serialization.safe_globals(harmless()),
+        torch.serialization.safe_globals(safe_numpy_globals()),
         warnings.catch_warnings(action="ignore"),
         open(path, "rb") as file,
     ):  # by its path, torch would go by its suffix
@@ -92,14 +92,14 @@ def read_torch(path):
     state = find_state_dict(content)
     if state is None:
         raise UserError(f"{path} holds no tensors by name, only {describe_content(content)}")
-    return without_prefixes({str(name): as_array(t) for name, t in state.items() if hasattr(t, "detach")})
+    return strip_prefixes({str(name): as_array(t) for name, t in state.items() if hasattr(t, "detach")})
 
 
 def as_array(tensor):
     return (tensor.detach().float() if tensor.is_floating_point() else tensor.detach()).numpy()
 
 
-def harmless():
+def safe_numpy_globals():
     """Records and numbers that training programs leave beside the tensors, under NumPy's old and new names."""
     multiarray = np._core.multiarray
     dtypes = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"}
@@ -122,10 +122,10 @@ def find_state_dict(content):
 
 
 def describe_content(content):
-    return choices(map(repr, content)) if isinstance(content, dict) else f"a {type(content).__name__}"
+    return comma_join(map(repr, content)) if isinstance(content, dict) else f"a {type(content).__name__}"
 
 
-def without_prefixes(tensors):
+def strip_prefixes(tensors):
     """Takes off what wrappers put before every name."""
     for prefix in PREFIXES * 2:
         if tensors and all(name.startswith(prefix) for name in tensors):

@@ -11,14 +11,14 @@ from keras_resnet.models.residual_units import BLOCKS, ORDERS, steps
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-    """order, block: of the units. depths: units per stage. strides_on: in a bottleneck, "1x1" or "3x3"; "" where nothing tells.
+    """order, block: of the units. depths: units per stage. stride_on: in a bottleneck, "1x1" or "3x3"; "" where nothing tells.
     shortcut: the kinds of layers in it, such as "_conv" and "_pad"; "plain" where there is none. Subsampling does not count.
     """
 
     order: str
     block: str
     depths: tuple
-    strides_on: str
+    stride_on: str
     shortcut: tuple
 
     @classmethod
@@ -43,7 +43,7 @@ class Structure:
             order=order,
             block=block,
             depths=depths,
-            strides_on="3x3" if "conv2" in strided else "1x1" if "conv1" in strided and block == "bottleneck" else "",
+            stride_on="3x3" if "conv2" in strided else "1x1" if "conv1" in strided and block == "bottleneck" else "",
             shortcut=tuple(sorted(shortcut - {"_subsample"})) if residual else ("plain",),
         )
 

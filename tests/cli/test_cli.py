@@ -18,9 +18,9 @@ import keras_resnet
 from keras_resnet import cli, environment
 from keras_resnet.cli import command as command_line
 from keras_resnet.cli.artifacts import exit_on_sigterm
-from keras_resnet.metadata import Classifier
+from keras_resnet.metadata import ClassifierMetadata
 
-ARTEFACTS = ("model.keras", "export/saved_model", "export/model.tflite", "export/model.onnx")
+ARTIFACTS = ("model.keras", "export/saved_model", "export/model.tflite", "export/model.onnx")
 
 
 def assert_refused(done, *parts):
@@ -46,8 +46,8 @@ def test_exporting_is_quiet_but_for_its_own_table(exported):
     assert "saved_model" in exported.out
 
 
-@pytest.mark.parametrize("name", ARTEFACTS)
-def test_evaluate_reads_every_kind_of_artefact(name, run, exported, data_dir):
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_evaluate_reads_every_kind_of_artifact(name, run, exported, data_dir):
     done = keras_resnet_command("evaluate", f"--model_path={run.workdir / name}", f"--data_dir={data_dir}")
     assert (done.returncode, done.err) == (0, "")
     accuracy = run.out.splitlines()[-1].split()[2].rstrip(",")
@@ -58,7 +58,7 @@ def test_evaluate_reads_every_kind_of_artefact(name, run, exported, data_dir):
 @pytest.fixture
 def in_process(monkeypatch, capfd):
     """Runs a command in this process, which has TensorFlow loaded: for what does not depend on a fresh one."""
-    monkeypatch.setattr(environment, "prepare", lambda verbosity, tensorflow=True: None)
+    monkeypatch.setattr(environment, "configure", lambda verbosity, tensorflow=True: None)
 
     def call(*arguments):
         capfd.readouterr()
@@ -68,7 +68,7 @@ def in_process(monkeypatch, capfd):
     return call
 
 
-@pytest.mark.parametrize("name", ARTEFACTS)
+@pytest.mark.parametrize("name", ARTIFACTS)
 def test_predict_prints_labels_and_scores(name, run, exported, tmp_path, in_process):
     for index in range(2):
         Image.new("RGB", (30, 20), (90 * index,) * 3).save(tmp_path / f"{index}.png")
@@ -104,7 +104,10 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--precision=int8"), ["unknown precision 'int8'", "mixed_bfloat16"]),
         ((*TRAIN, "--on_bad_image=cry"), ["unknown on_bad_image 'cry'", "skip, fail"]),
         ((*TRAIN, "--image_size=0"), ["image_size is 0"]),
-        ((*TRAIN, "--batch_size=9", "--accumulate=2"), ["batch_size is 9", "divide by 1 replicas times 2 pieces"]),
+        (
+            (*TRAIN, "--batch_size=9", "--gradient_accumulation_steps=2"),
+            ["batch_size is 9", "divide by 1 replicas times 2 pieces"],
+        ),
         ((*TRAIN, "--checkpoint_minutes=0"), ["checkpoint_minutes is 0.0"]),
         ((*TRAIN, "--strategy=tpu"), ["strategy tpu finds no TPU"]),
         ((*TRAIN, "--strategy=multi_worker"), ["multi_worker needs TF_CONFIG"]),
@@ -114,7 +117,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("train", "--model=ResNet20V2", "--dataset=folder", "--workdir={0}/new"), ["has no pictures"]),
         ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
         ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
-        ((*TRAIN, "--drops=a"), ["drops", "'a'"]),
+        ((*TRAIN, "--milestones=a"), ["milestones", "'a'"]),
         ((*TRAIN, "--recipe=best"), ["unknown recipe 'best'", "digits, he2015_cifar"]),
         ((*TRAIN, "--unit=v3"), ["unknown unit 'v3'", "original, bn_after_addition"]),
         ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, none"]),
@@ -124,7 +127,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--validation_fraction=1"), ["validation_fraction is 1.0"]),
         ((*TRAIN, "--seed=-1"), ["seed is -1"]),
         ((*TRAIN, "--seed=99999999999"), ["seed is 99999999999"]),
-        ((*TRAIN, "--pad=2000000000"), ["pad is 2000000000", "8 pixels"]),
+        ((*TRAIN, "--crop_padding=2000000000"), ["crop_padding is 2000000000", "8 pixels"]),
         ((*TRAIN, "--weight_decay=inf"), ["weight_decay is inf"]),
         (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir="), ["train needs --workdir"]),
         (("train", "--model=ResNet20V2", "--dataset=imdb_reviews", "--workdir={0}/new"), ["no image and label"]),
@@ -143,14 +146,17 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("predict", "--model_path={1}/model.keras", "{0}/a.txt"), ["a.txt", "picture"]),
         (("predict", "--model_path={1}/model.keras", "{0}/none.png"), ["none.png"]),
         (("import", "--model=ResNet20V1", "--weights={0}/a.txt"), ["import needs --output"]),
-        ((*IMPORT, "--output={0}/b.h5", "--dataset=digits"), ["b.h5", ".keras"]),
-        ((*IMPORT, "--output={0}/a.keras"), ["--labels=FILE", "--dataset=NAME"]),
-        ((*IMPORT, "--output={0}/a.keras", "--labels={0}/none"), ["none"]),
-        ((*IMPORT, "--output={0}/a.keras", "--dataset=digits"), ["a.txt is no weight file"]),
-        (("import", "--model=ResNet20V1", "--weights=imagenet", "--output={0}/a.keras", "--dataset=digits"), ["ResNet50V1"]),
-        (("benchmark", "--what=dreams", "--model=ResNet20V1"), ["unknown --what 'dreams'", "input, train, fit, build"]),
-        (("benchmark", "--what=build", "--model=ResNet20V1", "--json={0}/none/b.json"), ["none/b.json", "not there"]),
-        (("benchmark", "--what=build", "--model=ResNet21V1"), ["ResNet21V1", "ResNet20V1"]),
+        ((*IMPORT, "--output_path={0}/b.h5", "--dataset=digits"), ["b.h5", ".keras"]),
+        ((*IMPORT, "--output_path={0}/a.keras"), ["--labels=FILE", "--dataset=NAME"]),
+        ((*IMPORT, "--output_path={0}/a.keras", "--labels={0}/none"), ["none"]),
+        ((*IMPORT, "--output_path={0}/a.keras", "--dataset=digits"), ["a.txt is no weight file"]),
+        (
+            ("import", "--model=ResNet20V1", "--weights=imagenet", "--output_path={0}/a.keras", "--dataset=digits"),
+            ["ResNet50V1"],
+        ),
+        (("benchmark", "--task=dreams", "--model=ResNet20V1"), ["unknown --task 'dreams'", "input, train, fit, build"]),
+        (("benchmark", "--task=build", "--model=ResNet20V1", "--json={0}/none/b.json"), ["none/b.json", "not there"]),
+        (("benchmark", "--task=build", "--model=ResNet21V1"), ["ResNet21V1", "ResNet20V1"]),
         (("evaluate", "--model_path={1}/model.keras", "--dataset=mnistt"), ["unknown dataset 'mnistt'"]),
         (("export", "--model_path={0}/a.txt", "--output_dir={0}/out"), ["a.txt"]),
         (("export", "--model_path={1}/model.keras", "--output_dir={0}/a.txt"), ["a.txt is a file"]),
@@ -174,7 +180,7 @@ def test_a_mistake_ends_with_2_and_one_line_and_no_harm(arguments, parts, run, t
 
 
 @pytest.mark.parametrize("suffix", [".tflite", ".onnx", ".keras"])
-def test_a_truncated_artefact_is_refused(suffix, run, exported, tmp_path):
+def test_a_truncated_artifact_is_refused(suffix, run, exported, tmp_path):
     source = next(path for path in (run.workdir / "model.keras", *exported.folder.iterdir()) if path.suffix == suffix)
     (tmp_path / f"m{suffix}").write_bytes(source.read_bytes()[:100_000])
     assert_refused(keras_resnet_command("evaluate", f"--model_path={tmp_path / f'm{suffix}'}"), f"m{suffix}")
@@ -187,7 +193,7 @@ def test_a_model_that_holds_code_is_refused_and_not_run(command, run, data_dir, 
     inputs = keras.Input((8, 8, 1))
     outputs = keras.layers.Lambda(lambda x: (open(path, "w").close(), x)[1])(inputs)
     keras.Model(inputs, outputs).save(tmp_path / "bad.keras")
-    Classifier.read_from(run.workdir / "model.keras").write_into(tmp_path / "bad.keras")
+    ClassifierMetadata.read_from(run.workdir / "model.keras").write_into(tmp_path / "bad.keras")
     os.unlink(path)
     flags = [f"--model_path={tmp_path / 'bad.keras'}", f"--data_dir={data_dir}"]
     flags += [f"--output_dir={tmp_path / 'out'}"] if command == "export" else []
@@ -201,7 +207,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="stands on RLIMIT_FSIZE")
-def test_a_disk_that_fills_up_while_exporting_leaves_the_earlier_artefacts_whole(run, data_dir, tmp_path):
+def test_a_disk_that_fills_up_while_exporting_leaves_the_earlier_artifacts_whole(run, data_dir, tmp_path):
     folder = tmp_path / "out"
     arguments = ("export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}")
     assert keras_resnet_command(*arguments, "--formats=onnx").returncode == 0
@@ -270,7 +276,7 @@ def test_the_environment_is_the_commands_affair_and_the_users_word_counts(monkey
     from keras_resnet import environment
 
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
-    environment.prepare("info")
+    environment.configure("info")
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "2"
 
 
@@ -295,7 +301,7 @@ def imported(tmp_path_factory, data_dir):
         f"--weights={weights}",
         "--dataset=digits",
         f"--data_dir={data_dir}",
-        f"--output={output}",
+        f"--output_path={output}",
     )
     assert (done.returncode, done.err) == (0, ""), done.err
     done.path = output
@@ -304,7 +310,7 @@ def imported(tmp_path_factory, data_dir):
 
 def test_imported_weights_become_a_classifier_with_labels_and_protocol(imported):
     assert imported.out == f"the classifier is {imported.path}: 32x32x3, 10 classes\n"
-    record = Classifier.read_from(imported.path)
+    record = ClassifierMetadata.read_from(imported.path)
     assert (record.dataset, record.labels) == ("digits", tuple("0123456789"))
     assert record.preprocessing.mean == (0.485, 0.456, 0.406)
 
@@ -358,22 +364,27 @@ def test_somebody_elses_network_is_exported_and_asked_about_pictures(tmp_path, i
 def test_import_overwrites_nothing(imported, data_dir, in_process):
     before = imported.path.read_bytes()
     done = in_process(
-        "import", "--model=ResNet20V1", "--weights=x", "--dataset=digits", f"--data_dir={data_dir}", f"--output={imported.path}"
+        "import",
+        "--model=ResNet20V1",
+        "--weights=x",
+        "--dataset=digits",
+        f"--data_dir={data_dir}",
+        f"--output_path={imported.path}",
     )
     assert_refused(done, str(imported.path), "does not exist yet")
     assert imported.path.read_bytes() == before
 
 
-@pytest.mark.parametrize(("what", "unit"), [("train", "images/s"), ("fit", "images/s"), ("build", "seconds")])
-def test_benchmark_prints_a_ratio_and_writes_what_it_measured(what, unit, tmp_path, in_process):
+@pytest.mark.parametrize(("task", "unit"), [("train", "images/s"), ("fit", "images/s"), ("build", "seconds")])
+def test_benchmark_prints_a_ratio_and_writes_what_it_measured(task, unit, tmp_path, in_process):
     done = in_process(
         "benchmark",
-        f"--what={what}",
+        f"--task={task}",
         "--model=ResNet20V2",
         "--batch_size=2",
         "--steps=1",
         "--rounds=2",
-        "--against=stock",
+        "--baselines=stock",
         f"--json={tmp_path}/b.json",
     )
     assert (done.returncode, done.err) == (0, "")

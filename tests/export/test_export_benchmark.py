@@ -15,12 +15,12 @@ from conftest import keras_resnet_command, scramble
 
 import keras_resnet
 from keras_resnet import UserError
-from keras_resnet.export.benchmarks import contest, keras_writer, routes, runners, session
+from keras_resnet.export.benchmarks import keras_writer, routes, runner, runners, session
 from keras_resnet.export.benchmarks.config import LatencyConfig
 from keras_resnet.export.benchmarks.files import OURS, File, exported
 from keras_resnet.export.benchmarks.result import Entry, Result
 from keras_resnet.export.reporting.report import RECORD
-from keras_resnet.metadata import Classifier
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier
 
@@ -32,7 +32,7 @@ def quiet(line):
 
 
 def export_record(model, **given):
-    return json.dumps({"model": model, "dataset": "none", "artefacts": [], "versions": {}, **given})
+    return json.dumps({"model": model, "dataset": "none", "artifacts": [], "versions": {}, **given})
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,13 @@ def source(tmp_path_factory):
     inputs = keras.Input((16, 24, 3))
     model = scramble(keras_resnet.ResNet20V2(input_tensor=preprocessing.layer()(inputs), classes=3))
     path = tmp_path_factory.mktemp("classifier") / "model.keras"
-    write_classifier(model, path, Classifier("ResNet20V2", "none", ("a", "b", "c"), preprocessing))
+    write_classifier(model, path, ClassifierMetadata("ResNet20V2", "none", ("a", "b", "c"), preprocessing))
     return path
 
 
 @pytest.fixture(scope="module")
 def export(source, tmp_path_factory):
-    """A folder as export leaves it, whose artefacts are Keras' own."""
+    """A folder as export leaves it, whose artifacts are Keras' own."""
     folder = tmp_path_factory.mktemp("export")
     (folder / RECORD).write_text(export_record("ResNet20V2", source=str(source)))
     written = {format: folder / routes.NAMES[format] for format in FORMATS}
@@ -61,7 +61,7 @@ def export(source, tmp_path_factory):
 def references(export, tmp_path_factory):
     """What Keras and PyTorch make of the classifier, by route and format."""
     folder = tmp_path_factory.mktemp("references")
-    files = routes.written(LatencyConfig(export, against=("keras", "torch")), set(FORMATS), folder, "quiet", quiet)
+    files = routes.written(LatencyConfig(export, baselines=("keras", "torch")), set(FORMATS), folder, "quiet", quiet)
     return {(file.route, file.format): file for file in files}
 
 
@@ -186,8 +186,8 @@ def test_a_file_that_fails_is_a_row_and_the_others_go_on(export, tmp_path):
     shutil.copytree(export, folder, ignore=shutil.ignore_patterns("saved_model"))
     (folder / "model_fp16.tflite").write_text("no flatbuffer")
     shutil.copy(export / "model.tflite", folder / "model_int8_failed.tflite")
-    config = LatencyConfig(folder, threads=(1,), rounds=2, steps=2, against=())
-    result = contest.benchmark(config)
+    config = LatencyConfig(folder, threads=(1,), rounds=2, steps=2, baselines=())
+    result = runner.benchmark(config)
     entries = {entry.title: entry for entry in result.entries}
     assert list(entries) == ["model.tflite", "model_fp16.tflite", "model.onnx"]
     assert entries["model_fp16.tflite"].failure.startswith("ValueError: ")
@@ -201,7 +201,7 @@ def test_a_file_that_fails_is_a_row_and_the_others_go_on(export, tmp_path):
     for path in folder.glob("model.*"):
         path.unlink()
     with pytest.raises(UserError, match=r"nothing in .* could be measured: model_fp16\.tflite: ValueError"):
-        contest.benchmark(config)
+        runner.benchmark(config)
 
 
 def entry(file, threads, *milliseconds):
@@ -215,11 +215,11 @@ def test_ratios_are_within_a_round_to_the_same_format_and_threads(export, tmp_pa
     ours, theirs, onnx_file = (File(route, route, tmp_path / name) for route, name in (
         (OURS, "model.tflite"), ("keras", "k/model.tflite"), ("keras", "k/model.onnx")
     ))  # fmt: skip
-    twin, quantised = (File(str(other), name, other / name) for name in ("model.tflite", "model_int8.tflite"))
-    config = LatencyConfig(export, against=("keras", str(other)), rounds=3)
+    torch_model, quantised = (File(str(other), name, other / name) for name in ("model.tflite", "model_int8.tflite"))
+    config = LatencyConfig(export, baselines=("keras", str(other)), rounds=3)
     entries = (
         entry(ours, 1, 1, 2, 9), entry(theirs, 1, 2, 8, 10), entry(theirs, 2, 100, 100, 100), entry(onnx_file, 1, 70, 70, 70),
-        entry(twin, 1, 4, 1, 9), entry(quantised, 1, 50, 50, 50), Entry(ours, 2, failure="broken"),
+        entry(torch_model, 1, 4, 1, 9), entry(quantised, 1, 50, 50, 50), Entry(ours, 2, failure="broken"),
     )  # fmt: skip
     result = Result(config, entries)
     assert result.ratios(entries[0]) == {"keras": [0.5, 0.25, 0.9], str(other): [0.25, 2.0, 1.0]}
@@ -247,7 +247,7 @@ def test_who_fits_is_measured_by(export, tmp_path):
     for name in ("ResNet50V1_5", "resnet50v1_5"):
         (tmp_path / RECORD).write_text(export_record(name))
         assert LatencyConfig(tmp_path).routes == ["keras", "applications", "torch"]
-    config = LatencyConfig(tmp_path, against=("torch", str(export)))
+    config = LatencyConfig(tmp_path, baselines=("torch", str(export)))
     assert (config.routes, config.folders) == (["torch"], [export])
 
 
@@ -256,7 +256,7 @@ def test_a_network_of_keras_applications_that_is_another_is_refused():
     """A name says little: ResNet50V1 with basic units has it too."""
     model = keras_resnet.ResNet20V1(input_shape=(32, 32, 3))
     with pytest.raises(UserError, match=r"keras\.applications' ResNet50 has other convolutions than this resnet20v1"):
-        keras_writer.twin(model, "ResNet50")
+        keras_writer.torch_model(model, "ResNet50")
 
 
 def test_the_source_is_the_one_given_or_the_reports(export, source, tmp_path):
@@ -265,19 +265,19 @@ def test_the_source_is_the_one_given_or_the_reports(export, source, tmp_path):
     (tmp_path / RECORD).write_text(export_record("ResNet20V2", source="gone.keras"))
     assert LatencyConfig(tmp_path, source).source == source
     with pytest.raises(UserError, match=r"made from gone\.keras, which is not there: give --model_path"):
-        contest.benchmark(LatencyConfig(tmp_path))
+        runner.benchmark(LatencyConfig(tmp_path))
     (tmp_path / RECORD).write_text(export_record("ResNet20V2"))
     with pytest.raises(UserError, match="silent on the file"):
-        contest.benchmark(LatencyConfig(tmp_path, against=("keras",)))
+        runner.benchmark(LatencyConfig(tmp_path, baselines=("keras",)))
     with pytest.raises(UserError, match="no file gone"):
-        contest.benchmark(LatencyConfig(tmp_path, "gone"))
+        runner.benchmark(LatencyConfig(tmp_path, "gone"))
 
 
-def test_a_folder_without_a_proven_artefact_is_refused(export, tmp_path):
+def test_a_folder_without_a_proven_artifact_is_refused(export, tmp_path):
     (tmp_path / RECORD).write_text(export_record("ResNet20V2"))
     for name in ("model_failed.onnx", "somebody_elses.onnx", ".model.onnx.1234.old"):
         shutil.copy(export / "model.onnx", tmp_path / name)
-    with pytest.raises(UserError, match="no artefact that passed"):
+    with pytest.raises(UserError, match="no artifact that passed"):
         exported(tmp_path, OURS)
 
 
@@ -290,17 +290,17 @@ def test_a_folder_without_a_proven_artefact_is_refused(export, tmp_path):
         (("--output_dir=EXPORT", "--threads=0"), ["threads is 0", "1,2"]),
         (("--output_dir=EXPORT", "--threads=1,two"), ["'two'", "1,2"]),
         (("--output_dir=EXPORT", "--threads="), ["threads is empty"]),
-        (("--output_dir=EXPORT", "--against=nobody"), ["nobody", "keras, applications, torch, and folders"]),
-        (("--output_dir=EXPORT", "--against=applications"), ["keras.applications has no ResNet20V2", "ResNet50V1"]),
-        (("--output_dir=EXPORT", "--against=/"), ["/ holds no report.json"]),
+        (("--output_dir=EXPORT", "--baselines=nobody"), ["nobody", "keras, applications, torch, and folders"]),
+        (("--output_dir=EXPORT", "--baselines=applications"), ["keras.applications has no ResNet20V2", "ResNet50V1"]),
+        (("--output_dir=EXPORT", "--baselines=/"), ["/ holds no report.json"]),
         (("--output_dir=EXPORT", "--model_path=gone.keras"), ["no file gone.keras"]),
         (("--output_dir=EXPORT", "--rounds=0"), ["rounds"]),
-        (("--output_dir=EXPORT", "--block=basic"), ["--what=export does not take --block"]),
+        (("--output_dir=EXPORT", "--block=basic"), ["--task=export does not take --block"]),
     ],
 )
 def test_a_mistake_is_one_line(flags, parts, export):
     flags = [flag.replace("EXPORT", str(export)) for flag in flags]
-    done = keras_resnet_command("benchmark", "--what=export", *flags)
+    done = keras_resnet_command("benchmark", "--task=export", *flags)
     assert (done.returncode, done.out, len(done.err.splitlines())) == (2, "", 1), done.err
     for part in parts:
         assert part in done.err
@@ -308,8 +308,15 @@ def test_a_mistake_is_one_line(flags, parts, export):
 
 @pytest.mark.slow
 def test_the_command_measures_an_export_against_others(export, source, tmp_path):
-    flags = (f"--output_dir={export}", f"--model_path={source}", "--rounds=2", "--steps=2", "--threads=2,1", "--against=torch")
-    done = keras_resnet_command("benchmark", "--what=export", *flags, f"--json={tmp_path / 'b.json'}")
+    flags = (
+        f"--output_dir={export}",
+        f"--model_path={source}",
+        "--rounds=2",
+        "--steps=2",
+        "--threads=2,1",
+        "--baselines=torch",
+    )
+    done = keras_resnet_command("benchmark", "--task=export", *flags, f"--json={tmp_path / 'b.json'}")
     assert (done.returncode, done.err) == (0, "")
     record = json.loads((tmp_path / "b.json").read_text())
     entries = {(entry["title"], entry["threads"]): entry for entry in record["entries"]}

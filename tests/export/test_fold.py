@@ -39,8 +39,8 @@ def difficult(model, seed=1):
         if weight.path.endswith("gamma"):
             gamma = weight.numpy()
             for value in (-1.0, 0.0, 1e-4, 1e-30):
-                chosen = generator.random(gamma.shape) < 0.1
-                gamma[chosen] = -gamma[chosen] if value == -1 else value
+                select_targets = generator.random(gamma.shape) < 0.1
+                gamma[select_targets] = -gamma[select_targets] if value == -1 else value
             weight.assign(gamma)
     return model
 
@@ -89,24 +89,24 @@ def test_options_compute_the_same_in_float64(options):
 @pytest.mark.parametrize("shortcut", ["A", "B", "C", "dropout(0.5)"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_with_positive_gammas_nothing_is_left_but_convolutions_relus_and_additions(unit, shortcut):
-    left = operations(fold(net(unit=unit, shortcut=shortcut)))
-    assert set(left) <= {"InputLayer", "Conv2D", "ReLU", "Add", "ZeroPadding2D", "GlobalAveragePooling2D", "Dense"}
-    assert left["Add"] == 9
+    undelegated_ops = operations(fold(net(unit=unit, shortcut=shortcut)))
+    assert set(undelegated_ops) <= {"InputLayer", "Conv2D", "ReLU", "Add", "ZeroPadding2D", "GlobalAveragePooling2D", "Dense"}
+    assert undelegated_ops["Add"] == 9
 
 
 @pytest.mark.parametrize("name", ["ResNet18V2", "ResNet50V2", "ResNet50V2Timm"])
 def test_with_positive_gammas_imagenet_networks_keep_no_norm(name):
-    left = operations(fold(net(name, input_shape=(48, 32, 3), width_multiplier=0.125)))
-    assert not {"BatchNormalization", "Rescaling", "add", "subtract", "multiply", "AveragePooling2D"} & set(left)
+    undelegated_ops = operations(fold(net(name, input_shape=(48, 32, 3), width_multiplier=0.125)))
+    assert not {"BatchNormalization", "Rescaling", "add", "subtract", "multiply", "AveragePooling2D"} & set(undelegated_ops)
 
 
 def test_a_negative_gamma_costs_a_multiplication_in_its_unit_alone():
     model = net()
     gamma = model.get_layer("stage2_unit2_norm1").gamma
     gamma.assign(gamma.numpy() * np.where(np.arange(32) == 5, -1, 1))
-    left = operations(fold(model))
-    assert left["multiply"] == 1
-    assert left["add"] + left["subtract"] == 0, "the shift rides all the same"
+    undelegated_ops = operations(fold(model))
+    assert undelegated_ops["multiply"] == 1
+    assert undelegated_ops["add"] + undelegated_ops["subtract"] == 0, "the shift rides all the same"
     assert difference(model) < EXACT
 
 
@@ -118,9 +118,9 @@ def test_a_tiny_gamma_costs_its_unit_alone_and_makes_no_huge_numbers(size):
     norm.gamma.assign(norm.gamma.numpy() * np.where(np.arange(32) == 5, size, 1))
     norm.beta.assign(np.where(np.arange(32) == 5, 0.3, norm.beta.numpy()))
     folded = fold(model)
-    left = operations(folded)
-    assert left["add"] + left["subtract"] == 1
-    assert left["multiply"] == 1
+    undelegated_ops = operations(folded)
+    assert undelegated_ops["add"] + undelegated_ops["subtract"] == 1
+    assert undelegated_ops["multiply"] == 1
     assert largest_number(folded) < 2 * largest_number(fold(net()))
     biases = [layer.bias.numpy() for layer in folded.layers if isinstance(layer, keras.layers.Conv2D)]
     assert max(np.abs(bias).max() for bias in biases) < 100
@@ -149,8 +149,13 @@ def test_the_scaling_of_pixels_costs_a_subtraction():
     inputs = keras.Input((16, 12, 3))
     scaling = keras.layers.Rescaling((1 / 64, 1 / 32, 1 / 128), (-2.5, -2.0, -1.75))  # Keras keeps them in float32
     model = net(input_tensor=scaling(inputs))
-    left = operations(fold(model))
-    assert (left["subtract"], left["add"], left["multiply"], left["Rescaling"]) == (1, 0, 0, 0)
+    undelegated_ops = operations(fold(model))
+    assert (undelegated_ops["subtract"], undelegated_ops["add"], undelegated_ops["multiply"], undelegated_ops["Rescaling"]) == (
+        1,
+        0,
+        0,
+        0,
+    )
     assert difference(model) < EXACT
 
 

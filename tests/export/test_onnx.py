@@ -13,7 +13,7 @@ import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.export.formats.onnx import model as export
 from keras_resnet.export.serving import serving_function
-from keras_resnet.metadata import MEMBER, Classifier
+from keras_resnet.metadata import MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
 LABELS = ("a cat", "a dog, or a wolf", "c")
@@ -42,7 +42,7 @@ def build(name, shape, options):
     inputs = preprocessing.layer()(keras.Input(shape))
     model = getattr(keras_resnet, name)(input_tensor=inputs, classes=3, classifier_activation=None, **options)
     pixels = np.random.default_rng(1).integers(0, 256, (5, *shape)).astype(np.uint8)
-    return scramble(model), Classifier(name, "none", LABELS, preprocessing), pixels
+    return scramble(model), ClassifierMetadata(name, "none", LABELS, preprocessing), pixels
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_maximum_pads_itself_behind_a_relu_and_there_only(relu):
     x = keras.layers.ReLU()(x) if relu else x
     x = keras.layers.MaxPooling2D(3, 2)(keras.layers.ZeroPadding2D(1)(x))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
-    classifier = Classifier("pooled", "none", LABELS, Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
+    classifier = ClassifierMetadata("pooled", "none", LABELS, Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
     proto = export.model(serving_function(model, "logits"), classifier)
     operators = [node.op_type for node in proto.graph.node]
     assert operators.count("Pad") == (0 if relu else 1)
@@ -130,7 +130,7 @@ def test_a_network_that_onnx_has_no_operators_for_is_refused_in_one_line(capfd):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Activation(keras.ops.erfinv)(keras.layers.Flatten()(inputs))
     model = keras.Model(inputs, keras.layers.Dense(3)(x))
-    classifier = Classifier("odd", "none", LABELS, Preprocessing(8, 8, 3, (0.5,) * 3, (0.5,) * 3))
+    classifier = ClassifierMetadata("odd", "none", LABELS, Preprocessing(8, 8, 3, (0.5,) * 3, (0.5,) * 3))
     with pytest.raises(UserError, match="tf2onnx has no way to express Erfinv"):
         export.model(serving_function(model, "logits"), classifier)
     assert capfd.readouterr() == ("", "")
@@ -143,7 +143,7 @@ def test_the_file_says_what_it_is(small, capfd):
     assert capfd.readouterr() == ("", "")
     assert (proto.producer_name, proto.doc_string, proto.graph.name) == ("keras-resnet-zoo", "Cats.", "ResNet20V2")
     properties = {entry.key: entry.value for entry in proto.metadata_props}
-    assert Classifier.from_json(properties[MEMBER]) == classifier
+    assert ClassifierMetadata.from_json(properties[MEMBER]) == classifier
     expected = {"name": "ResNet20V2", "description": "Cats.", "license": "CC0-1.0", "layout": "nchw"}
     assert {name: properties[name] for name in expected} == expected
     assert properties["labels"].splitlines() == list(LABELS)

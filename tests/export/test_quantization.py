@@ -15,16 +15,16 @@ from keras_resnet import UserError
 from keras_resnet.environment import quiet_stderr
 from keras_resnet.export.fold.folding import fold
 from keras_resnet.export.formats.engines import run_tflite
-from keras_resnet.export.formats.keep_float import matching
+from keras_resnet.export.formats.keep_float import select_operators
 from keras_resnet.export.formats.onnx import model as float_onnx
 from keras_resnet.export.formats.onnx import quantizer as onnx_quantization
 from keras_resnet.export.formats.saved_model import writer as saved_model
 from keras_resnet.export.formats.tflite import conversion as tflite
 from keras_resnet.export.formats.tflite import quantizer as litert_quantization
 from keras_resnet.export.formats.tflite.delegation import delegation
-from keras_resnet.export.sensitivity import costliest, sensitive_layers
+from keras_resnet.export.sensitivity import most_sensitive, sensitive_layers
 from keras_resnet.export.serving import serving_function
-from keras_resnet.metadata import Classifier
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
 SHAPE, CLASSES = (8, 8, 3), 5
@@ -48,7 +48,7 @@ def small(tmp_path_factory):
     network = keras_resnet.ResNet20V2(input_tensor=PREPROCESSING.layer()(pixels), classes=CLASSES)
     model = fold(scramble(network))
     serve = serving_function(model, "probabilities")
-    classifier = Classifier("ResNet20V2", "none", tuple("abcde"), PREPROCESSING)
+    classifier = ClassifierMetadata("ResNet20V2", "none", tuple("abcde"), PREPROCESSING)
     images = np.random.default_rng(1).integers(0, 256, (48, *SHAPE)).astype(np.uint8)
     return types.SimpleNamespace(
         images=images,
@@ -63,7 +63,7 @@ def small(tmp_path_factory):
 @pytest.fixture(scope="module")
 def int8(small):
     """Calibrated once."""
-    return litert_quantization.Quantization(small.tflite, "int8", small.images)
+    return litert_quantization.TFLiteQuantizer(small.tflite, "int8", small.images)
 
 
 def opened(content):
@@ -97,7 +97,7 @@ def assert_near(outputs, reference, tolerance):
 @pytest.mark.parametrize("scheme", litert_quantization.SCHEMES)
 def test_every_scheme_of_tflite_computes_the_same(scheme, small):
     given = small.tflite if scheme == "int8" else small.tflite_uint8
-    content = litert_quantization.Quantization(given, scheme, small.images).apply()
+    content = litert_quantization.TFLiteQuantizer(given, scheme, small.images).quantize()
     assert_near(run_tflite(content, small.images), small.reference, TOLERANCES[scheme])
     assert len(content) < (0.55 if scheme == "fp16" else 0.35) * len(given)
 
@@ -108,7 +108,7 @@ def test_every_scheme_of_onnx_computes_the_same(scheme, layout, small):
     given, pixels = small.onnx, small.images
     if layout == "nchw":
         given, pixels = small.onnx_nchw, pixels.transpose(0, 3, 1, 2)
-    proto = onnx_quantization.Quantization(given, scheme, small.images).apply()
+    proto = onnx_quantization.OnnxQuantizer(given, scheme, small.images).quantize()
     assert_near(run_onnx(proto, pixels), small.reference, TOLERANCES[scheme])
     assert proto.ByteSize() < (0.55 if scheme == "fp16" else 0.36) * given.ByteSize()
     assert proto.graph.input == given.graph.input, "uint8 pixels, in a batch of any size"
@@ -118,43 +118,47 @@ def test_every_scheme_of_onnx_computes_the_same(scheme, layout, small):
 
 def test_the_edges_of_full_int8_are_raw_pixels_and_256ths_of_probabilities(small, int8):
     """Catches a calibrated scale, by which an app would have to multiply its pixels."""
-    interpreter = opened(int8.apply())
+    interpreter = opened(int8.quantize())
     (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (given["dtype"], given["quantization"]) == (np.uint8, (1, 0))
     assert (taken["dtype"], taken["quantization"]) == (np.uint8, (1 / 256, 0))
-    dark = litert_quantization.Quantization(small.tflite, "int8", small.images // 4).apply()
+    dark = litert_quantization.TFLiteQuantizer(small.tflite, "int8", small.images // 4).quantize()
     assert opened(dark).get_input_details()[0]["quantization"] == (1, 0)
 
 
 @pytest.mark.parametrize("scheme", ["fp16", "int8_dynamic", "int8_weight", "int16x8"])
 def test_the_edges_of_other_schemes_stay_as_they_are(scheme, small):
-    interpreter = opened(litert_quantization.Quantization(small.tflite_uint8, scheme, small.images).apply())
+    interpreter = opened(litert_quantization.TFLiteQuantizer(small.tflite_uint8, scheme, small.images).quantize())
     assert interpreter.get_input_details()[0]["dtype"] == np.uint8
     assert interpreter.get_output_details()[0]["dtype"] == np.float32
 
 
 def test_xnnpack_takes_all_of_full_int8_but_the_cast_of_the_pixels(int8, tmp_path):
     """Catches a stand-alone RELU or a SOFTMAX in int8, which split the network."""
-    (tmp_path / "int8.tflite").write_bytes(int8.apply())
+    (tmp_path / "int8.tflite").write_bytes(int8.quantize())
     found = delegation(tmp_path / "int8.tflite")
-    assert (found.partitions, found.left) == (1, {"QUANTIZE": 1})
+    assert (found.partitions, found.undelegated_ops) == (1, {"QUANTIZE": 1})
     assert found.share == 1 - 1 / found.operators
 
 
 def test_delegation_counts_what_xnnpack_does_not_take(small, tmp_path):
     """Catches a count that calls everything delegated: in int16 it takes nothing but the softmax."""
-    (tmp_path / "int16x8.tflite").write_bytes(litert_quantization.Quantization(small.tflite, "int16x8", small.images).apply())
+    (tmp_path / "int16x8.tflite").write_bytes(
+        litert_quantization.TFLiteQuantizer(small.tflite, "int16x8", small.images).quantize()
+    )
     found = delegation(tmp_path / "int16x8.tflite")
     assert found.partitions == 1
-    assert sum(found.left.values()) == found.operators - 1
-    assert found.left["CONV_2D"] == 21
+    assert sum(found.undelegated_ops.values()) == found.operators - 1
+    assert found.undelegated_ops["CONV_2D"] == 21
 
 
 @pytest.mark.parametrize("scheme", ["int8_dynamic", "int8_weight", "int8", "int16x8"])
 def test_kernels_are_int8_with_a_scale_for_each_channel(scheme, small):
-    found = kernels(litert_quantization.Quantization(small.tflite, scheme, small.images).apply())
+    found = kernels(litert_quantization.TFLiteQuantizer(small.tflite, scheme, small.images).quantize())
     if scheme == "int8_weight":  # the operators take what is made of the int8 kernels
-        tensors = opened(litert_quantization.Quantization(small.tflite, scheme, small.images).apply()).get_tensor_details()
+        tensors = opened(
+            litert_quantization.TFLiteQuantizer(small.tflite, scheme, small.images).quantize()
+        ).get_tensor_details()
         assert sum(t["dtype"] == np.int8 and len(t["shape"]) == 4 for t in tensors) == len(found) == 21
         return
     assert len(found) == 21
@@ -162,7 +166,7 @@ def test_kernels_are_int8_with_a_scale_for_each_channel(scheme, small):
 
 
 def test_onnx_kernels_are_int8_with_a_scale_for_each_channel_and_activations_uint8(small):
-    proto = onnx_quantization.Quantization(small.onnx, "int8", small.images).apply()
+    proto = onnx_quantization.OnnxQuantizer(small.onnx, "int8", small.images).quantize()
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     makers = {name: node for node in proto.graph.node for name in node.output}
     convolutions = [node for node in proto.graph.node if node.op_type == "Conv"]
@@ -175,23 +179,23 @@ def test_onnx_kernels_are_int8_with_a_scale_for_each_channel_and_activations_uin
 
 
 def test_what_is_kept_in_float_is_float_and_nothing_else(int8):
-    found = kernels(int8.apply(["stage2_unit1_conv1", "stem_conv"]))
+    found = kernels(int8.quantize(["stage2_unit1_conv1", "stem_conv"]))
     kept = {name for name, (dtype, *_) in found.items() if dtype == np.float32}
     assert len(kept) == 2
     assert all("stage2_unit1_conv1" in name or "stem_conv" in name for name in kept)
     (whole,) = (name for name in int8.operators if "stage2_unit1_conv1/" in name or "stage2_unit1_conv1_1/" in name)
-    assert kernels(int8.apply([whole]))[whole][0] == np.float32
+    assert kernels(int8.quantize([whole]))[whole][0] == np.float32
 
 
 def test_what_is_kept_in_float_keeps_the_network_in_one_piece(int8, tmp_path):
-    (tmp_path / "int8.tflite").write_bytes(int8.apply(["stage2_unit1"]))
+    (tmp_path / "int8.tflite").write_bytes(int8.quantize(["stage2_unit1"]))
     assert delegation(tmp_path / "int8.tflite").partitions == 1
 
 
 @pytest.mark.parametrize("scheme", onnx_quantization.SCHEMES)
 def test_what_is_kept_in_float_is_float_in_onnx(scheme, small):
-    quantization = onnx_quantization.Quantization(small.onnx, scheme, small.images)
-    proto = quantization.apply(["stage2_unit1_conv1"])
+    quantization = onnx_quantization.OnnxQuantizer(small.onnx, scheme, small.images)
+    proto = quantization.quantize(["stage2_unit1_conv1"])
     kinds = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
     found = [kinds.get(node.input[1]) for node in proto.graph.node if node.op_type == "Conv"]
     assert found.count(onnx.TensorProto.FLOAT) == 1
@@ -203,7 +207,7 @@ def test_a_network_is_left_as_it_was(small):
     """Catches tools that change what they are given: the next scheme would be made from that."""
     before = small.onnx.SerializeToString()
     for scheme in onnx_quantization.SCHEMES:
-        onnx_quantization.Quantization(small.onnx, scheme, small.images).apply()
+        onnx_quantization.OnnxQuantizer(small.onnx, scheme, small.images).quantize()
     assert small.onnx.SerializeToString() == before
 
 
@@ -211,9 +215,11 @@ def test_ranges_are_those_of_all_calibration_images(small, monkeypatch):
     """Catches the quantizer's moving average, for which the last images count most, and calibration on other images."""
     monkeypatch.setattr(litert_quantization, "PIXELS_AT_ONCE", 3 * 8 * 8)
     bright = np.concatenate([small.images[:40] // 8, small.images[40:41]])
-    first, last = (litert_quantization.Quantization(small.tflite, "int8", images).apply() for images in (bright[::-1], bright))
+    first, last = (
+        litert_quantization.TFLiteQuantizer(small.tflite, "int8", images).quantize() for images in (bright[::-1], bright)
+    )
     assert first == last
-    assert first != litert_quantization.Quantization(small.tflite, "int8", bright[:-1]).apply()
+    assert first != litert_quantization.TFLiteQuantizer(small.tflite, "int8", bright[:-1]).quantize()
 
 
 @pytest.mark.parametrize("scheme", litert_quantization.STATIC)
@@ -224,7 +230,7 @@ def test_the_bias_of_a_kernel_of_zeros_is_kept(scheme, tmp_path):
     model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(convolution(pixels)))
     convolution.set_weights([np.stack([np.zeros((1, 1, 3)), np.full((1, 1, 3), 0.01)], axis=-1), np.array([3.0, 0.0])])
     images = np.random.default_rng(2).integers(0, 256, (4, *SHAPE)).astype(np.uint8)
-    content = litert_quantization.Quantization(to_tflite(model, tmp_path, "logits"), scheme, images).apply()
+    content = litert_quantization.TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), scheme, images).quantize()
     np.testing.assert_allclose(run_tflite(content, images), model.predict(images.astype("float32"), verbose=0), atol=0.05)
 
 
@@ -233,7 +239,7 @@ def test_logits_come_out_as_integers_without_a_cast(tmp_path):
     flat = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels))
     model = keras.Model(pixels, keras.layers.Dense(3)(flat))
     images = np.random.default_rng(3).integers(0, 256, (8, *SHAPE)).astype(np.uint8)
-    content = litert_quantization.Quantization(to_tflite(model, tmp_path, "logits"), "int8", images).apply()
+    content = litert_quantization.TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), "int8", images).quantize()
     interpreter = opened(content)
     assert (interpreter.get_input_details()[0]["dtype"], interpreter.get_output_details()[0]["dtype"]) == (np.uint8, np.int8)
     assert [operator["op_name"] for operator in interpreter._get_ops_details()].count("QUANTIZE") == 1
@@ -256,32 +262,32 @@ def test_the_last_layer_of_a_network_to_logits_can_stay_in_float(tmp_path):
     content = to_tflite(keras.Model(pixels, keras.layers.Dense(3, name="head_dense")(flat)), tmp_path, "logits")
     images = np.random.default_rng(0).integers(0, 256, (16, *SHAPE)).astype(np.uint8)
     for scheme in ("int8", "int16x8"):
-        quantization = litert_quantization.Quantization(content, scheme, images)
-        assert opened(quantization.apply(["head_dense"])).get_output_details()[0]["dtype"] == np.float32
+        quantization = litert_quantization.TFLiteQuantizer(content, scheme, images)
+        assert opened(quantization.quantize(["head_dense"])).get_output_details()[0]["dtype"] == np.float32
 
 
 def test_the_tenth_unit_stays_float_with_the_first():
     names = ["net/stage1_unit1_conv1/conv;", "net/stage1_unit10_conv1/conv;"]
-    assert matching(names, ["stage1_unit1"]) == names[:1]
-    assert matching(names, ["stage1"]) == names
+    assert select_operators(names, ["stage1_unit1"]) == names[:1]
+    assert select_operators(names, ["stage1"]) == names
 
 
 def test_wrong_values_are_refused(small, int8):
     with pytest.raises(UserError, match="unknown quantisation 'int4' for TFLite; it is one of fp16, int8_dynamic"):
-        litert_quantization.Quantization(small.tflite, "int4", small.images)
+        litert_quantization.TFLiteQuantizer(small.tflite, "int4", small.images)
     with pytest.raises(UserError, match="unknown quantisation 'int16x8' for ONNX; it is one of fp16, int8"):
-        onnx_quantization.Quantization(small.onnx, "int16x8", small.images)
+        onnx_quantization.OnnxQuantizer(small.onnx, "int16x8", small.images)
     with pytest.raises(UserError, match="int8 needs images"):
-        litert_quantization.Quantization(small.tflite, "int8", small.images[:0])
+        litert_quantization.TFLiteQuantizer(small.tflite, "int8", small.images[:0])
     with pytest.raises(UserError, match="int8 needs images"):
-        onnx_quantization.Quantization(small.onnx, "int8", small.images[:0])
+        onnx_quantization.OnnxQuantizer(small.onnx, "int8", small.images[:0])
     with pytest.raises(UserError, match=r"no operator 'stage9' to keep in float; the operators are .*stem_relu"):
-        int8.apply(["stage9"])
+        int8.quantize(["stage9"])
     old = onnx.ModelProto()
     old.CopyFrom(small.onnx)
     old.opset_import[0].version = 12
     with pytest.raises(UserError, match="int8 needs ONNX opset 13 or above; it is 12"):
-        onnx_quantization.Quantization(old, "int8", small.images)
+        onnx_quantization.OnnxQuantizer(old, "int8", small.images)
 
 
 def test_a_network_that_overflows_is_refused(tmp_path):
@@ -293,7 +299,7 @@ def test_a_network_that_overflows_is_refused(tmp_path):
     model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(y))
     images = np.full((2, *SHAPE), 255, np.uint8)
     with pytest.raises(UserError, match=r"int8 has no range for .*, which overflows on the calibration images"):
-        litert_quantization.Quantization(to_tflite(model, tmp_path, "logits"), "int8", images).apply()
+        litert_quantization.TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), "int8", images).quantize()
 
 
 def test_a_layer_that_suffers_is_found(tmp_path):
@@ -316,10 +322,10 @@ def test_a_layer_that_suffers_is_found(tmp_path):
     content = to_tflite(model, tmp_path, "logits")
     reference = run_tflite(content, images)
     usual = np.median(reference, axis=0)
-    quantization = litert_quantization.Quantization(content, "int8", images)
+    quantization = litert_quantization.TFLiteQuantizer(content, "int8", images)
 
     def run(kept, count):
-        return run_tflite(quantization.apply(kept), images[:count]) - usual
+        return run_tflite(quantization.quantize(kept), images[:count]) - usual
 
     found = sensitive_layers(quantization.operators, run, reference - usual, (reference - usual).argmax(axis=1), most=1)
     assert len(found) == 1
@@ -342,14 +348,14 @@ NAMES = [f"operator{i}" for i in range(50)]
 @pytest.mark.parametrize("index", [0, 1, 24, 25, 48, 49])
 def test_the_costliest_operator_is_found_wherever_it_is(index):
     costs = dict.fromkeys(NAMES, 1) | {NAMES[index]: 100}
-    assert costliest(NAMES, planted(costs)) == [NAMES[index]]
+    assert most_sensitive(NAMES, planted(costs)) == [NAMES[index]]
 
 
 @pytest.mark.parametrize("index", [0, 11, 23, 24, 25, 36, 48])
 def test_neighbours_are_kept_together_where_neither_helps_alone(index):
     """Catches a halving that parts the operator that makes a tensor from the one that takes it."""
     pair = NAMES[index : index + 2]
-    found = costliest(NAMES, planted(dict.fromkeys(NAMES, 0.1), [(pair, 100)]))
+    found = most_sensitive(NAMES, planted(dict.fromkeys(NAMES, 0.1), [(pair, 100)]))
     assert set(pair) <= set(found)
     assert len(found) <= 4
 

@@ -18,7 +18,7 @@ from keras_resnet.export.formats.saved_model import writer as saved_model
 from keras_resnet.export.formats.tflite import conversion as tflite
 from keras_resnet.export.serving import serving_function
 from keras_resnet.export.verification.inspection import operators_of_tflite
-from keras_resnet.metadata import SAVED_MODEL_MEMBER, Classifier
+from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(16, 24, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), crop_fraction=0.875, interpolation="bicubic")
@@ -61,7 +61,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def classifier():
-    return Classifier("ResNet20V1", "none", ("a", "b", "c"), PREPROCESSING)
+    return ClassifierMetadata("ResNet20V1", "none", ("a", "b", "c"), PREPROCESSING)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def flat(channels, size=(8, 8)):
 def test_files_are_decoded_to_the_pixels_that_evaluation_reads(kind, channels):
     content = FILES[kind]()
     exact = Preprocessing(60, 81, channels, (0.5,) * channels, (0.5,) * channels)
-    np.testing.assert_array_equal(decoding.load(content, exact), exact.load_picture(io.BytesIO(content)))
+    np.testing.assert_array_equal(decoding.load(content, exact), exact.load_image(io.BytesIO(content)))
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
@@ -100,7 +100,7 @@ def test_resize_and_crop_agree_with_evaluation_to_the_last_bit(channels, target,
     # larger, smaller, up in one direction only, of the same size, a single pixel, tall, and with halves to round
     for height, width in [(300, 401), (9, 13), (31, 200), target, (1, 1), (300, 3), (57, 58), (33, 33), (65, 57)]:
         content = encoded(Image.fromarray(noise[:height, :width]), "PNG")
-        expected = wanted.load_picture(io.BytesIO(content))
+        expected = wanted.load_image(io.BytesIO(content))
         np.testing.assert_array_equal(load(content), expected, err_msg=f"{height}x{width}")
 
 
@@ -110,7 +110,7 @@ def test_a_photograph_that_is_to_be_shown_turned_is_read_as_it_lies():
     exif[0x0112] = 6  # orientation: turn right
     content = encoded(picture(20, 20), "JPEG", exif=exif)
     square = Preprocessing(20, 20, 3, (0.5,) * 3, (0.5,) * 3)
-    upright = square.load_picture(io.BytesIO(content))
+    upright = square.load_image(io.BytesIO(content))
     np.testing.assert_array_equal(decoding.load(content, square), np.rot90(upright))
 
 
@@ -147,7 +147,7 @@ def test_a_server_classifies_files_of_any_format_and_size_as_evaluation_does(fol
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     many, one = json.loads(done.stdout)
-    pixels = np.stack([PREPROCESSING.load_picture(io.BytesIO(content)) for content in contents])
+    pixels = np.stack([PREPROCESSING.load_image(io.BytesIO(content)) for content in contents])
     expected = model.predict(pixels.astype("float32"), verbose=0)
     tolerance = 1e-4 * np.ptp(expected, axis=0).min()  # of what tells these pictures apart
     np.testing.assert_allclose(many, expected, rtol=0, atol=tolerance)
@@ -172,11 +172,11 @@ def test_tflite_is_made_of_the_pixels_alone(folder):
 def test_writing_says_nothing(model, classifier, tmp_path, capfd):
     saved_model.write(serving_function(model, "logits"), model, classifier, tmp_path / "saved_model")
     assert capfd.readouterr() == ("", "")
-    assert Classifier.from_json((tmp_path / "saved_model" / SAVED_MODEL_MEMBER).read_text()) == classifier
+    assert ClassifierMetadata.from_json((tmp_path / "saved_model" / SAVED_MODEL_MEMBER).read_text()) == classifier
 
 
 def test_a_network_of_two_channels_is_served_pixels_only(tmp_path):
-    two = Classifier("flat", "none", ("a", "b", "c"), Preprocessing(8, 8, 2, (0.5, 0.5), (0.5, 0.5)))
+    two = ClassifierMetadata("flat", "none", ("a", "b", "c"), Preprocessing(8, 8, 2, (0.5, 0.5), (0.5, 0.5)))
     model = flat(channels=2)
     saved_model.write(serving_function(model, "logits"), model, two, tmp_path / "saved_model")
     assert set(tf.saved_model.load(str(tmp_path / "saved_model")).signatures) == {"serve", "serving_default"}

@@ -8,8 +8,8 @@ from conftest import scramble
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.export.fold.folding import fold
-from keras_resnet.export.serving import with_output
-from keras_resnet.export.source_model import open_source
+from keras_resnet.export.serving import truncate_to_logits
+from keras_resnet.export.source_model import load_source_model
 
 LABELS = ("a", "b", "c")
 layers = keras.layers
@@ -55,7 +55,7 @@ def test_a_network_of_keras_applications_takes_raw_pixels_and_folds(name, module
     images = rng.integers(0, 256, (6, 1, 1, 3)) // 2 + rng.integers(0, 128, (6, 40, 32, 3)).astype("float32")
     prepared = getattr(keras.applications, module).preprocess_input(images.copy())
     expected = undecided(model, prepared, spread=0.3)
-    source = open_source(saved(model, tmp_path), mode, LABELS)
+    source = load_source_model(saved(model, tmp_path), mode, LABELS)
     np.testing.assert_allclose(source.model.predict(images, verbose=0), expected, atol=1e-5)
     folded = fold(source.model)
     np.testing.assert_allclose(folded.predict(images, verbose=0), expected, atol=1e-4)
@@ -76,11 +76,11 @@ def test_every_end_gives_probabilities_and_logits(end, mode, tmp_path, rng):
     images = rng.integers(0, 256, (3, 8, 8, 3)).astype("float32")
     prepared = images if mode == "none" else keras.applications.imagenet_utils.preprocess_input(images.copy(), mode=mode)
     expected = undecided(model, prepared)
-    source = open_source(saved(model, tmp_path), mode, LABELS)
+    source = load_source_model(saved(model, tmp_path), mode, LABELS)
     if end == "logits":
         expected = keras.ops.convert_to_numpy(keras.ops.softmax(expected))
     np.testing.assert_allclose(source.model.predict(images, verbose=0), expected, atol=1e-5)
-    logits = with_output(source.model, "logits").predict(images, verbose=0)
+    logits = truncate_to_logits(source.model, "logits").predict(images, verbose=0)
     np.testing.assert_allclose(keras.ops.softmax(logits), expected, atol=1e-5)
 
 
@@ -89,7 +89,7 @@ def test_a_network_inside_of_a_network_is_folded_too(tmp_path, rng):
     inner = keras_resnet.to_stock(keras_resnet.ResNet20V2(include_top=False, pooling="avg", input_shape=(8, 8, 3)))
     inputs = keras.Input((8, 8, 3))
     model = scramble(keras.Model(inputs, layers.Dense(3, activation="softmax")(inner(layers.Rescaling(1 / 128, -1)(inputs)))))
-    source = open_source(saved(model, tmp_path), "none", LABELS)
+    source = load_source_model(saved(model, tmp_path), "none", LABELS)
     images = rng.integers(0, 256, (3, 8, 8, 3)).astype("float32")
     expected = model.predict(images, verbose=0)
     np.testing.assert_allclose(source.model.predict(images, verbose=0), expected, atol=1e-5)
@@ -101,7 +101,7 @@ def test_a_network_inside_of_a_network_is_folded_too(tmp_path, rng):
 def test_a_sequential_model_of_grey_images(tmp_path, rng):
     stack = [layers.Conv2D(4, 3), layers.ReLU(), layers.Flatten(), layers.Dense(3, activation="softmax")]
     model = keras.Sequential([keras.Input((8, 8, 1)), *stack])
-    source = open_source(saved(model, tmp_path), "none", LABELS)
+    source = load_source_model(saved(model, tmp_path), "none", LABELS)
     images = rng.integers(0, 256, (3, 8, 8, 1)).astype("float32")
     np.testing.assert_allclose(fold(source.model).predict(images, verbose=0), model.predict(images, verbose=0), atol=1e-4)
 
@@ -119,22 +119,22 @@ def test_a_sequential_model_of_grey_images(tmp_path, rng):
 def test_an_end_that_may_give_probabilities_or_not_is_refused(end, tmp_path):
     """Catches a second softmax on top of the first."""
     with pytest.raises(UserError, match=r"ends in .*; a classifier ends in a softmax, or in a linear layer"):
-        open_source(saved(small(*end), tmp_path), "none", LABELS)
+        load_source_model(saved(small(*end), tmp_path), "none", LABELS)
 
 
-@pytest.mark.parametrize("behind", [[layers.Activation("linear")], [layers.Dropout(0.5)]], ids=["linear", "dropout"])
-def test_probabilities_that_are_passed_on_stay_what_they_are(behind, tmp_path, rng):
-    model = small(layers.Dense(3), layers.Softmax(), *behind)
+@pytest.mark.parametrize("skip_trailing", [[layers.Activation("linear")], [layers.Dropout(0.5)]], ids=["linear", "dropout"])
+def test_probabilities_that_are_passed_on_stay_what_they_are(skip_trailing, tmp_path, rng):
+    model = small(layers.Dense(3), layers.Softmax(), *skip_trailing)
     images = rng.integers(0, 256, (6, 1, 1, 3)) // 2 + rng.integers(0, 128, (6, 8, 8, 3)).astype("float32")
     expected = undecided(model, images)
-    source = open_source(saved(model, tmp_path), "none", LABELS)
+    source = load_source_model(saved(model, tmp_path), "none", LABELS)
     np.testing.assert_allclose(source.model.predict(images, verbose=0), expected, atol=1e-5)
 
 
 def test_an_average_of_maps_is_logits(tmp_path):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.ReLU()(layers.Conv2D(3, 3)(inputs))))
-    source = open_source(saved(model, tmp_path), "none", LABELS)
+    source = load_source_model(saved(model, tmp_path), "none", LABELS)
     np.testing.assert_allclose(np.sum(source.model.predict(np.ones((2, 8, 8, 3)), verbose=0), axis=1), 1, atol=1e-6)
 
 
@@ -146,8 +146,8 @@ def test_layers_of_the_same_name_in_a_network_and_in_one_inside_of_it(tmp_path, 
     model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
     images = rng.integers(0, 256, (3, 8, 8, 3)).astype("float32")
     expected = undecided(model, images)
-    source = open_source(saved(model, tmp_path), "none", LABELS)
-    found = with_output(source.model, "logits").predict(images, verbose=0)
+    source = load_source_model(saved(model, tmp_path), "none", LABELS)
+    found = truncate_to_logits(source.model, "logits").predict(images, verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -158,7 +158,7 @@ def test_statistics_that_a_layer_adapted_to_come_along(tmp_path, rng):
     x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.Conv2D(4, 3)(adapted(inputs))))
     model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
     expected = undecided(model, images)
-    source = open_source(saved(model, tmp_path), "none", LABELS)
+    source = load_source_model(saved(model, tmp_path), "none", LABELS)
     np.testing.assert_allclose(source.model.predict(images, verbose=0), expected, atol=1e-5)
     np.testing.assert_allclose(fold(source.model).predict(images, verbose=0), expected, atol=1e-4)
 
@@ -167,14 +167,14 @@ def test_a_copy_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
     """Whatever the rewriting to raw pixels gets wrong, it is not exported."""
     monkeypatch.setattr("keras_resnet.saving.copy_weights", lambda original, copy: None)
     with pytest.raises(UserError, match="its copy answers otherwise"):
-        open_source(saved(scramble(small(layers.Dense(3))), tmp_path), "none", LABELS)
+        load_source_model(saved(scramble(small(layers.Dense(3))), tmp_path), "none", LABELS)
 
 
 def test_a_network_for_any_size_is_made_for_the_one_that_is_asked(tmp_path):
     path = saved(small(layers.Dense(3), size=(None, None)), tmp_path)
     with pytest.raises(UserError, match="takes images of any size; --image_size says"):
-        open_source(path, "none", LABELS)
-    assert open_source(path, "none", LABELS, image_size=24).classifier.preprocessing.shape == (24, 24, 3)
+        load_source_model(path, "none", LABELS)
+    assert load_source_model(path, "none", LABELS, image_size=24).classifier.preprocessing.shape == (24, 24, 3)
 
 
 def quantized(model):
@@ -198,7 +198,7 @@ def quantized(model):
 )
 def test_what_is_no_classifier_of_images_is_refused(model, message, tmp_path):
     with pytest.raises(UserError, match=message) as caught:
-        open_source(saved(model(), tmp_path), "none", LABELS)
+        load_source_model(saved(model(), tmp_path), "none", LABELS)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -208,7 +208,7 @@ def test_a_layer_of_ones_own_is_refused_in_one_line(tmp_path):
             return x
 
     with pytest.raises(UserError, match="cannot be loaded: it has a layer of its author's own, Odd") as caught:
-        open_source(saved(small(Odd(), layers.Dense(3)), tmp_path), "none", LABELS)
+        load_source_model(saved(small(Odd(), layers.Dense(3)), tmp_path), "none", LABELS)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -216,7 +216,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path):
     model = small(layers.Dense(3, name="last"))
     model.get_layer("last").kernel.assign(np.full((4, 3), np.nan))
     with pytest.raises(UserError, match="has weights that are no numbers, in last/kernel"):
-        open_source(saved(model, tmp_path), "none", LABELS)
+        load_source_model(saved(model, tmp_path), "none", LABELS)
 
 
 @pytest.mark.parametrize("beside", ["a second convolution", "a norm in front", "an operation"])
@@ -231,7 +231,7 @@ def test_bgr_that_more_than_one_convolution_reads_is_refused(beside, tmp_path):
         x = layers.Add()([layers.Conv2D(4, 1)(inputs), layers.Conv2D(4, 1)(inputs)])
     model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
     with pytest.raises(UserError, match="reads BGR otherwise than by one first convolution"):
-        open_source(saved(model, tmp_path), "caffe", LABELS)
+        load_source_model(saved(model, tmp_path), "caffe", LABELS)
 
 
 def test_what_the_file_does_not_say_the_user_must(tmp_path):
@@ -239,19 +239,19 @@ def test_what_the_file_does_not_say_the_user_must(tmp_path):
     with pytest.raises(
         UserError, match="is none of ours: --normalization says how it wants its pixels, none, caffe, tf, torch"
     ):
-        open_source(path)
+        load_source_model(path)
     with pytest.raises(UserError, match="normalization 'imagenet' is unknown"):
-        open_source(path, "imagenet", LABELS)
+        load_source_model(path, "imagenet", LABELS)
     with pytest.raises(UserError, match="does not say what its classes are"):
-        open_source(path, "none")
+        load_source_model(path, "none")
 
 
 def test_a_file_of_ours_knows_its_own_preprocessing(run):
     with pytest.raises(UserError, match="knows its own preprocessing"):
-        open_source(run.workdir / "model.keras", "none")
+        load_source_model(run.workdir / "model.keras", "none")
     with pytest.raises(UserError, match="knows its own preprocessing, labels"):
-        open_source(run.workdir / "model.keras", labels=("a", "b"))
-    assert open_source(run.workdir / "model.keras").classifier.labels == tuple("0123456789")
+        load_source_model(run.workdir / "model.keras", labels=("a", "b"))
+    assert load_source_model(run.workdir / "model.keras").classifier.labels == tuple("0123456789")
 
 
 def test_a_network_of_mixed_precision_is_compared_in_float32(tmp_path):
@@ -260,5 +260,5 @@ def test_a_network_of_mixed_precision_is_compared_in_float32(tmp_path):
         model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "mixed_bfloat16"})
     )
     assert model.get_layer(index=1).compute_dtype == "bfloat16"
-    source = open_source(saved(model, tmp_path), "none", LABELS)
+    source = load_source_model(saved(model, tmp_path), "none", LABELS)
     assert {layer.compute_dtype for layer in source.model.layers} == {"float32"}

@@ -25,7 +25,7 @@ from keras_resnet.export.formats.tflite import conversion as tflite
 from keras_resnet.export.formats.tflite import quantizer as litert_quantization
 from keras_resnet.export.formats.tflite.metadata import LABELS_FILE, pack, read_metadata, unpack, with_metadata
 from keras_resnet.export.serving import serving_function
-from keras_resnet.metadata import MEMBER, Classifier
+from keras_resnet.metadata import MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import load_model, write_classifier
 
@@ -43,7 +43,7 @@ def made_up(path):
     network.layers[-2].bias.assign_sub(np.log(probabilities).mean(axis=0))
     *_, second, best = np.sort(network.predict(images.astype("float32"), verbose=0), axis=1).T
     images = images[np.argsort(second - best)[:40]]
-    write_classifier(network, path, Classifier("ResNet20V1", "none", ("ä", "b c", "中"), preprocessing))
+    write_classifier(network, path, ClassifierMetadata("ResNet20V1", "none", ("ä", "b c", "中"), preprocessing))
     return images.astype(np.uint8)
 
 
@@ -60,7 +60,7 @@ def cifar10(path):
             part, _, rest = member.name.partition("/")
             found = pictures.setdefault(rest.partition("/")[0], []) if part == "test" and member.isfile() else None
             if found is not None and len(found) < 5:
-                found.append(preprocessing.load_picture(members.extractfile(member)))
+                found.append(preprocessing.load_image(members.extractfile(member)))
     keras_resnet.save_classifier(network, path, sorted(pictures))
     return np.concatenate([pictures[label] for label in sorted(pictures)])
 
@@ -79,7 +79,7 @@ def net(request, tmp_path_factory):
     """A classifier with pictures of its size, its `.tflite` file, and the same without metadata: `bare`."""
     folder = tmp_path_factory.mktemp(request.param.__name__)
     images = request.param(folder / "model.keras")
-    model, classifier = load_model(folder / "model.keras"), Classifier.read_from(folder / "model.keras")
+    model, classifier = load_model(folder / "model.keras"), ClassifierMetadata.read_from(folder / "model.keras")
     return with_file(converted(model, folder / "saved_model"), classifier, folder, model=model, images=images)
 
 
@@ -88,7 +88,7 @@ def int8(net, tmp_path_factory):
     """The same in whole numbers inside, with uint8 pixels at the edge."""
     folder = tmp_path_factory.mktemp("int8")
     content = converted(net.model, folder / "saved_model", "float32")
-    return with_file(litert_quantization.Quantization(content, "int8", net.images).apply(), net.classifier, folder)
+    return with_file(litert_quantization.TFLiteQuantizer(content, "int8", net.images).quantize(), net.classifier, folder)
 
 
 def with_file(bare, classifier, folder, **more):
@@ -209,7 +209,7 @@ def test_logits_are_called_probabilities(net):
 
 
 def test_the_archive_is_not_what_mediapipe_and_our_reader_need(net):
-    assert Classifier.read_from(net.path) == net.classifier
+    assert ClassifierMetadata.read_from(net.path) == net.classifier
     with zipfile.ZipFile(net.path) as archive:
         assert archive.namelist() == [LABELS_FILE, MEMBER]
         assert archive.read(LABELS_FILE).decode() == "".join(f"{label}\n" for label in net.classifier.labels)
@@ -276,7 +276,7 @@ def test_mediapipe_does_not_open_whole_numbers_or_answers_otherwise_than_keras(n
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in litert_quantization.SCHEMES if scheme != "int8"])
 def test_mediapipe_does_not_open_what_is_float_at_the_edge(scheme, net, mediapipe, tmp_path):
-    quantized = litert_quantization.Quantization(net.bare, scheme, net.images).apply()
+    quantized = litert_quantization.TFLiteQuantizer(net.bare, scheme, net.images).quantize()
     assert_alike(with_file(quantized, net.classifier, tmp_path), net.images, net.model, mediapipe)
 
 
@@ -292,7 +292,7 @@ def assert_alike(file, images, model, mediapipe):
 def test_the_readme_is_wrong_about_grey_networks(mediapipe, tmp_path):
     preprocessing = Preprocessing(8, 8, 1, (0.5,), (0.5,))
     model = keras_resnet.ResNet20V1(input_tensor=preprocessing.layer()(keras.Input((8, 8, 1))), classes=2)
-    classifier = Classifier("ResNet20V1", "none", ("a", "b"), preprocessing)
+    classifier = ClassifierMetadata("ResNet20V1", "none", ("a", "b"), preprocessing)
     file = with_file(converted(model, tmp_path / "saved_model"), classifier, tmp_path)
     (given,) = read_metadata(file.content)["subgraph_metadata"][0]["input_tensor_metadata"]
     assert given["content"]["content_properties"]["ImageProperties"]["color_space"] == "GRAYSCALE"

@@ -11,7 +11,7 @@ IMAGENET = {"stage1": 4, "stage2": 8, "stage3": 16, "stage4": 32}
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "strides", "widths"),
+    ("name", "options", "strides", "channels"),
     [
         ("ResNet18V1", {}, IMAGENET, (64, 128, 256, 512)),
         ("ResNet50V2", {}, IMAGENET, (256, 512, 1024, 2048)),
@@ -21,14 +21,14 @@ IMAGENET = {"stage1": 4, "stage2": 8, "stage3": 16, "stage4": 32}
         ("PlainNet20", {"unit": "relu_before_addition"}, {"stage1": 1, "stage2": 2, "stage3": 4}, (16, 32, 64)),
     ],
 )
-def test_strides_and_widths_are_those_of_the_maps(name, options, strides, widths):
-    backbone = keras_resnet.models.backbone(getattr(keras_resnet, name)(include_top=False, **options))
+def test_strides_and_channels_are_those_of_the_maps(name, options, strides, channels):
+    backbone = keras_resnet.backbone(getattr(keras_resnet, name)(include_top=False, **options))
     assert backbone.strides == strides
-    assert backbone.widths == dict(zip(strides, widths, strict=True))
+    assert backbone.channels == dict(zip(strides, channels, strict=True))
     features = backbone.model(np.zeros((1, 64, 96, 3), "float32"))
     assert list(features) == list(strides)
     for stage, feature in features.items():
-        assert feature.shape == (1, 64 // strides[stage], 96 // strides[stage], backbone.widths[stage])
+        assert feature.shape == (1, 64 // strides[stage], 96 // strides[stage], backbone.channels[stage])
 
 
 @pytest.mark.parametrize(
@@ -40,19 +40,19 @@ def test_strides_and_widths_are_those_of_the_maps(name, options, strides, widths
 )
 def test_features_are_activated_trunks(name, layers):
     model = getattr(keras_resnet, name)()
-    outputs = keras_resnet.models.backbone(model).model.outputs
+    outputs = keras_resnet.backbone(model).model.outputs
     assert [id(output) for output in outputs] == [id(model.get_layer(layer).output) for layer in layers]
 
 
 def test_a_slim_networks_features_come_before_the_stages_own_stride():
     model = keras_resnet.ResNet50V2Slim(include_top=False)
-    outputs = keras_resnet.models.backbone(model).model.outputs
+    outputs = keras_resnet.backbone(model).model.outputs
     assert outputs[0] is model.get_layer("stage1_unit3_relu1").output
 
 
 def test_the_networks_weights_come_along_and_stages_can_be_chosen(rng):
     model = scramble(keras_resnet.ResNet20V1())
-    backbone = keras_resnet.models.backbone(model, stages=(2, 3))
+    backbone = keras_resnet.backbone(model, stages=(2, 3))
     assert list(backbone.strides) == ["stage2", "stage3"]
     x = rng.normal(size=(1, 32, 32, 3)).astype("float32")
     logits = np.asarray(model.get_layer("head_dense")(np.asarray(backbone.model(x)["stage3"]).mean(axis=(1, 2))))
@@ -63,11 +63,11 @@ def test_the_networks_weights_come_along_and_stages_can_be_chosen(rng):
 def test_a_stage_or_a_model_that_is_none_is_refused():
     model = keras_resnet.ResNet20V1()
     with pytest.raises(UserError, match=r"stages are \(4,\); those of resnet20v1 are 1, 2, 3"):
-        keras_resnet.models.backbone(model, stages=(4,))
+        keras_resnet.backbone(model, stages=(4,))
     with pytest.raises(UserError, match=r"stages are \(\); those of resnet20v1 are 1, 2, 3"):
-        keras_resnet.models.backbone(model, stages=())
+        keras_resnet.backbone(model, stages=())
     import keras
 
     inputs = keras.Input((2,))
     with pytest.raises(UserError, match="is no network of this zoo"):
-        keras_resnet.models.backbone(keras.Model(inputs, keras.layers.Dense(1)(inputs), name="mine"))
+        keras_resnet.backbone(keras.Model(inputs, keras.layers.Dense(1)(inputs), name="mine"))

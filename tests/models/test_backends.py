@@ -15,8 +15,8 @@ from conftest import scramble
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.models.builder import build
-from keras_resnet.models.graph import multiply_adds
-from keras_resnet.models.options import Options
+from keras_resnet.models.graph import macs
+from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import Variant
 
 # Side of the images, row of the table and options, of small networks that have every kind of layer between them. In some,
@@ -46,11 +46,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import keras_resnet
-from keras_resnet.builder import build
-from keras_resnet.graph import multiply_adds
-from keras_resnet.layers import drop_examples
-from keras_resnet.options import Options
-from keras_resnet.variants import Variant
+from keras_resnet.models.builder import build
+from keras_resnet.models.graph import macs
+from keras_resnet.models.layers import drop_path
+from keras_resnet.models.options import ModelOptions
+from keras_resnet.models.variants import Variant
 
 folder, networks, arguments, labels, fit = Path(sys.argv[1]), *map(json.loads, sys.argv[2:])
 first = keras.config.image_data_format() == "channels_first"
@@ -62,7 +62,7 @@ def shape(height, width):
 
 def network(number):
     size, row, options = networks[number]
-    return build(Variant(*row), Options(**options), input_shape=shape(size, size), **arguments)
+    return build(Variant(*row), ModelOptions(**options), input_shape=shape(size, size), **arguments)
 
 
 def images(number):
@@ -78,8 +78,8 @@ def assert_same_function(model, number, words):
 for number, count in enumerate(json.loads((folder / "counts.json").read_text())):
     model = keras_resnet.load_weights(network(number), folder / f"{number}.weights.h5")
     assert_same_function(model, number, "")
-    assert multiply_adds(model) == count, number
-    parts = keras_resnet.models.backbone(model)
+    assert macs(model) == count, number
+    parts = keras_resnet.backbone(model)
     for name, feature in parts.model.output.items():
         side = -(-images(number).shape[2] // parts.strides[name])
         assert feature.shape[1:] == ((parts.widths[name], side, side) if first else (side, side, parts.widths[name]))
@@ -105,14 +105,14 @@ for number in (0, 1):
 # Stochastic depth leaves out whole examples.
 inputs = keras.Input(shape(2, 3))
 ones = np.ones((400, *inputs.shape[1:]), "float32")
-dropped = keras.Model(inputs, drop_examples(inputs, 0.75, name="drop"))(ones, training=True)
+dropped = keras.Model(inputs, drop_path(inputs, 0.75, name="drop"))(ones, training=True)
 dropped = keras.ops.convert_to_numpy(dropped).reshape(400, -1)
 assert set(np.unique(dropped)) == {0.0, 4.0}, np.unique(dropped)
 assert (dropped == dropped[:, :1]).all(), "a part of an example is left out"
 assert 0.6 < (dropped == 0).mean() < 0.9
 
 # Images of any size.
-features = build(Variant(*networks[0][1]), Options(), input_shape=None, **{**arguments, "include_top": False})
+features = build(Variant(*networks[0][1]), ModelOptions(), input_shape=None, **{**arguments, "include_top": False})
 for size, side in (((9, 12), (3, 3)), ((8, 8), (2, 2))):
     y = features.predict(np.ones((2, *shape(*size)), "float32"), verbose=0)
     assert sorted(y.shape) == [2, *side, 64], y.shape
@@ -126,11 +126,11 @@ def reference(tmp_path_factory):
     keras.utils.set_random_seed(0)
     for number, (size, row, options) in enumerate(NETWORKS):
         x = np.random.default_rng(number).normal(size=(8, size, size, 3)).astype("float32")
-        model = scramble(build(Variant(*row), Options(**options), input_shape=(size, size, 3), **ARGUMENTS))
+        model = scramble(build(Variant(*row), ModelOptions(**options), input_shape=(size, size, 3), **ARGUMENTS))
         model.save_weights(folder / f"{number}.weights.h5")
         np.save(folder / f"{number}.x.npy", x)
         np.save(folder / f"{number}.y.npy", model(x))
-        counts.append(multiply_adds(model))
+        counts.append(macs(model))
         if number == 0:
             model.compile(keras.optimizers.SGD(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
             model.fit(x, np.array(LABELS), **FIT)

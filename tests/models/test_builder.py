@@ -76,9 +76,9 @@ def test_identity_units_of_v2_add_the_raw_trunk():
 
 def test_option_a_subsamples_and_pads_half_of_the_channels_before(rng):
     model = keras_resnet.ResNet20V1()
-    trunk, padded = model.get_layer("stage1_unit3_relu2").output, model.get_layer("stage2_unit1_shortcut_pad").output
+    features, padded = model.get_layer("stage1_unit3_relu2").output, model.get_layer("stage2_unit1_shortcut_pad").output
     x = rng.normal(size=(2, 32, 32, 3)).astype("float32")
-    before, after = keras.Model(model.input, [trunk, padded])(x)
+    before, after = keras.Model(model.input, [features, padded])(x)
     np.testing.assert_array_equal(after[..., 8:24], before[:, ::2, ::2])
     assert not np.any(after[..., :8])
     assert not np.any(after[..., 24:])

@@ -132,8 +132,8 @@ def test_all_options_work_together_on_images_of_any_size_and_survive_a_file(name
     assert np.all(np.isfinite(model(x, training=True)))
     model.save(tmp_path / "m.keras")
     np.testing.assert_allclose(keras_resnet.load_model(tmp_path / "m.keras")(x), model(x), rtol=1e-4, atol=1e-5)
-    backbone = keras_resnet.models.backbone(model)
-    assert {feature.shape[-1] for feature in backbone.model(x).values()} == set(backbone.widths.values())
+    backbone = keras_resnet.backbone(model)
+    assert {feature.shape[-1] for feature in backbone.model(x).values()} == set(backbone.channels.values())
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_all_options_work_together_on_images_of_any_size_and_survive_a_file(name
         ("PlainNet20", {"stochastic_depth": 0.1}, "stochastic_depth needs a shortcut"),
         ("PlainNet20", {"zero_init_residual": True}, "zero_init_residual needs a shortcut"),
         ("ResNet20V1", {"zero_init_residual": True, "unit": "relu_before_addition"}, "a ReLU at zero passes no gradient"),
-        ("ResNet50V2Slim", {"unit": "original"}, "the slim layout has units of order full_preactivation only"),
+        ("ResNet50V2Slim", {"unit": "original"}, "the slim stem has units of order full_preactivation only"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(name, options, message):

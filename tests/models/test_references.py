@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 import keras_resnet
 from keras_resnet.weights import matching
-from keras_resnet.weights.checkpoint_formats import BARE_PROJECTION, Source
+from keras_resnet.weights.checkpoint_formats import BARE_PROJECTION, CheckpointFormat
 from keras_resnet.weights.structure import Structure
 
 REFERENCES = ROOT / "tests" / "references"
@@ -27,11 +27,11 @@ NETWORKS = {
 }
 
 UNIT = r"layer(?P<s>\d)\.(?P<u>\d+)\."
-RESNET_1K_LAYERS = Source(
+RESNET_1K_LAYERS = CheckpointFormat(
     "network of resnet-1k-layers",
-    mark="bn",
-    fits=("ResNet164V2",),
-    rules=(
+    signature_layer="bn",
+    compatible_models=("ResNet164V2",),
+    name_map=(
         (r"conv1", "stem_conv"),
         (r"layer1\.0\.bn1", "stem_norm"),  # the paper's first activation, which we count to the stem
         (UNIT + r"conv(?P<n>\d)", "stage{s}_unit{u}_conv{n}"),
@@ -41,7 +41,7 @@ RESNET_1K_LAYERS = Source(
         (r"fc", "head_dense"),
     ),
     order="full_preactivation",
-    strides_on="1x1",
+    stride_on="1x1",
     shortcuts=(BARE_PROJECTION,),
 )
 
@@ -84,10 +84,10 @@ def test_logits_of_a_pytorch_file_are_not_pytorchs(name, ours, tmp_path):
 def test_the_first_or_last_activation_of_the_papers_own_v2_is_misplaced():
     """164 layers, v2: "Identity Mappings in Deep Residual Networks" as its authors released it."""
     model, source = network("ResNet164V2"), RESNET_1K_LAYERS
-    matching.refuse_another_structure(source, Structure.of([layer.get_config() for layer in model.layers]), model.name, "it")
+    matching.check_structure(source, Structure.of([layer.get_config() for layer in model.layers]), model.name, "it")
     tensors, unknown = matching.translate(state_dict("preact_bottleneck164"), source)
     assert not unknown
-    matching.assign(model, matching.fit(model, tensors, source), unknown, False, "state dict", source)
+    matching.assign(model, matching.adapt_conventions(model, tensors, source), unknown, False, "state dict", source)
     assert_same_logits(model, "preact_bottleneck164")
 
 

@@ -137,4 +137,4 @@ def test_dropout_is_on_the_shortcut_alone_and_has_the_tables_rate():
 )
 def test_a_wrong_shortcut_is_refused_with_the_right_ones(shortcut, message):
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
-        shortcuts.find(shortcut)
+        shortcuts.get_shortcut(shortcut)

@@ -35,16 +35,16 @@ def test_the_list_of_models_is_the_contract():
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in DEEP else n for n in TRAINABLE])
 def test_every_variant_has_the_papers_parameter_count_and_depth_and_the_recorded_counts_are_its_graphs(name):
-    counts = facts.Counts.of(getattr(keras_resnet, name)())
+    counts = facts.ModelSize.of(getattr(keras_resnet, name)())
     assert counts.trainable == TRAINABLE[name]
-    row = variants.find(name)
+    row = variants.get_variant(name)
     # Wide ResNets count two of their projections along; those of v2 nets are no longer paths than the branches.
     assert counts.longest_path == row.depth - (2 if row.family == "wide" else 0)
-    assert counts == facts.recorded_counts()[name]
+    assert counts == facts.recorded_sizes()[name]
 
 
 def test_the_recorded_counts_are_of_all_networks_in_the_order_of_the_list():
-    assert list(facts.recorded_counts()) == keras_resnet.list_models()
+    assert list(facts.recorded_sizes()) == keras_resnet.list_models()
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,16 @@ def test_a_block_that_the_depth_does_not_allow_is_refused_with_the_formula(name,
 
 
 def test_another_block_brings_its_papers_shortcut_along():
-    row = variants.vary(variants.find("ResNet56V2"), block="bottleneck")
+    row = variants.with_overrides(variants.get_variant("ResNet56V2"), block="bottleneck")
     assert row.shortcut == "B"
-    assert variants.vary(variants.find("ResNet164V2"), block="basic").shortcut == "A"
-    assert variants.vary(variants.find("ResNet56V2"), block="bottleneck", shortcut="C").shortcut == "C"
-    assert variants.vary(variants.find("PlainNet56"), block="bottleneck").shortcut == "none"
+    assert variants.with_overrides(variants.get_variant("ResNet164V2"), block="basic").shortcut == "A"
+    assert variants.with_overrides(variants.get_variant("ResNet56V2"), block="bottleneck", shortcut="C").shortcut == "C"
+    assert variants.with_overrides(variants.get_variant("PlainNet56"), block="bottleneck").shortcut == "none"
 
 
 @pytest.mark.parametrize("name", ["ResNet21V2", "PlainNet33", "ResNet51V1_5"])
 def test_a_name_with_a_depth_that_is_none_of_ours_is_refused_with_formulas_and_neighbours(name):
     with pytest.raises(UserError, match=r"6n\+2.*9n\+2.*18, 34, 50.*nearest"):
-        variants.find(name)
+        variants.get_variant(name)
     with pytest.raises(AttributeError, match="nearest"):
         getattr(keras_resnet, name)

@@ -10,13 +10,13 @@ import tensorflow as tf
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from keras_resnet.training.callbacks import METRICS_FILE, EventFile, MetricsFile, Progress, read_metrics
+from keras_resnet.training.callbacks import METRICS_FILE, JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
 
 LOGS = {"loss": 0.5, "accuracy": 0.9, "val_loss": 0.6, "val_accuracy": 0.8, "learning_rate": 0.1, "images_per_second": 1234.5}
 
 
 def log_epochs(workdir, done, epochs):
-    callbacks = keras.callbacks.CallbackList([MetricsFile(workdir, done)])
+    callbacks = keras.callbacks.CallbackList([JsonlLogger(workdir, done)])
     for epoch in range(done, epochs):
         callbacks.on_epoch_end(epoch, LOGS)
     return callbacks
@@ -42,8 +42,8 @@ def test_a_continued_run_has_every_epoch_once(end, tmp_path):
 
 def test_what_is_no_number_is_null_and_tensors_are_numbers(tmp_path):
     values = {"loss": float("nan"), "val_loss": np.float32("inf"), "rate": tf.constant(0.5), "steps": np.int64(3)}
-    MetricsFile(tmp_path, 0).on_epoch_end(0, values)
-    MetricsFile(tmp_path, 1).on_test_end({"loss": -np.inf})
+    JsonlLogger(tmp_path, 0).on_epoch_end(0, values)
+    JsonlLogger(tmp_path, 1).on_test_end({"loss": -np.inf})
 
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
@@ -57,12 +57,12 @@ def test_what_is_no_number_is_null_and_tensors_are_numbers(tmp_path):
 
 def test_an_older_file_with_a_nan_is_still_read(tmp_path):
     (tmp_path / METRICS_FILE).write_text('{"epoch": 1, "loss": NaN}\n')
-    MetricsFile(tmp_path, 1)
+    JsonlLogger(tmp_path, 1)
     assert read_metrics(tmp_path) == [{"epoch": 1, "loss": None}]
 
 
 def test_a_metrics_file_that_cannot_be_written_is_named(tmp_path):
-    metrics = MetricsFile(tmp_path, 0)
+    metrics = JsonlLogger(tmp_path, 0)
     (tmp_path / METRICS_FILE).unlink()
     (tmp_path / METRICS_FILE).mkdir()
     with pytest.raises(OSError, match=METRICS_FILE):
@@ -80,7 +80,7 @@ def scalars(folder):
 
 
 def test_training_and_validation_share_a_chart(tmp_path):
-    file = EventFile(tmp_path)
+    file = TensorBoardLogger(tmp_path)
     file.on_epoch_end(0, LOGS)
     file.on_epoch_end(1, {**LOGS, "gradient_norm": 2.0})
     training, validation = scalars(tmp_path / "events" / "train"), scalars(tmp_path / "events" / "validation")
@@ -93,7 +93,7 @@ def test_training_and_validation_share_a_chart(tmp_path):
 
 
 def test_every_call_of_the_host_is_logged_by_step(tmp_path):
-    file = EventFile(tmp_path)
+    file = TensorBoardLogger(tmp_path)
     for batch in (9, 19):
         file.on_train_batch_end(batch, {"loss": 1.0 / (batch + 1), "gradient_norm": 3.0})
     file.on_train_batch_end(29)
@@ -108,7 +108,7 @@ def test_every_call_of_the_host_is_logged_by_step(tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_batch_is_one_picture_even_after_the_training(channels, rng, tmp_path):
-    file = EventFile(tmp_path)
+    file = TensorBoardLogger(tmp_path)
     file.on_train_end()
     file.images("augmented", rng.integers(0, 256, (10, 8, 8, channels)).astype(np.uint8), 7)
     ((step, value),) = events(tmp_path / "events" / "train")["augmented"]
@@ -118,14 +118,14 @@ def test_a_batch_is_one_picture_even_after_the_training(channels, rng, tmp_path)
 
 
 def test_nothing_is_written_before_there_is_something_to_write(tmp_path):
-    EventFile(tmp_path).on_train_end()
+    TensorBoardLogger(tmp_path).on_train_end()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_event_folder_that_cannot_be_made_is_an_os_error(tmp_path):
     (tmp_path / "events").write_text("in the way")
     with pytest.raises(OSError, match="events"):
-        EventFile(tmp_path).on_epoch_end(0, LOGS)
+        TensorBoardLogger(tmp_path).on_epoch_end(0, LOGS)
 
 
 def watch(terminal, epochs_done=0, steps_done=0, logs=LOGS):
@@ -134,7 +134,7 @@ def watch(terminal, epochs_done=0, steps_done=0, logs=LOGS):
     console = Console(
         file=file, force_terminal=terminal, force_interactive=terminal, width=120, highlight=False, soft_wrap=True
     )
-    progress = Progress(3, 20, epochs_done, steps_done, console=console)
+    progress = ProgressBar(3, 20, epochs_done, steps_done, console=console)
     progress.on_train_begin()
     for epoch in range(epochs_done, 3):
         progress.on_train_batch_end(epoch * 20 + 9, {"loss": 0.25, "images_per_second": 2000.0})
@@ -158,7 +158,9 @@ def test_on_a_terminal_the_lines_stand_above_a_bar():
 
 
 def test_the_bar_tells_the_epoch_the_step_the_loss_and_the_speed():
-    progress = Progress(3, 20, 0, console=Console(file=io.StringIO(), force_terminal=True, force_interactive=True, width=120))
+    progress = ProgressBar(
+        3, 20, 0, console=Console(file=io.StringIO(), force_terminal=True, force_interactive=True, width=120)
+    )
     progress.on_train_batch_end(29, {"loss": 0.25, "images_per_second": 2000.0})
     console = Console(file=io.StringIO(), width=120)
     console.print(progress._bar.get_renderable())

@@ -8,7 +8,7 @@ import pytest
 
 from keras_resnet import UserError, cli
 from keras_resnet.cli.training import configuration
-from keras_resnet.models.options import Options
+from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig, open_workdir, read_config
 
@@ -16,8 +16,8 @@ CONFIG = TrainConfig(
     "ResNet20V2",
     "digits",
     "short",
-    recipes.find("short", drops=(0.5,), freeze=("stem",)),
-    options=Options(stochastic_depth=0.2),
+    recipes.get_recipe("short", milestones=(0.5,), freeze=("stem",)),
+    options=ModelOptions(stochastic_depth=0.2),
 )
 
 
@@ -40,11 +40,11 @@ def test_config_repeats_a_run_but_for_the_flags_that_are_given(tmp_path):
     assert changed == dataclasses.replace(
         CONFIG,
         seed=3,
-        settings=dataclasses.replace(CONFIG.settings, epochs=7),
-        options=Options(stochastic_depth=0.2, zero_init_residual=True),
+        recipe=dataclasses.replace(CONFIG.recipe, epochs=7),
+        options=ModelOptions(stochastic_depth=0.2, zero_init_residual=True),
     )
     other = parsed(f"--config={path}", "--recipe=digits", "--epochs=7")
-    assert (other.recipe, other.settings) == ("digits", recipes.find("digits", epochs=7))
+    assert (other.recipe_name, other.recipe) == ("digits", recipes.get_recipe("digits", epochs=7))
 
 
 @pytest.mark.parametrize(
@@ -52,23 +52,23 @@ def test_config_repeats_a_run_but_for_the_flags_that_are_given(tmp_path):
     [
         (("--model=ResNet20V2", "--dataset=digits"), "digits"),
         (("--model=ResNet20V2", "--dataset=cifar10"), "short"),
-        (("--model=ResNet50V2", "--dataset=imagenet2012"), "he_imagenet"),
+        (("--model=ResNet50V2", "--dataset=imagenet2012"), "he2016_imagenet"),
         (("--model=ResNet50V1", "--dataset=folder", "--weights=imagenet"), "finetune"),
         (("--model=ResNet50V1", "--dataset=digits", "--recipe=he2016_cifar"), "he2016_cifar"),
     ],
 )
 def test_the_recipe_fits_what_is_trained(arguments, recipe):
-    assert parsed(*arguments).recipe == recipe
+    assert parsed(*arguments).recipe_name == recipe
 
 
 def test_how_a_run_is_done_may_change_when_it_continues(tmp_path):
     open_workdir(tmp_path / "run", CONFIG).close()
-    open_workdir(tmp_path / "run", dataclasses.replace(CONFIG, strategy="mirrored", steps_per_call=5)).close()
+    open_workdir(tmp_path / "run", dataclasses.replace(CONFIG, strategy="mirrored", steps_per_execution=5)).close()
     with pytest.raises(UserError, match="precision 'float32', not 'mixed_bfloat16'"):
         open_workdir(tmp_path / "run", dataclasses.replace(CONFIG, precision="mixed_bfloat16"))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"settings": 5, "options": {}}', '{"model": "ResNet20V2"}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"recipe": 5, "options": {}}', '{"model": "ResNet20V2"}'])
 def test_a_file_that_is_no_configuration_is_refused(text, tmp_path):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=r"config\.json cannot be read"):
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_configuration_is_refused(text, tmp_path):
 
 @pytest.mark.parametrize(
     ("part", "field", "value"),
-    [("settings", "batch_size", 64.5), ("settings", "pad", 1.5), (None, "data_dir", 5), (None, "dataset", None)],
+    [("recipe", "batch_size", 64.5), ("recipe", "crop_padding", 1.5), (None, "data_dir", 5), (None, "dataset", None)],
 )
 def test_a_value_of_another_type_is_refused(part, field, value, tmp_path):
     """Catches a traceback from deep within, minutes later, about a file that somebody has edited."""

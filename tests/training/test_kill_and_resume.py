@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 
 MAIN = [sys.executable, "-P", "-c", "from keras_resnet.cli import main; main()"]
 SMALL = (
-    "--model=ResNet20V2", "--width_multiplier=0.25", "--dataset=digits", "--batch_size=128", "--epochs=2", "--pad=1",
-    "--steps_per_call=1", "--classifier_dropout=0.1", "--ema=0.9",
+    "--model=ResNet20V2", "--width_multiplier=0.25", "--dataset=digits", "--batch_size=128", "--epochs=2", "--crop_padding=1",
+    "--steps_per_execution=1", "--classifier_dropout=0.1", "--ema_momentum=0.9",
 )  # fmt: skip
 CALM = ("--classifier_dropout=0", "--learning_rate=0.003")
 

@@ -7,21 +7,21 @@ import tensorflow as tf
 
 from keras_resnet import BatchNormalization
 from keras_resnet.training import recipes
-from keras_resnet.training.data.batches import Epoch, Pass, Share
-from keras_resnet.training.data.dataset import Split
-from keras_resnet.training.loop import Loop, Sums
-from keras_resnet.training.model import precision, synchronize_norms
+from keras_resnet.training.data.batches import EvalBatches, InputShard, TrainBatches
+from keras_resnet.training.data.dataset import ArraySplit
+from keras_resnet.training.loop import MetricSums, TrainLoop
+from keras_resnet.training.model import dtype_policy_scope, synchronize_norms
 from keras_resnet.training.optim.loss_scale import LossScale
 from keras_resnet.training.optim.optimizers import make_optimizer
-from keras_resnet.training.optim.update import MovingAverage, Update
-from keras_resnet.training.step import Step
+from keras_resnet.training.optim.update import ExponentialMovingAverage, WeightUpdate
+from keras_resnet.training.step import TrainStep
 
 PLAIN = {"batch_size": 8, "learning_rate": 0.1, "nesterov": False, "weight_decay": 0.0, "weight_decay_mode": "decoupled"}
 
 
 @pytest.fixture
 def split(rng):
-    return Split(rng.integers(0, 256, (24, 3, 3, 1)).astype(np.uint8), rng.integers(0, 4, 24))
+    return ArraySplit(rng.integers(0, 256, (24, 3, 3, 1)).astype(np.uint8), rng.integers(0, 4, 24))
 
 
 def linear(regularizer=None):
@@ -55,19 +55,19 @@ def dropping():
 
 
 def epoch_of(split, recipe, epoch=0, start=0):
-    return Epoch(split, recipe, 4, split.images.shape[1:3], (0,), seed=0, epoch=epoch, start=start)
+    return TrainBatches(split, recipe, 4, split.images.shape[1:3], (0,), seed=0, epoch=epoch, start=start)
 
 
-def loop_of(model, strategy=None, *, optimizer=None, prepare=lambda model: None, steps_per_call=0, step=None, **overrides):
-    """`step`: arguments of `Step`. overrides: of the recipe."""
+def loop_of(model, strategy=None, *, optimizer=None, prepare=lambda model: None, steps_per_execution=0, step=None, **overrides):
+    """`step`: arguments of `TrainStep`. overrides: of the recipe."""
     strategy = strategy or tf.distribute.get_strategy()
-    recipe = recipes.find("he2015_cifar", **{**PLAIN, "pad": 0, "flip": False, **overrides})
+    recipe = recipes.get_recipe("he2015_cifar", **{**PLAIN, "crop_padding": 0, "flip": False, **overrides})
     with strategy.scope():
         network = model()
         prepare(network)
-        average = MovingAverage(network.weights, recipe.ema) if recipe.ema else None
-        update = Update(optimizer or make_optimizer(recipe, 0.1), network.trainable_variables, recipe, average=average)
-        return Loop(strategy, Step(network, update, recipe, **step or {}), steps_per_call)
+        average = ExponentialMovingAverage(network.weights, recipe.ema_momentum) if recipe.ema_momentum else None
+        update = WeightUpdate(optimizer or make_optimizer(recipe, 0.1), network.trainable_variables, recipe, average=average)
+        return TrainLoop(strategy, TrainStep(network, update, recipe, **step or {}), steps_per_execution)
 
 
 def run_epochs(loop, split, epochs=2):
@@ -79,16 +79,16 @@ def run_epochs(loop, split, epochs=2):
 def trained(split, model=linear, strategy=None, **overrides):
     loop = loop_of(model, strategy, **overrides)
     call = run_epochs(loop, split)
-    loop.agree()
+    loop.sync_moving_statistics()
     return loop, call.sums.means()
 
 
 def same_batches(split, epochs=2):
     """What the loop sees, for Keras' `fit`: its labels are not one-hot there."""
     for number in range(epochs):
-        for images, targets in epoch_of(split, recipes.find("he2015_cifar", **PLAIN, pad=0, flip=False), number).dataset(
-            Share()
-        ):
+        for images, targets in epoch_of(
+            split, recipes.get_recipe("he2015_cifar", **PLAIN, crop_padding=0, flip=False), number
+        ).dataset(InputShard()):
             yield images, tf.argmax(targets, axis=1)
 
 
@@ -120,7 +120,7 @@ def test_adamw_is_keras_too(split):
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     for images, labels in same_batches(split):
         model.train_on_batch(images, labels)
-    adamw = recipes.find("digits", optimizer="adamw", momentum=0.8)
+    adamw = recipes.get_recipe("digits", optimizer="adamw", momentum=0.8)
     loop, _ = trained(split, optimizer=make_optimizer(adamw, 0.1), weight_decay=0.3)
     assert_same_weights(loop, model, rtol=1e-4)
 
@@ -134,7 +134,7 @@ def test_muon_takes_a_kernel_as_keras_takes_its_matrix(split, replicas, mirrored
         model.train_on_batch(images, labels)
     strategy = mirrored if replicas == 2 else tf.distribute.get_strategy()
     with strategy.scope():
-        muon = make_optimizer(recipes.find("digits", optimizer="muon", momentum=0.8), 0.1)
+        muon = make_optimizer(recipes.get_recipe("digits", optimizer="muon", momentum=0.8), 0.1)
     loop, _ = trained(split, convolved, strategy, optimizer=muon, weight_decay=0.3)
     kernel, bias = loop.step.model.get_weights()
     np.testing.assert_allclose(kernel.reshape(9, 4), model.get_weights()[0], rtol=1e-3, atol=1e-5)
@@ -142,7 +142,7 @@ def test_muon_takes_a_kernel_as_keras_takes_its_matrix(split, replicas, mirrored
 
 
 def test_muon_leaves_the_classifying_layer_to_adam(split):
-    muon, adam = (recipes.find("digits", optimizer=name) for name in ("muon", "adamw"))
+    muon, adam = (recipes.get_recipe("digits", optimizer=name) for name in ("muon", "adamw"))
     ours, theirs = (trained(split, optimizer=make_optimizer(recipe, 0.1))[0] for recipe in (muon, adam))
     assert_same_weights(ours, theirs.step.model, rtol=1e-4)
 
@@ -159,7 +159,13 @@ def test_decoupled_decay_stays_out_of_the_momentum(split):
     assert not np.allclose(loop.step.model.get_weights()[0], coupled.step.model.get_weights()[0], rtol=0.05)
 
 
-REPLICAS = [{}, {"weight_decay": 0.3, "weight_decay_mode": "coupled"}, {"clip_norm": 0.1}, {"accumulate": 2}, {"ema": 0.9}]
+REPLICAS = [
+    {},
+    {"weight_decay": 0.3, "weight_decay_mode": "coupled"},
+    {"global_clipnorm": 0.1},
+    {"gradient_accumulation_steps": 2},
+    {"ema_momentum": 0.9},
+]
 
 
 @pytest.mark.parametrize("options", REPLICAS, ids=lambda options: "-".join(options) or "plain")
@@ -168,7 +174,7 @@ def test_two_replicas_follow_one_device_at_the_same_global_batch(split, options,
     two, result_two = trained(split, strategy=mirrored, **options)
     assert_same_weights(two, one.step.model)
     assert result_two == pytest.approx(result_one, rel=1e-5)
-    if "ema" in options:
+    if "ema_momentum" in options:
         for ours, theirs in zip(two.step.update.average.averages, one.step.update.average.averages, strict=True):
             np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
 
@@ -184,18 +190,18 @@ def test_with_synchronised_norms_two_replicas_follow_one_device(split, mirrored)
 
 def test_replicas_agree_on_their_moving_statistics(split, mirrored):
     """Each keeps its own while training; what is evaluated and saved is their mean."""
-    loop = loop_of(normalised, mirrored, ema=0.9)
+    loop = loop_of(normalised, mirrored, ema_momentum=0.9)
     run_epochs(loop, split)
     (moving,) = [variable for variable in loop.step.model.variables if variable.path.endswith("moving_mean")]
     before = [value.numpy() for value in mirrored.experimental_local_results(moving.value)]
     assert not np.allclose(*before)
-    loop.agree()
+    loop.sync_moving_statistics()
     after = [value.numpy() for value in mirrored.experimental_local_results(moving.value)]
     np.testing.assert_allclose(after, [np.mean(before, axis=0)] * 2, rtol=1e-6)
 
 
 def test_clipping_bounds_the_whole_gradient(split):
-    loop = loop_of(linear, clip_norm=0.01, momentum=0.0)
+    loop = loop_of(linear, global_clipnorm=0.01, momentum=0.0)
     before = loop.step.model.get_weights()
     *_, call = loop.train(epoch_of(split.take(np.arange(8)), loop.step.recipe))
     moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(loop.step.model.get_weights(), before, strict=True)))
@@ -205,20 +211,20 @@ def test_clipping_bounds_the_whole_gradient(split):
 
 def test_a_batch_in_pieces_is_the_same_step(split):
     whole, result = trained(split)
-    pieces, other = trained(split, accumulate=4)
+    pieces, other = trained(split, gradient_accumulation_steps=4)
     assert_same_weights(pieces, whole.step.model)
     assert other == pytest.approx(result, rel=1e-5)
 
 
 def test_the_moving_average_is_the_formulas(split):
-    loop = loop_of(linear, ema=0.5)
+    loop = loop_of(linear, ema_momentum=0.5)
     expected = [weight.copy() for weight in loop.step.model.get_weights()]
     for step in range(3):
         list(loop.train(epoch_of(split.take(np.arange(8)), loop.step.recipe, epoch=step)))
         rate = 1 - min(0.5, (1 + step) / (10 + step))
         expected = [e + rate * (w - e) for e, w in zip(expected, loop.step.model.get_weights(), strict=True)]
     weights = loop.step.model.get_weights()
-    with loop.step.update.averaged():
+    with loop.step.update.ema_weights():
         for found, wanted in zip(loop.step.model.get_weights(), expected, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
     for found, wanted in zip(loop.step.model.get_weights(), weights, strict=True):
@@ -227,10 +233,10 @@ def test_the_moving_average_is_the_formulas(split):
 
 def test_slower_parts_learn_slower(split):
     model = linear()
-    recipe = recipes.find("he2015_cifar", **PLAIN, pad=0, flip=False)
-    update = Update(make_optimizer(recipe, 0.1), model.trainable_variables, recipe, rates=[0.0, 1.0])
+    recipe = recipes.get_recipe("he2015_cifar", **PLAIN, crop_padding=0, flip=False)
+    update = WeightUpdate(make_optimizer(recipe, 0.1), model.trainable_variables, recipe, lr_multipliers=[0.0, 1.0])
     before = model.get_weights()
-    list(Loop(tf.distribute.get_strategy(), Step(model, update, recipe)).train(epoch_of(split, recipe)))
+    list(TrainLoop(tf.distribute.get_strategy(), TrainStep(model, update, recipe)).train(epoch_of(split, recipe)))
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
     assert np.abs(model.get_weights()[1] - before[1]).max() > 0
 
@@ -263,19 +269,19 @@ def test_class_weights_weigh_each_examples_loss(split):
 def test_evaluation_is_exact_whatever_the_batch_size(split, batch_size):
     loop = loop_of(linear)
     logits = loop.step.model(split.images.astype("float32")).numpy()
-    found = loop.evaluate(Pass(split, batch_size))
+    found = loop.evaluate(EvalBatches(split, batch_size))
     assert found["loss"] == pytest.approx(losses_of(loop.step.model, split).mean(), rel=1e-5)
     assert found["accuracy"] == pytest.approx(np.mean(logits.argmax(axis=1) == split.labels))
 
 
 @pytest.mark.parametrize("batch_size", [6, 22, 100])
 def test_evaluation_on_replicas_sees_every_image_once(split, batch_size, mirrored):
-    found = loop_of(linear, mirrored).evaluate(Pass(split, batch_size))
-    assert found == pytest.approx(loop_of(linear).evaluate(Pass(split, 24)), rel=1e-5)
+    found = loop_of(linear, mirrored).evaluate(EvalBatches(split, batch_size))
+    assert found == pytest.approx(loop_of(linear).evaluate(EvalBatches(split, 24)), rel=1e-5)
 
 
 def test_steps_are_counted_to_the_last_and_come_in_calls(split):
-    loop = loop_of(linear, steps_per_call=2)
+    loop = loop_of(linear, steps_per_execution=2)
     assert [call.done for call in loop.train(epoch_of(split, loop.step.recipe))] == [2, 3]
     assert int(loop.step.update.optimizer.iterations) == 3
 
@@ -291,11 +297,11 @@ def test_an_epoch_begun_in_the_middle_ends_as_the_whole_one(split):
     """Weights, random numbers and the sums alike; dropout is in it so that they are not all the same anyway."""
     whole = loop_of(dropping)
     (*_, expected) = whole.train(epoch_of(split, whole.step.recipe))
-    parts = loop_of(dropping, steps_per_call=1)
+    parts = loop_of(dropping, steps_per_execution=1)
     first = next(parts.train(epoch_of(split, parts.step.recipe)))
     for generator in parts.step._generators:
         generator.state.assign([99, 99])  # as in a new process
-    (*_, last) = parts.train(epoch_of(split, parts.step.recipe, start=1), Sums(*vars(first.sums).values()))
+    (*_, last) = parts.train(epoch_of(split, parts.step.recipe, start=1), MetricSums(*vars(first.sums).values()))
     assert_same_weights(parts, whole.step.model)
     assert last.sums.means() == pytest.approx(expected.sums.means(), rel=1e-6)
 
@@ -309,23 +315,23 @@ def test_random_numbers_differ_from_step_to_step_and_by_replica(split, mirrored)
 
 
 def test_a_loss_that_is_no_number_ends_the_call_at_its_step(split):
-    loop = loop_of(linear, steps_per_call=3)
+    loop = loop_of(linear, steps_per_execution=3)
     loop.step.model.layers[-1].bias.assign([np.nan] * 4)
     call = next(loop.train(epoch_of(split, loop.step.recipe)))
     assert (call.done, np.isnan(call.sums.loss)) == (1, True)
 
 
 def test_a_wish_is_heard_before_the_next_call(split):
-    loop = loop_of(linear, steps_per_call=1)
+    loop = loop_of(linear, steps_per_execution=1)
     wishes = iter([(False, False), (False, True), (True, False)])
-    calls = list(loop.train(epoch_of(split, loop.step.recipe), asks=lambda: next(wishes)))
+    calls = list(loop.train(epoch_of(split, loop.step.recipe), poll_requests=lambda: next(wishes)))
     assert [(call.stop, call.save) for call in calls] == [(False, False), (False, True), (True, False)]
 
 
 @pytest.mark.parametrize("strategy", ["one", "two"])
 def test_a_gradient_beyond_float16_leaves_the_step_out_and_halves_the_scale(split, strategy, mirrored):
     strategy = mirrored if strategy == "two" else tf.distribute.get_strategy()
-    recipe = recipes.find("he2015_cifar", **PLAIN, pad=0, flip=False)
+    recipe = recipes.get_recipe("he2015_cifar", **PLAIN, crop_padding=0, flip=False)
     with strategy.scope():
         scale = LossScale()
         loop = loop_of(linear, strategy, weight_decay=0.3, step={"loss_scale": scale})
@@ -345,7 +351,7 @@ def test_a_gradient_beyond_float16_leaves_the_step_out_and_halves_the_scale(spli
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_stays_near_float32(split, policy):
     expected = trained(split, model=normalised)[1]["loss"]
-    with precision(policy):
+    with dtype_policy_scope(policy):
         loop = loop_of(normalised, step={"loss_scale": LossScale() if policy == "mixed_float16" else None})
     assert run_epochs(loop, split).sums.means()["loss"] == pytest.approx(expected, rel=0.05)
     assert {variable.dtype for variable in loop.step.model.trainable_variables} == {"float32"}

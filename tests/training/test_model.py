@@ -17,7 +17,7 @@ from keras_resnet.training import recipes
 from keras_resnet.training import train as training
 from keras_resnet.training.config import TrainConfig
 
-FROZEN = recipes.find("finetune", freeze=("stem", "stage1"))
+FROZEN = recipes.get_recipe("finetune", freeze=("stem", "stage1"))
 
 
 def small():
@@ -34,28 +34,30 @@ def test_frozen_parts_have_nothing_to_train():
     assert {name.partition("_")[0] for name in trainable(model)} == {"stage2", "stage3", "head"}
 
 
-@pytest.mark.parametrize(("norms", "count"), [("as_stage", 13), ("frozen", 0), ("trained", 19)])
-def test_norms_are_frozen_as_asked(norms, count):
+@pytest.mark.parametrize(("norm_layers", "count"), [("with_parts", 13), ("frozen", 0), ("trained", 19)])
+def test_norms_are_frozen_as_asked(norm_layers, count):
     model = small()
-    networks.freeze(model, dataclasses.replace(FROZEN, norms=norms))
+    networks.freeze(model, dataclasses.replace(FROZEN, norm_layers=norm_layers))
     assert sum("norm" in name for name in trainable(model)) == count
 
 
 def test_a_part_that_the_network_lacks_is_refused():
     with pytest.raises(UserError, match=r"freeze names stage4; the parts of .* are stem, stage1, stage2, stage3, head"):
-        networks.freeze(small(), recipes.find("finetune", freeze=("stage4",)))
+        networks.freeze(small(), recipes.get_recipe("finetune", freeze=("stage4",)))
 
 
 def test_rates_fall_from_the_head_to_the_stem():
     model = small()
-    rates = dict(zip([v.path.split("/")[0] for v in model.trainable_variables], networks.rates(model, 0.5), strict=True))
-    assert rates["head_dense"] == 1
-    assert rates["stage3_unit1_conv1"] == 0.5
-    assert rates["stem_conv"] == 0.5**4
+    lr_multipliers = dict(
+        zip([v.path.split("/")[0] for v in model.trainable_variables], networks.lr_multipliers(model, 0.5), strict=True)
+    )
+    assert lr_multipliers["head_dense"] == 1
+    assert lr_multipliers["stage3_unit1_conv1"] == 0.5
+    assert lr_multipliers["stem_conv"] == 0.5**4
 
 
 def test_layers_made_in_another_precision_keep_their_weights_in_float32():
-    with networks.precision("mixed_bfloat16"):
+    with networks.dtype_policy_scope("mixed_bfloat16"):
         model = small()
     assert model.get_layer("stem_conv").compute_dtype == "bfloat16"
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
@@ -85,8 +87,8 @@ def weights(tmp_path_factory):
 
 
 def finetuning(weights, own_pictures, **settings):
-    recipe = recipes.find("finetune", **{"epochs": 2, "batch_size": 8, "freeze": ("stem", "stage1"), **settings})
-    options = keras_resnet.models.options.Options(width_multiplier=0.25)
+    recipe = recipes.get_recipe("finetune", **{"epochs": 2, "batch_size": 8, "freeze": ("stem", "stage1"), **settings})
+    options = keras_resnet.models.options.ModelOptions(width_multiplier=0.25)
     return TrainConfig(
         "ResNet20V2",
         "folder",
@@ -115,7 +117,7 @@ def test_fine_tuning_begins_with_the_weights_and_keeps_frozen_parts(weights, own
 
 def test_the_preprocessing_of_the_weights_goes_into_the_new_classifier(weights, own_pictures, tmp_path):
     training.train(finetuning(weights, own_pictures, mixup=0.2, label_smoothing=0.1), tmp_path / "run")
-    record = keras_resnet.metadata.Classifier.read_from(tmp_path / "run" / "model.keras")
+    record = keras_resnet.metadata.ClassifierMetadata.read_from(tmp_path / "run" / "model.keras")
     assert record.labels == ("dark", "light")
     assert record.preprocessing == Preprocessing(16, 16, 3, (0.4, 0.5, 0.6), (0.2, 0.2, 0.25), crop_fraction=0.8)
     page = Path(tmp_path / "run" / "report.html").read_text()

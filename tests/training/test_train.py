@@ -15,19 +15,19 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet import UserError
-from keras_resnet.errors import Stopped
-from keras_resnet.metadata import Classifier
+from keras_resnet.errors import TrainingInterrupted
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.training import recipes
 from keras_resnet.training import train as training
 from keras_resnet.training.callbacks import read_metrics
 from keras_resnet.training.config import TrainConfig, open_workdir
 from keras_resnet.training.data import splits as sources
-from keras_resnet.training.loop import Loop
+from keras_resnet.training.loop import TrainLoop
 
 
 def config(data_dir, **overrides):
-    settings = recipes.find("digits", epochs=3, batch_size=128, pad=1)
-    given = {"model": "ResNet20V2", "dataset": "digits", "recipe": "digits", "settings": settings, "data_dir": str(data_dir)}
+    settings = recipes.get_recipe("digits", epochs=3, batch_size=128, crop_padding=1)
+    given = {"model": "ResNet20V2", "dataset": "digits", "recipe_name": "digits", "recipe": settings, "data_dir": str(data_dir)}
     return TrainConfig(**{**given, **overrides})
 
 
@@ -99,12 +99,12 @@ def test_the_work_directory_holds_what_the_design_promises(undisturbed):
     names = {path.name for path in undisturbed.iterdir()}
     assert names == {"config.json", "checkpoints", "metrics.jsonl", "events", "curves.png", "model.keras", "report.html"}
     assert list((undisturbed / "events").rglob("events.out.tfevents.*"))
-    assert json.loads((undisturbed / "config.json").read_text())["settings"]["epochs"] == 3
+    assert json.loads((undisturbed / "config.json").read_text())["recipe"]["epochs"] == 3
     assert (undisturbed / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_model_file_carries_labels_and_preprocessing(undisturbed):
-    record = Classifier.read_from(undisturbed / "model.keras")
+    record = ClassifierMetadata.read_from(undisturbed / "model.keras")
     assert record.labels == tuple("0123456789")
     assert (record.preprocessing.height, record.preprocessing.width, record.preprocessing.channels) == (8, 8, 1)
     assert zipfile.ZipFile(undisturbed / "model.keras").testzip() is None
@@ -118,7 +118,7 @@ def test_the_kept_weights_are_the_best_on_validation_not_the_last(tmp_path, data
         weights.append(self.step.model.get_weights())
         return dict(zip(("accuracy", "loss"), next(looks), strict=True))
 
-    monkeypatch.setattr(Loop, "evaluate", evaluate)
+    monkeypatch.setattr(TrainLoop, "evaluate", evaluate)
     training.train(config(data_dir), tmp_path / "run")
     kept = keras.saving.load_model(tmp_path / "run" / "model.keras").get_weights()
     for one, other in zip(kept, weights[1], strict=True):
@@ -130,7 +130,7 @@ def test_the_kept_weights_are_the_best_on_validation_not_the_last(tmp_path, data
     [
         ({"model": "ResNet32V2"}, "model 'ResNet20V2', not 'ResNet32V2'"),
         ({"seed": 1}, "seed 0, not 1"),
-        ({"settings": recipes.find("digits", epochs=4, batch_size=128, pad=1)}, "settings"),
+        ({"recipe": recipes.get_recipe("digits", epochs=4, batch_size=128, crop_padding=1)}, "recipe"),
     ],
 )
 def test_another_runs_work_directory_is_refused_and_untouched(other, message, undisturbed, data_dir):
@@ -149,7 +149,7 @@ def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path, data_dir):
 
 def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(tmp_path, data_dir):
     with pytest.raises(UserError, match="batch_size is 5000, but there are only 1293 images"):
-        training.train(config(data_dir, settings=recipes.find("digits", batch_size=5000)), tmp_path / "run")
+        training.train(config(data_dir, recipe=recipes.get_recipe("digits", batch_size=5000)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -160,19 +160,19 @@ def test_a_second_process_in_the_same_work_directory_is_refused(undisturbed, dat
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path, data_dir):
-    settings = recipes.find("digits", epochs=2, learning_rate=1e30)
+    settings = recipes.get_recipe("digits", epochs=2, learning_rate=1e30)
     message = r"the loss is nan at step \d+, in epoch 1, at a learning rate of .*e\+29; there is no checkpoint"
     with pytest.raises(UserError, match=message):
-        training.train(config(data_dir, settings=settings), tmp_path / "run")
+        training.train(config(data_dir, recipe=settings), tmp_path / "run")
     assert not (tmp_path / "run" / "model.keras").exists()
     assert not list((tmp_path / "run" / "checkpoints").glob("ckpt-*"))
 
 
 def test_weights_that_the_last_step_of_an_epoch_ruined_are_not_saved(tmp_path, data_dir):
     """Catches a ruined checkpoint that is called the last good one: the loss of the step that ruins them is still a number."""
-    settings = recipes.find("digits", epochs=2, batch_size=1293, warmup=0.0, learning_rate=1e30)
+    settings = recipes.get_recipe("digits", epochs=2, batch_size=1293, warmup=0.0, learning_rate=1e30)
     with pytest.raises(UserError, match=r"the validation loss is nan at step 1, in epoch 1, at a .*; there is no checkpoint"):
-        training.train(config(data_dir, settings=settings), tmp_path / "run")
+        training.train(config(data_dir, recipe=settings), tmp_path / "run")
     assert not list((tmp_path / "run").glob("checkpoints/**/ckpt-*"))
 
 
@@ -182,7 +182,7 @@ def test_a_checkpoint_of_the_weights_that_gave_no_number_is_not_called_good(tmp_
             if batch == 13:
                 self.model.trainable_variables[-1].assign([np.nan] * 10)
 
-    once = config(data_dir, steps_per_call=1, checkpoint_minutes=1e-9)
+    once = config(data_dir, steps_per_execution=1, checkpoint_minutes=1e-9)
     with pytest.raises(UserError, match=r"the loss is nan at step 15, .*; the last good checkpoint is that of step 13"):
         training.train(once, tmp_path / "run", [Ruin()])
     assert newest_data(tmp_path / "run")[-1].name.startswith("ckpt-14.")
@@ -194,8 +194,8 @@ def test_a_run_is_not_continued_on_other_data(tmp_path):
         (tmp_path / "pictures" / label).mkdir(parents=True)
         for index in range(12):
             Image.new("L", (8, 8), 20 * index).save(tmp_path / "pictures" / label / f"{index}.png")
-    settings = recipes.find("digits", epochs=1, batch_size=4)
-    pictures = config(tmp_path / "pictures", dataset="folder", settings=settings)
+    settings = recipes.get_recipe("digits", epochs=1, batch_size=4)
+    pictures = config(tmp_path / "pictures", dataset="folder", recipe=settings)
     training.train(pictures, tmp_path / "run")
     moved = (tmp_path / "pictures").rename(tmp_path / "moved")
     training.train(dataclasses.replace(pictures, data_dir=str(moved)), tmp_path / "run")
@@ -236,10 +236,10 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_taken(undist
             training.train(config(data_dir), tmp_path / "run")
     damage(newest_data(tmp_path / "run")[-1])
     training.train(config(data_dir), tmp_path / "run")
-    heard = capsys.readouterr()
-    assert "ckpt-20 is damaged" in heard.err
-    assert "going on from the one before" in heard.err
-    assert "continuing after epoch 1/3" in heard.out
+    last_report_time = capsys.readouterr()
+    assert "ckpt-20 is damaged" in last_report_time.err
+    assert "going on from the one before" in last_report_time.err
+    assert "continuing after epoch 1/3" in last_report_time.out
     assert [record.get("epoch") for record in read_metrics(tmp_path / "run")] == [1, 2, 3, None]
     assert_same_weights(tmp_path / "run", undisturbed)
 
@@ -292,8 +292,8 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_and_the_run_continues_there(un
             if batch == 13:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(Stopped, match="stopped by SIGTERM after epoch 1 and 5 steps") as stopped:
-        training.train(config(data_dir, steps_per_call=1), tmp_path / "run", [SendSignal()])
+    with pytest.raises(TrainingInterrupted, match="stopped by SIGTERM after epoch 1 and 5 steps") as stopped:
+        training.train(config(data_dir, steps_per_execution=1), tmp_path / "run", [SendSignal()])
     assert stopped.value.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert newest_data(tmp_path / "run")[-1].name.startswith("ckpt-15.")
@@ -309,36 +309,36 @@ def test_a_checkpoint_comes_after_so_many_minutes(tmp_path, data_dir):
             seen.update(path.name for path in (tmp_path / "run" / "checkpoints").glob("ckpt-*.index"))
 
     seen = set()
-    training.train(config(data_dir, steps_per_call=2, checkpoint_minutes=1e-9), tmp_path / "run", [Look()])
+    training.train(config(data_dir, steps_per_execution=2, checkpoint_minutes=1e-9), tmp_path / "run", [Look()])
     assert {"ckpt-4.index", "ckpt-12.index"} <= seen
 
 
 def test_averaged_weights_are_evaluated_and_kept(tmp_path, data_dir, monkeypatch):
     """And they survive a stop between the epochs."""
-    settings, looks = recipes.find("digits", epochs=2, batch_size=128, ema=0.9), []
-    original = Loop.evaluate
+    settings, looks = recipes.get_recipe("digits", epochs=2, batch_size=128, ema_momentum=0.9), []
+    original = TrainLoop.evaluate
 
     def evaluate(self, examples):
         looks.append((self.step.model.get_weights(), [a.numpy() for a in self.step.update.average.averages]))
         return original(self, examples) | {"accuracy": float(len(looks))}
 
-    monkeypatch.setattr(Loop, "evaluate", evaluate)
+    monkeypatch.setattr(TrainLoop, "evaluate", evaluate)
     with monkeypatch.context() as patch:
         cut_after(patch, 1)
         with pytest.raises(PowerCutError):
-            training.train(config(data_dir, settings=settings), tmp_path / "cut")
-    training.train(config(data_dir, settings=settings), tmp_path / "cut")
-    training.train(config(data_dir, settings=settings), tmp_path / "whole")
+            training.train(config(data_dir, recipe=settings), tmp_path / "cut")
+    training.train(config(data_dir, recipe=settings), tmp_path / "cut")
+    training.train(config(data_dir, recipe=settings), tmp_path / "whole")
     assert_same_weights(tmp_path / "cut", tmp_path / "whole")
     kept = keras.saving.load_model(tmp_path / "whole" / "model.keras").get_weights()
-    averaged, raw = looks[-1]
-    for one, other in zip(kept, averaged, strict=True):
+    ema_weights, raw = looks[-1]
+    for one, other in zip(kept, ema_weights, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert not np.allclose(averaged[0], raw[0], rtol=1e-3)
+    assert not np.allclose(ema_weights[0], raw[0], rtol=1e-3)
 
 
 def test_images_that_do_not_fit_into_memory_are_trained_on_and_measured_all_the_same(tmp_path, data_dir, monkeypatch):
-    small = config(data_dir, image_size=12, settings=recipes.find("digits", epochs=1, batch_size=128, pad=1))
+    small = config(data_dir, image_size=12, recipe=recipes.get_recipe("digits", epochs=1, batch_size=128, crop_padding=1))
     whole = training.train(small, tmp_path / "whole")
     monkeypatch.setattr(sources, "available_memory", lambda: 1000)
     files = training.train(small, tmp_path / "files")
@@ -349,16 +349,16 @@ def test_images_that_do_not_fit_into_memory_are_trained_on_and_measured_all_the_
 def test_callbacks_hear_of_epochs_and_calls(tmp_path, data_dir):
     class Listen(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            heard.append((batch, sorted(logs)))
+            last_report_time.append((batch, sorted(logs)))
 
         def on_epoch_end(self, epoch, logs=None):
-            heard.append((f"epoch {epoch}", sorted(logs)))
+            last_report_time.append((f"epoch {epoch}", sorted(logs)))
 
-    heard = []
-    settings = recipes.find("digits", epochs=1, batch_size=128)
-    training.train(config(data_dir, settings=settings, steps_per_call=4), tmp_path / "run", [Listen()])
+    last_report_time = []
+    settings = recipes.get_recipe("digits", epochs=1, batch_size=128)
+    training.train(config(data_dir, recipe=settings, steps_per_execution=4), tmp_path / "run", [Listen()])
     names = ["accuracy", "gradient_norm", "images_per_second", "learning_rate", "loss"]
-    assert heard == [(3, names), (7, names), (9, names), ("epoch 0", sorted([*names, "val_accuracy", "val_loss"]))]
+    assert last_report_time == [(3, names), (7, names), (9, names), ("epoch 0", sorted([*names, "val_accuracy", "val_loss"]))]
 
 
 def test_a_picture_that_goes_during_the_training_is_named(tmp_path):
@@ -372,8 +372,8 @@ def test_a_picture_that_goes_during_the_training_is_named(tmp_path):
         def on_epoch_end(self, epoch, logs=None):
             (tmp_path / "pictures").rename(tmp_path / "elsewhere")
 
-    settings = recipes.find("digits", epochs=3, batch_size=4, resized_crop=0.5)
-    pictures = config(tmp_path / "pictures", dataset="folder", settings=settings, image_size=8)
+    settings = recipes.get_recipe("digits", epochs=3, batch_size=4, min_crop_area=0.5)
+    pictures = config(tmp_path / "pictures", dataset="folder", recipe=settings, image_size=8)
     with pytest.raises(UserError, match=r"is gone: \[Errno 2\] .*png'; once it is back, the same command"):
         training.train(pictures, tmp_path / "run", [Unplug()])
 
@@ -389,7 +389,7 @@ def test_callbacks_find_the_optimizer_and_save_the_network(tmp_path, data_dir):
     """Catches TensorBoard, which asks for the optimizer, and a saved network that the optimizer keeps from loading."""
     saved = tmp_path / "epoch.keras"
     callbacks = [keras.callbacks.TensorBoard(tmp_path / "events"), keras.callbacks.ModelCheckpoint(saved)]
-    settings = recipes.find("digits", epochs=1, batch_size=128)
-    training.train(config(data_dir, settings=settings), tmp_path / "run", callbacks)
+    settings = recipes.get_recipe("digits", epochs=1, batch_size=128)
+    training.train(config(data_dir, recipe=settings), tmp_path / "run", callbacks)
     assert list((tmp_path / "events").rglob("events.*"))
     assert_same_weights_in(saved, tmp_path / "run" / "model.keras")

@@ -18,9 +18,9 @@ from keras_resnet.benchmarks.applications import APPLICATIONS, application
 from keras_resnet.benchmarks.description import describe
 from keras_resnet.benchmarks.peak_memory import peak_memory
 from keras_resnet.benchmarks.processes import FailedError, Process
-from keras_resnet.training.benchmarks import contest, contestants, session
+from keras_resnet.training.benchmarks import candidates, runner, session
+from keras_resnet.training.benchmarks.candidates import Candidate, chosen
 from keras_resnet.training.benchmarks.config import BenchmarkConfig
-from keras_resnet.training.benchmarks.contestants import Contestant, chosen
 from keras_resnet.training.benchmarks.result import Entry, Result
 from keras_resnet.training.benchmarks.synthetic import synthetic
 
@@ -35,7 +35,7 @@ class Fake:
     def run(self): pass
     def facts(self):
         versions = {"oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "as it was")}
-        return {"multiply_adds": 10, "versions": versions, "operations": 100}
+        return {"macs": 10, "versions": versions, "operations": 100}
 
 class Mistaken(Fake):
     def build(self): from keras_resnet.errors import UserError; raise UserError("batch_size is wrong")
@@ -60,27 +60,27 @@ def fakes(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(FAKES)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    monkeypatch.setattr(contest, "MATRIX_MULTIPLY", fake("Fake"))
+    monkeypatch.setattr(runner, "MATRIX_MULTIPLY", fake("Fake"))
 
     def enter(**names):
         table = {key: fake(name) for key, name in names.items()}
-        monkeypatch.setitem(contestants.CONTESTANTS, "train", table)
+        monkeypatch.setitem(candidates.CANDIDATES, "train", table)
         return table
 
     return enter
 
 
 def fake(name, our_environment=False, **given):
-    return Contestant(name, f"fakes.{name}", our_environment, **given)
+    return Candidate(name, f"fakes.{name}", our_environment, **given)
 
 
 def config(**given):
-    return BenchmarkConfig(**{"what": "train", "model": "ResNet20V2", "batch_size": 4, "steps": 2, "rounds": 2, **given})
+    return BenchmarkConfig(**{"task": "train", "model": "ResNet20V2", "batch_size": 4, "steps": 2, "rounds": 2, **given})
 
 
 def test_a_contestant_that_fails_is_a_row_and_the_others_go_on(fakes):
     fakes(ours="Fake", stock="Mistaken", broken="Broken", dying="Dying", killed="Killed", absent="Absent", last="Fake")
-    result = contest.benchmark(config())
+    result = runner.benchmark(config())
     failures = {entry.key: entry.failure for entry in result.entries}
     assert failures["ours"] == failures["last"] == ""
     assert failures["stock"] == "batch_size is wrong"
@@ -99,25 +99,25 @@ def test_a_contestant_that_fails_is_a_row_and_the_others_go_on(fakes):
 def test_without_ours_there_is_no_contest(name, kind, fakes):
     fakes(ours=name, stock="Fake")
     with pytest.raises(kind):
-        contest.benchmark(config())
+        runner.benchmark(config())
 
 
 @pytest.mark.slow
 def test_as_users_get_it_is_without_what_we_set(fakes):
-    plain = contestants.CONTESTANTS["train"]["stock_plain"].variables
+    plain = candidates.CANDIDATES["train"]["stock_plain"].variables
     for ours, variables, expected in ((True, {}, "1"), (False, {}, "as it was"), (False, plain, "0")):
-        with Process(contest.SESSION, "quiet") as process:
-            record = {"what": "train", "model": "ResNet20V2", "options": {}, "steps": 1}
-            facts = contest.prepare(process, fake("Fake", ours, variables=variables), record)
+        with Process(runner.SESSION, "quiet") as process:
+            record = {"task": "train", "model": "ResNet20V2", "options": {}, "steps": 1}
+            facts = runner.prepare(process, fake("Fake", ours, variables=variables), record)
             assert facts["versions"]["oneDNN"] == expected
 
 
 def test_a_process_that_went_between_two_questions_is_noticed():
-    with Process(contest.SESSION, "quiet") as process:
-        process.ask("peak_memory")
+    with Process(runner.SESSION, "quiet") as process:
+        process.call("peak_memory")
         process._process.kill()
         with pytest.raises(FailedError, match="killed by SIGKILL"):
-            process.ask("peak_memory")
+            process.call("peak_memory")
 
 
 def test_everybody_is_once_first_and_once_last():
@@ -145,7 +145,7 @@ def test_the_number_of_steps_is_fitted_to_a_few_seconds(seconds_per_step, monkey
     fitted.load, fitted.run = lambda steps: setattr(fitted, "steps", steps), run
     monkeypatch.setattr(session.time, "perf_counter", lambda: clock[0])
     fitting = session.Session()
-    fitting.config, fitting.contestant = config(steps=0), fitted
+    fitting.config, fitting.candidate = config(steps=0), fitted
     fitting.warm_up()
     assert session.SECONDS / 2 < fitting.measure()["seconds"] < 8
     assert runs[-1] == runs[-2], "the first measurement has a number of steps that was never run"
@@ -159,37 +159,37 @@ def test_synthetic_images_are_as_many_as_the_steps_need_or_as_fit(steps, shape, 
 
 
 def entry(key, *figures, **given):
-    return Entry(key, key.title(), list(figures), **{"first_step": 1.0, "peak_memory": 500.0, "multiply_adds": 1000, **given})
+    return Entry(key, key.title(), list(figures), **{"first_step": 1.0, "peak_memory": 500.0, "macs": 1000, **given})
 
 
 def test_ratios_are_of_pairs_and_above_one_where_ours_is_faster():
     ours, stock = entry("ours", 10.0, 20.0, 60.0), entry("stock", 5.0, 40.0, 20.0)
-    result = Result(config(what="train"), (ours, stock), 1e6)
+    result = Result(config(task="train"), (ours, stock), 1e6)
     assert result.ratios(stock) == [2.0, 0.5, 3.0]
     columns, rows = result.table()
     assert dict(zip(columns, rows[1], strict=True)) == {
         "": "Stock", "images/s": "20", "ours is": "2.00x", "smallest": "0.50x", "largest": "3.00x", "first step, s": "1.0",
         "memory, MB": "500", "of peak": "12%",
     }  # fmt: skip
-    assert Result(config(what="build"), (ours, stock), None).ratios(stock) == [0.5, 2.0, 1 / 3]
+    assert Result(config(task="build"), (ours, stock), None).ratios(stock) == [0.5, 2.0, 1 / 3]
     record = json.loads(json.dumps(result.record()))
     assert (record["ours"], record["stock"], record["ratios"]) == ([10.0, 20.0, 60.0], [5.0, 40.0, 20.0], [2.0, 0.5, 3.0])
 
 
 def test_the_share_of_the_peak_counts_backward_twice():
     """6 operations per multiply-add and image; a contestant that cannot count has our network."""
-    ours, torch = entry("ours", 100.0), entry("torch", 50.0, multiply_adds=None)
+    ours, torch = entry("ours", 100.0), entry("torch", 50.0, macs=None)
     result = Result(config(), (ours, torch), 1_200_000.0)
     assert (result.share(ours), result.share(torch)) == (0.5, 0.25)
 
 
 def test_who_fits_runs_and_nobody_else():
-    everybody = [key for key in contestants.CONTESTANTS["train"] if key != "stock_plain"]
+    everybody = [key for key in candidates.CANDIDATES["train"] if key != "stock_plain"]
     assert list(chosen(config(model="ResNet50V1_5"))) == everybody
     others = [key for key in everybody if not key.startswith("applications")]
     assert list(chosen(config())) == list(chosen(config(model="ResNet50V1_5", shortcut="A"))) == others
-    assert list(chosen(config(against=("torch", "stock")))) == ["ours", "stock", "torch"]
-    assert list(chosen(config(against=("stock_plain",)))) == ["ours", "stock_plain"]
+    assert list(chosen(config(baselines=("torch", "stock")))) == ["ours", "stock", "torch"]
+    assert list(chosen(config(baselines=("stock_plain",)))) == ["ours", "stock_plain"]
 
 
 @pytest.mark.parametrize("name", ["ResNet50V1", "ResNet50V1_5", "ResNet50V2Slim"])
@@ -207,14 +207,17 @@ def test_the_network_of_keras_applications_has_our_convolutions(name):
 @pytest.mark.parametrize(
     ("flags", "parts"),
     [
-        (("--against=nobody",), ["nobody", "stock, stock_same, stock_plain, applications, applications_same, torch, mirrored"]),
-        (("--against=applications",), ["keras.applications has no ResNet20V2", "ResNet50V1"]),
-        (("--what=input", "--against=torch"), ["torch", "for --what=input there are per_image"]),
+        (
+            ("--baselines=nobody",),
+            ["nobody", "stock, stock_same, stock_plain, applications, applications_same, torch, mirrored"],
+        ),
+        (("--baselines=applications",), ["keras.applications has no ResNet20V2", "ResNet50V1"]),
+        (("--task=input", "--baselines=torch"), ["torch", "for --task=input there are per_image"]),
         (("--rounds=0",), ["rounds"]),
     ],
 )
 def test_a_mistake_is_one_line(flags, parts):
-    done = keras_resnet_command("benchmark", "--model=ResNet20V2", "--what=train", *flags)
+    done = keras_resnet_command("benchmark", "--model=ResNet20V2", "--task=train", *flags)
     assert (done.returncode, done.out, len(done.err.splitlines())) == (2, "", 1), done.err
     for part in parts:
         assert part in done.err
@@ -222,15 +225,15 @@ def test_a_mistake_is_one_line(flags, parts):
 
 @pytest.mark.slow
 def test_the_command_measures_training_and_says_who_could_not(tmp_path):
-    flags = ("--batch_size=3", "--image_size=8", "--steps=2", "--rounds=1", "--against=mirrored,torch")
-    done = keras_resnet_command("benchmark", "--what=train", "--model=ResNet20V1", *flags, f"--json={tmp_path / 'b.json'}")
+    flags = ("--batch_size=3", "--image_size=8", "--steps=2", "--rounds=1", "--baselines=mirrored,torch")
+    done = keras_resnet_command("benchmark", "--task=train", "--model=ResNet20V1", *flags, f"--json={tmp_path / 'b.json'}")
     assert (done.returncode, done.err) == (0, "")
     assert "ours, mirrored: batch_size is 3; it must divide by 2 replicas" in done.out
     entries = {entry["key"]: entry for entry in json.loads((tmp_path / "b.json").read_text())["contestants"]}
     assert list(entries) == ["ours", "torch", "mirrored"]
     ours = entries["ours"]
     assert (ours["failure"], ours["steps"], len(ours["figures"])) == ("", 2, 1)
-    assert ours["multiply_adds"] == (40_551_040 - 640) // 16 + 640  # the classifier's 640 are for any size
+    assert ours["macs"] == (40_551_040 - 640) // 16 + 640  # the classifier's 640 are for any size
     assert ours["first_step"] > 0.1
     assert ours["peak_memory"] > 100
     assert 0 < ours["share"] < 1
@@ -240,7 +243,7 @@ def test_the_command_measures_training_and_says_who_could_not(tmp_path):
 @pytest.mark.slow
 def test_the_command_measures_input(tmp_path):
     flags = ("--batch_size=8", "--steps=3", "--rounds=1", f"--json={tmp_path / 'b.json'}")
-    done = keras_resnet_command("benchmark", "--what=input", "--model=ResNet20V1", *flags)
+    done = keras_resnet_command("benchmark", "--task=input", "--model=ResNet20V1", *flags)
     assert (done.returncode, done.err) == (0, "")
     assert [entry["steps"] for entry in json.loads((tmp_path / "b.json").read_text())["contestants"]] == [3, 3]
     assert "of peak" not in done.out
@@ -250,13 +253,13 @@ def test_tf_image_code_gives_the_batches_that_ours_gives():
     from keras_resnet.training.benchmarks import reading
 
     for kind in (reading.Ours, reading.PerImage):
-        contestant = kind(config(batch_size=8))
-        contestant.load(2)
-        batches = [(images.numpy(), targets.numpy()) for images, targets in contestant.dataset(0)]
+        candidate = kind(config(batch_size=8))
+        candidate.load(2)
+        batches = [(images.numpy(), targets.numpy()) for images, targets in candidate.dataset(0)]
         assert [images.shape for images, _ in batches] == [(8, 32, 32, 3)] * 2
         assert {(images.dtype.name, targets.dtype.name) for images, targets in batches} == {("uint8", "float32")}
         drawn = np.concatenate([targets for _, targets in batches]).argmax(axis=1)
-        assert sorted(drawn) == sorted(contestant.labels)
+        assert sorted(drawn) == sorted(candidate.labels)
 
 
 def others(input_shape, classes, classifier_activation):
@@ -288,7 +291,7 @@ COMPARE = """
 import json, sys
 import numpy as np, torch
 from keras_resnet.benchmarks import serve  # with the next two, all that the contestant's process imports
-from keras_resnet.benchmarks.torch_twin import channels_last, read
+from keras_resnet.benchmarks.torch_model import channels_last, read
 from keras_resnet.training.benchmarks import pytorch, session
 differences = {}
 for case in sys.argv[1:]:

@@ -29,7 +29,7 @@ import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights import loading, pretrained
-from keras_resnet.weights.checkpoint_formats import HALF, PROTOCOLS
+from keras_resnet.weights.checkpoint_formats import HALF, PREPROCESSING_PRESETS
 from keras_resnet.weights.matching import MismatchError
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -558,8 +558,8 @@ THIN = {"width_multiplier": 0.1}
 @pytest.mark.parametrize(
     ("one", "other", "field"),
     [
-        ({"name": "ResNet50V1", **THIN}, {"name": "ResNet50V1_5", **THIN}, "strides_on"),
-        ({"name": "ResNet50V1_5", **THIN}, {"name": "ResNet50V1", **THIN}, "strides_on"),
+        ({"name": "ResNet50V1", **THIN}, {"name": "ResNet50V1_5", **THIN}, "stride_on"),
+        ({"name": "ResNet50V1_5", **THIN}, {"name": "ResNet50V1", **THIN}, "stride_on"),
         ({"name": "ResNet20V1"}, {"name": "PlainNet20"}, "shortcut"),
         ({"name": "PlainNet20"}, {"name": "ResNet20V1"}, "shortcut"),
         ({"name": "ResNet20V1"}, {"name": "ResNet20V1", "unit": "relu_before_addition"}, "order"),
@@ -763,7 +763,7 @@ def cifar10_test():
 
 
 def test_the_published_file_is_not_recognised(published):
-    assert keras_resnet.preprocessing_for(published) == PROTOCOLS["akamaster_cifar10"]
+    assert keras_resnet.preprocessing_for(published) == PREPROCESSING_PRESETS["akamaster_cifar10"]
 
 
 @pytest.mark.slow
@@ -779,7 +779,7 @@ def test_the_published_network_is_not_as_good_as_pytorch_finds_it(decoder, right
         keras_resnet.save_classifier(published, tmp_path / "a.keras", labels=names)
         probabilities = keras.saving.load_model(tmp_path / "a.keras").predict(pictures, batch_size=500, verbose=0)
     else:
-        pictures = np.stack([preprocessing.load_picture(io.BytesIO(content)) for content in files])
+        pictures = np.stack([preprocessing.load_image(io.BytesIO(content)) for content in files])
         probabilities = published.predict(preprocessing.normalize(pictures), batch_size=500, verbose=0)
     assert (names[probabilities.argmax(axis=1)] == classes).sum() == right
 
@@ -813,7 +813,7 @@ def test_imagenet_stands_for_another_file(name, include_top, asked, outputs, our
     assert arguments["cache_subdir"] == "models"
     assert arguments["file_hash"] == WEIGHTS_HASHES[name.lower()][0 if include_top else 1]
     assert_outputs(model, outputs(name, include_top))
-    assert keras_resnet.preprocessing_for(model) == PROTOCOLS[f"keras_applications_v{2 if 'V2' in name else 1}"]
+    assert keras_resnet.preprocessing_for(model) == PREPROCESSING_PRESETS[f"keras_applications_v{2 if 'V2' in name else 1}"]
 
 
 def test_a_published_files_hash_is_wrong():
@@ -854,19 +854,19 @@ def test_preprocessing_is_another_sources(akamaster, torchvision18, timm50, file
     def of(model, path):
         return keras_resnet.preprocessing_for(keras_resnet.load_weights(model, path))
 
-    assert of(network("ResNet20V1", size=32, classes=10), akamaster) == PROTOCOLS["akamaster_cifar10"]
-    assert of(ours("ResNet18V1", False), torchvision18) == PROTOCOLS["torchvision_v1"]
-    assert of(ours("ResNet50V1"), files("ResNet50")) == PROTOCOLS["keras_applications_v1"]
-    assert of(ours("ResNet50V2Slim"), files("ResNet50V2")) == PROTOCOLS["keras_applications_v2"]
-    assert of(ours("ResNet50V2Timm", False), timm50) == PROTOCOLS["timm_v2_a1h"]
+    assert of(network("ResNet20V1", size=32, classes=10), akamaster) == PREPROCESSING_PRESETS["akamaster_cifar10"]
+    assert of(ours("ResNet18V1", False), torchvision18) == PREPROCESSING_PRESETS["torchvision_v1"]
+    assert of(ours("ResNet50V1"), files("ResNet50")) == PREPROCESSING_PRESETS["keras_applications_v1"]
+    assert of(ours("ResNet50V2Slim"), files("ResNet50V2")) == PREPROCESSING_PRESETS["keras_applications_v2"]
+    assert of(ours("ResNet50V2Timm", False), timm50) == PREPROCESSING_PRESETS["timm_v2_a1h"]
 
 
 def test_torchvisions_second_weights_are_prepared_as_its_first(torchvision18, ours, monkeypatch):
     digest = hashlib.sha256(torchvision18.read_bytes()).hexdigest()
     monkeypatch.setattr(loading, "TORCHVISION_V2", ("00000000", digest[:8]))
     model = keras_resnet.load_weights(ours("ResNet18V1", False), torchvision18)
-    assert keras_resnet.preprocessing_for(model) == PROTOCOLS["torchvision_v2"]
-    assert PROTOCOLS["torchvision_v2"].crop_fraction == 224 / 232
+    assert keras_resnet.preprocessing_for(model) == PREPROCESSING_PRESETS["torchvision_v2"]
+    assert PREPROCESSING_PRESETS["torchvision_v2"].crop_fraction == 224 / 232
 
 
 TIMM = {  # as in Hugging Face's copy of timm's resnet50.a1_in1k
@@ -909,12 +909,12 @@ def test_timms_record_is_taken_for_that_of_another_source(state, resnet20, tmp_p
     record = {"input_size": [3, 64, 64], "mean": HALF, "std": HALF, "crop_pct": 1.0, "interpolation": "bilinear"}
     (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": record}))
     keras_resnet.load_weights(resnet20, tmp_path / "model.safetensors")
-    assert keras_resnet.preprocessing_for(resnet20) == PROTOCOLS["akamaster_cifar10"]
+    assert keras_resnet.preprocessing_for(resnet20) == PREPROCESSING_PRESETS["akamaster_cifar10"]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_protocol_is_not_found_by_its_name(protocol):
-    assert keras_resnet.preprocessing_for(protocol) is PROTOCOLS[protocol]
+@pytest.mark.parametrize("preset", PREPROCESSING_PRESETS)
+def test_a_protocol_is_not_found_by_its_name(preset):
+    assert keras_resnet.preprocessing_for(preset) is PREPROCESSING_PRESETS[preset]
 
 
 def test_an_unknown_protocol_does_not_list_the_known_ones(resnet20, tmp_path):
@@ -924,8 +924,8 @@ def test_an_unknown_protocol_does_not_list_the_known_ones(resnet20, tmp_path):
         with pytest.raises(UserError) as caught:
             keras_resnet.preprocessing_for(unknown)
         assert "\n" not in str(caught.value)
-        for protocol in PROTOCOLS:
-            assert protocol in str(caught.value)
+        for preset in PREPROCESSING_PRESETS:
+            assert preset in str(caught.value)
 
 
 def test_the_preparation_of_earlier_weights_outlives_them(akamaster, tmp_path):
@@ -933,30 +933,30 @@ def test_the_preparation_of_earlier_weights_outlives_them(akamaster, tmp_path):
     model.save_weights(tmp_path / "a.weights.h5")
     keras_resnet.load_weights(model, akamaster)
     assert_refused(model, tmp_path / "missing", "no weights")
-    assert keras_resnet.preprocessing_for(model) == PROTOCOLS["akamaster_cifar10"]  # as are the weights
+    assert keras_resnet.preprocessing_for(model) == PREPROCESSING_PRESETS["akamaster_cifar10"]  # as are the weights
     keras_resnet.load_weights(model, tmp_path / "a.weights.h5")
     with pytest.raises(UserError, match="no weights of known preparation"):
         keras_resnet.preprocessing_for(model)
 
 
 @pytest.mark.parametrize(
-    ("protocol", "preprocess"),
+    ("preset", "preprocess"),
     [
         ("keras_applications_v1", keras.applications.resnet.preprocess_input),
         ("keras_applications_v2", keras.applications.resnet_v2.preprocess_input),
     ],
 )
-def test_pixels_are_not_prepared_as_keras_applications_does(protocol, preprocess, rng):
+def test_pixels_are_not_prepared_as_keras_applications_does(preset, preprocess, rng):
     pixels = rng.integers(0, 256, (2, 5, 6, 3))
     expected = preprocess(pixels.astype("float32"))
-    np.testing.assert_allclose(keras_resnet.preprocessing_for(protocol).normalize(pixels), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(keras_resnet.preprocessing_for(preset).normalize(pixels), expected, rtol=0, atol=1e-4)
 
 
 def test_torchvisions_crop_is_of_another_size():
     """Resize to 256 or 232, then crop 224."""
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype("uint8"))
-    for protocol, side in (("torchvision_v1", 256), ("torchvision_v2", 232)):
+    for preset, side in (("torchvision_v1", 256), ("torchvision_v2", 232)):
         resized = picture.resize((side * 400 // 300, side), Image.Resampling.BILINEAR)
         left, top = round((resized.width - 224) / 2), round((side - 224) / 2)
         cropped = np.asarray(resized.crop((left, top, left + 224, top + 224)))
-        np.testing.assert_array_equal(keras_resnet.preprocessing_for(protocol).resize_and_crop(picture), cropped)
+        np.testing.assert_array_equal(keras_resnet.preprocessing_for(preset).resize_and_crop(picture), cropped)

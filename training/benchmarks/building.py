@@ -5,7 +5,7 @@ import tensorflow as tf
 
 import keras_resnet
 
-from ..model import construct
+from ..model import build_model
 from .stock import zoo_network
 
 
@@ -24,13 +24,13 @@ class Building:
             self.network()
 
     def facts(self):
-        return {"multiply_adds": None, "versions": {"TensorFlow": tf.__version__, "Keras": keras.__version__}}
+        return {"macs": None, "versions": {"TensorFlow": tf.__version__, "Keras": keras.__version__}}
 
 
 class Ours(Building):
     def network(self):
         shape = (self.config.side, self.config.side, 3)
-        return construct(self.config, self.config.family.classes, input_shape=shape)
+        return build_model(self.config, self.config.family.classes, input_shape=shape)
 
 
 class Stock(Building):

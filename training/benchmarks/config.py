@@ -1,39 +1,39 @@
-"""What is to be measured, and how often. Nothing here or in `contestants` loads Keras: PyTorch's process reads it too."""
+"""What is to be measured, and how often. Nothing here or in `candidates` loads Keras: PyTorch's process reads it too."""
 
 import dataclasses
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import variants
-from keras_resnet.models.options import Options
+from keras_resnet.models.options import ModelOptions
 
-from .contestants import CONTESTANTS
+from .candidates import CANDIDATES
 
 LEARNING_RATE, MOMENTUM = 0.001, 0.9  # of everybody's SGD, without weight decay
 
 
 @dataclasses.dataclass(frozen=True)
 class BenchmarkConfig:
-    """what: a key of `CONTESTANTS`. against: those to run beside ours; None for all that fit.
+    """what: a key of `CANDIDATES`. against: those to run beside ours; None for all that fit.
 
     batch_size: images per step. image_size: their side in pixels; None for the network's own. steps: per measurement; 0 fits
     them to a few seconds. rounds: measurements of each.
     """
 
-    what: str
+    task: str
     model: str
     block: str | None = None
     unit: str | None = None
     shortcut: str | None = None
-    options: Options = dataclasses.field(default_factory=Options)
+    options: ModelOptions = dataclasses.field(default_factory=ModelOptions)
     batch_size: int = 128
     image_size: int | None = None
     steps: int = 0
     rounds: int = 5
-    against: tuple | None = None
+    baselines: tuple | None = None
 
     def __post_init__(self):
-        if self.what not in CONTESTANTS:
-            raise UserError(f"unknown --what {self.what!r}; it is one of {choices(CONTESTANTS)}")
+        if self.task not in CANDIDATES:
+            raise UserError(f"unknown --task {self.task!r}; it is one of {comma_join(CANDIDATES)}")
         for name in ("batch_size", "rounds"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it is at least 1")
@@ -43,11 +43,11 @@ class BenchmarkConfig:
     @classmethod
     def from_record(cls, record):
         """From what `dataclasses.asdict` gave, by way of JSON."""
-        return cls(**{**record, "options": Options(**record["options"])})
+        return cls(**{**record, "options": ModelOptions(**record["options"])})
 
     @property
     def family(self):
-        return variants.FAMILIES[variants.find(self.model).family]
+        return variants.FAMILIES[variants.get_variant(self.model).family]
 
     @property
     def side(self):
@@ -56,13 +56,13 @@ class BenchmarkConfig:
     @property
     def as_named(self):
         """Whether the network is the one that the name alone stands for."""
-        return not (self.block or self.unit or self.shortcut) and self.options == Options()
+        return not (self.block or self.unit or self.shortcut) and self.options == ModelOptions()
 
     def __str__(self):
         names = ("block", "unit", "shortcut")
         changed = {name: getattr(self, name) for name in names if getattr(self, name)}
-        default = Options()
+        default = ModelOptions()
         changed |= {name: value for name, value in vars(self.options).items() if value != getattr(default, name)}
         network = ", ".join([self.model, *(f"{name} {value}" for name, value in changed.items())])
         size = f", {self.side}x{self.side} pixels"
-        return network + size + ("" if self.what == "build" else f", batch {self.batch_size}")
+        return network + size + ("" if self.task == "build" else f", batch {self.batch_size}")

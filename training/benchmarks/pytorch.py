@@ -7,7 +7,7 @@ try:
 except ImportError as error:
     raise UserError("PyTorch is not installed; pip install keras-resnet-zoo[torch]") from error
 
-from keras_resnet.benchmarks.torch_model import Twin, channels_last
+from keras_resnet.benchmarks.torch_model import TorchModel, channels_last
 
 from .config import LEARNING_RATE, MOMENTUM
 from .synthetic import synthetic
@@ -24,7 +24,7 @@ class PyTorch:
         self.steps = self.epochs * len(labels) // self.config.batch_size
 
     def build(self):
-        self.model = Twin(self._graph).to(self._device, memory_format=torch.channels_last)
+        self.model = TorchModel(self._graph).to(self._device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(self.model.parameters(), LEARNING_RATE, momentum=MOMENTUM)
 
     def run(self):
@@ -44,4 +44,4 @@ class PyTorch:
         return loss
 
     def facts(self):
-        return {"multiply_adds": None, "versions": {"PyTorch": torch.__version__}}
+        return {"macs": None, "versions": {"PyTorch": torch.__version__}}

@@ -3,15 +3,15 @@
 import tensorflow as tf
 
 from .. import recipes
-from ..data.batches import Epoch, Share
-from ..data.splits import Split
+from ..data.batches import InputShard, TrainBatches
+from ..data.splits import ArraySplit
 from .synthetic import synthetic
 
 
 class Reading:
     def __init__(self, config):
         self.config, self.classes = config, config.family.classes
-        self.recipe = recipes.find("he2015_cifar", batch_size=config.batch_size)
+        self.recipe = recipes.get_recipe("he2015_cifar", batch_size=config.batch_size)
 
     def load(self, steps):
         self.images, self.labels, self.epochs = synthetic(self.config, steps, bytes_per_value=1)
@@ -26,14 +26,14 @@ class Reading:
                 pass
 
     def facts(self):
-        return {"multiply_adds": None, "versions": {"TensorFlow": tf.__version__}}
+        return {"macs": None, "versions": {"TensorFlow": tf.__version__}}
 
 
 class Ours(Reading):
     def dataset(self, number):
         size = (self.config.side, self.config.side)
-        epoch = Epoch(Split(self.images, self.labels), self.recipe, self.classes, size, (125, 123, 114), 0, number)
-        return epoch.dataset(Share())
+        epoch = TrainBatches(ArraySplit(self.images, self.labels), self.recipe, self.classes, size, (125, 123, 114), 0, number)
+        return epoch.dataset(InputShard())
 
 
 class PerImage(Reading):
@@ -46,7 +46,7 @@ class PerImage(Reading):
 
     def augmented(self, image, label):
         side = self.config.side
-        larger = side + 2 * self.recipe.pad
+        larger = side + 2 * self.recipe.crop_padding
         image = tf.image.resize_with_crop_or_pad(image, larger, larger)
         image = tf.image.random_crop(image, (side, side, 3))
         return tf.image.random_flip_left_right(image), tf.one_hot(label, self.classes)

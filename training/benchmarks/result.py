@@ -21,17 +21,17 @@ class Entry:
     figures: list = dataclasses.field(default_factory=list)
     first_step: float | None = None
     peak_memory: float | None = None
-    multiply_adds: int | None = None
+    macs: int | None = None
     versions: dict = dataclasses.field(default_factory=dict)
     steps: int | None = None
     failure: str = ""
 
     def note_facts(self, facts):
-        self.first_step, self.multiply_adds, self.versions = facts["seconds"], facts["multiply_adds"], facts["versions"]
+        self.first_step, self.macs, self.versions = facts["seconds"], facts["macs"], facts["versions"]
 
     def note(self, measured, config):
         seconds, self.steps = measured["seconds"], measured["steps"]
-        self.figures.append(seconds if config.what == "build" else self.steps * config.batch_size / seconds)
+        self.figures.append(seconds if config.task == "build" else self.steps * config.batch_size / seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,19 +45,19 @@ class Result:
     def ratios(self, entry):
         """How many times faster ours was than `entry`, round by round."""
         pairs = zip(self.entries[0].figures, entry.figures, strict=False)  # one that failed has less
-        return [theirs / ours if self.config.what == "build" else ours / theirs for ours, theirs in pairs]
+        return [theirs / ours if self.config.task == "build" else ours / theirs for ours, theirs in pairs]
 
     def share(self, entry):
         """Of the machine's matrix multiplication."""
-        multiply_adds = entry.multiply_adds or self.entries[0].multiply_adds  # PyTorch has the same network
-        if entry.failure or not (self.matrix_multiply and multiply_adds):
+        macs = entry.macs or self.entries[0].macs  # PyTorch has the same network
+        if entry.failure or not (self.matrix_multiply and macs):
             return None
-        return BACKWARD * 2 * multiply_adds * statistics.median(entry.figures) / self.matrix_multiply
+        return BACKWARD * 2 * macs * statistics.median(entry.figures) / self.matrix_multiply
 
     def table(self):
         """(columns, rows); without the columns in which nobody has anything."""
-        what = self.config.what
-        columns = ("", UNITS[what], "ours is", "smallest", "largest", FIRST[what], "memory, MB", "of peak")
+        task = self.config.task
+        columns = ("", UNITS[task], "ours is", "smallest", "largest", FIRST[task], "memory, MB", "of peak")
         rows = [self._row(entry) for entry in self.entries]
         used = [index for index in range(len(columns)) if any(row[index] for row in rows)]
         return [columns[index] for index in used], [[row[index] for index in used] for row in rows]
@@ -91,7 +91,7 @@ class Result:
         entries = [
             {**dataclasses.asdict(entry), "ratios": self.ratios(entry), "share": self.share(entry)} for entry in self.entries
         ]
-        record = {"config": dataclasses.asdict(self.config), "unit": UNITS[self.config.what], "machine": machine(self.entries)}
+        record = {"config": dataclasses.asdict(self.config), "unit": UNITS[self.config.task], "machine": machine(self.entries)}
         record |= {"matrix_multiply": self.matrix_multiply, "contestants": entries, "ours": self.entries[0].figures}
         for entry in self.entries:
             if entry.key == "stock":

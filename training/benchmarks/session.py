@@ -16,29 +16,29 @@ MOST_GROWTH = 10  # of the number of steps between two attempts: the first ones 
 
 
 class Session:
-    def prepare(self, home, our_environment, variables, verbosity, config, graph):
+    def prepare(self, class_path, our_environment, variables, verbosity, config, graph):
         """Everything up to the first measurement; `seconds` from nothing built to the end of the first step."""
         os.environ.update(variables)
         if our_environment:
-            environment.prepare(verbosity)
+            environment.configure(verbosity)
         self.config = BenchmarkConfig.from_record(config)
-        module, _, name = home.partition(".")
-        contestant = getattr(importlib.import_module(f"{__package__}.{module}"), name)
-        self.contestant = contestant(self.config, graph) if graph else contestant(self.config)
-        self.contestant.load(1)
+        module, _, name = class_path.partition(".")
+        candidate = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        self.candidate = candidate(self.config, graph) if graph else candidate(self.config)
+        self.candidate.load(1)
         begin = time.perf_counter()
-        self.contestant.build()
-        self.contestant.run()
+        self.candidate.build()
+        self.candidate.run()
         seconds = time.perf_counter() - begin
         self.warm_up()
-        return {"seconds": seconds, **self.contestant.facts()}
+        return {"seconds": seconds, **self.candidate.facts()}
 
     def warm_up(self):
         """Runs as many steps as a measurement will have, and finds out how many where that is free."""
-        fixed = 1 if self.config.what == "build" else self.config.steps
+        fixed = 1 if self.config.task == "build" else self.config.steps
         steps = fixed or 1
         while True:
-            self.contestant.load(steps)
+            self.candidate.load(steps)
             seconds = self.measure()["seconds"]
             if fixed or seconds > SECONDS / 2:
                 return
@@ -47,11 +47,11 @@ class Session:
     def measure(self):
         gc.collect()
         begin = time.perf_counter()
-        self.contestant.run()
-        return {"seconds": time.perf_counter() - begin, "steps": self.contestant.steps}
+        self.candidate.run()
+        return {"seconds": time.perf_counter() - begin, "steps": self.candidate.steps}
 
     def graph(self):
-        return self.contestant.graph()
+        return self.candidate.graph()
 
     def peak_memory(self):
         return peak_memory()

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 import keras_resnet
 from keras_resnet.benchmarks.applications import APPLICATIONS
-from keras_resnet.models.graph import multiply_adds
+from keras_resnet.models.graph import macs
 
-from ..model import construct
+from ..model import build_model
 from .config import LEARNING_RATE, MOMENTUM
 from .synthetic import synthetic
 
@@ -36,7 +36,7 @@ class Fit:
 
     def facts(self):
         versions = {"TensorFlow": tf.__version__, "Keras": keras.__version__}
-        return {"multiply_adds": multiply_adds(self.model), "versions": versions}
+        return {"macs": macs(self.model), "versions": versions}
 
 
 class Fast(Fit):
@@ -59,7 +59,7 @@ class Stock(Fit):
 
 def zoo_network(config):
     shape = (config.side, config.side, 3)
-    return construct(config, config.family.classes, input_shape=shape, classifier_activation=None)
+    return build_model(config, config.family.classes, input_shape=shape, classifier_activation=None)
 
 
 class Applications(Fit):

@@ -16,5 +16,5 @@ def synthetic(config, steps, bytes_per_value=4):
     most = max(1, MOST_BYTES // (config.batch_size * math.prod(shape) * bytes_per_value))
     epochs = math.ceil(steps / most)
     count = math.ceil(steps / epochs) * config.batch_size
-    chance = np.random.default_rng(0)
-    return chance.integers(0, 3, (count, *shape), np.uint8), chance.integers(0, config.family.classes, count), epochs
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 3, (count, *shape), np.uint8), rng.integers(0, config.family.classes, count), epochs

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 from .image_filter import check_on_bad_image
-from .image_folder import Folder, labels_of_folder
-from .splits import Pictures, Split
-from .tfds import PublicSet, find, labels_of_builder
+from .image_folder import ImageFolder, labels_of_folder
+from .splits import ArraySplit, EncodedSplit
+from .tfds import TfdsDataset, get_builder, labels_of_builder
 
-__all__ = ["Dataset", "Pictures", "Split", "labels_of"]
+__all__ = ["ArraySplit", "Dataset", "EncodedSplit", "labels_of"]
 
 FOLDER = "folder"
 TEST_SHARE = 0.1
@@ -26,7 +26,7 @@ class Dataset:
     name: "folder", with the folder in `data_dir`, or a set of tensorflow-datasets. manual_dir: see `downloads.prepare`.
     on_bad_image: "skip" or "fail".
 
-    Each part is a `Split` or `Pictures`. Which is which:
+    Each part is a `ArraySplit` or `EncodedSplit`. Which is which:
 
     - the test part is the set's own. Without one it is its validation part; without that, a tenth of the training part: those
       whose names have the smallest hashes. It depends on nothing else, so that no run and no later evaluation disagree.
@@ -41,9 +41,9 @@ class Dataset:
             raise UserError(f"manual_dir is {manual_dir}, which is no folder; it holds archives that you downloaded")
         self.name = name
         if name == FOLDER:
-            self._set = Folder(data_dir, on_bad_image)
+            self._set = ImageFolder(data_dir, on_bad_image)
         else:
-            self._set = PublicSet(name, data_dir, manual_dir, on_bad_image)
+            self._set = TfdsDataset(name, data_dir, manual_dir, on_bad_image)
         self.labels = self._set.labels
         self._test_part = next((part for part in ("test", "validation") if part in self._set.parts), None)
 
@@ -75,7 +75,9 @@ class Dataset:
     @functools.cached_property
     def _train(self):
         if "train" not in self._set.parts:
-            raise UserError(f"dataset {self.name!r} has no train part with labels, only {choices(self._set.parts) or 'none'}")
+            raise UserError(
+                f"dataset {self.name!r} has no train part with labels, only {comma_join(self._set.parts) or 'none'}"
+            )
         return self._read("train")
 
     def _test_rows(self):
@@ -100,10 +102,10 @@ class Dataset:
     def _check_classes(self, training):
         empty = np.flatnonzero(np.bincount(training.labels, minlength=len(self.labels)) == 0)
         if len(empty):
-            shown = f"{choices(self.labels[index] for index in empty[:NAMED])}{', ...' if len(empty) > NAMED else ''}"
+            shown = f"{comma_join(self.labels[index] for index in empty[:NAMED])}{', ...' if len(empty) > NAMED else ''}"
             raise UserError(f"dataset {self.name!r} has no image to train on of {len(empty)} of its classes: {shown}")
 
 
 def labels_of(name, data_dir=None):
     """The class names of a set, which need not be prepared."""
-    return labels_of_folder(data_dir) if name == FOLDER else labels_of_builder(name, find(name, data_dir))
+    return labels_of_folder(data_dir) if name == FOLDER else labels_of_builder(name, get_builder(name, data_dir))

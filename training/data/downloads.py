@@ -13,10 +13,10 @@ import requests
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
-from keras_resnet.errors import UserError, one_line
+from keras_resnet.errors import UserError, first_line
 
 EMBEDDED = "digits"
-PATIENCE = 10  # seconds to wait for a host; tensorflow-datasets itself tries for minutes
+CONNECT_TIMEOUT = 10  # seconds to wait for a host; tensorflow-datasets itself tries for minutes
 NOBODY_THERE = (502, 503, 504)  # says a proxy
 
 
@@ -42,7 +42,7 @@ def prepare(name, builder, manual_dir=None):
         tfds.disable_progress_bar()
     config = tfds.download.DownloadConfig(manual_dir=manual_dir)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), impatience():
+        with contextlib.redirect_stdout(io.StringIO()), fail_fast():
             builder.download_and_prepare(download_config=config)
     except Exception as error:
         if builder.is_prepared():  # by another process, meanwhile
@@ -55,9 +55,9 @@ def prepare(name, builder, manual_dir=None):
 def reason(error, builder, by_hand):
     """What went wrong, and what to do."""
     if by_hand:
-        return f"{one_line(error)}. {one_sentence(by_hand)}"
+        return f"{first_line(error)}. {one_sentence(by_hand)}"
     if not isinstance(error, UnreachableError):
-        return one_line(error)
+        return first_line(error)
     archives = ", ".join(sorted({info.filename for info in (builder.url_infos or {}).values() if info.filename})[:3])
     return (
         f"{error} cannot be reached. Give --data_dir=FOLDER that it is prepared in, or --manual_dir=FOLDER with its archives"
@@ -71,7 +71,7 @@ def one_sentence(instructions):
 
 
 @contextlib.contextmanager
-def impatience():
+def fail_fast():
     """Lets tensorflow-datasets see at once, not after its ten tries, that a host cannot be reached; it has no setting."""
     original = downloader._open_url
 
@@ -86,12 +86,12 @@ def impatience():
 
 @functools.cache
 def reachable(address):
-    """Whether anything answers at a web address, within `PATIENCE` seconds; the environment's proxies are used."""
+    """Whether anything answers at a web address, within `CONNECT_TIMEOUT` seconds; the environment's proxies are used."""
     answered, done = threading.Event(), threading.Event()
 
     def ask():
         try:
-            if requests.head(address, timeout=PATIENCE, allow_redirects=False).status_code not in NOBODY_THERE:
+            if requests.head(address, timeout=CONNECT_TIMEOUT, allow_redirects=False).status_code not in NOBODY_THERE:
                 answered.set()
         except requests.exceptions.SSLError:
             answered.set()  # the download itself says what is wrong
@@ -101,5 +101,5 @@ def reachable(address):
             done.set()
 
     threading.Thread(target=ask, daemon=True).start()  # looking a name up cannot be given a limit
-    done.wait(PATIENCE)
+    done.wait(CONNECT_TIMEOUT)
     return answered.is_set()

@@ -6,10 +6,10 @@ import io
 import numpy as np
 from PIL import Image
 
-from keras_resnet.errors import UserError, one_line
-from keras_resnet.preprocessing import open_picture
+from keras_resnet.errors import UserError, first_line
+from keras_resnet.preprocessing import open_image
 
-from .tfrecords import Record
+from .tfrecords import TFRecordExample
 
 GREY_MODES = ("1", "L", "LA", "La")
 PLAIN = {"JPEG": ("L", "RGB"), "MPO": ("L", "RGB"), "PNG": ("L", "RGB", "RGBA")}
@@ -17,7 +17,7 @@ ORIENTATION = 0x0112  # of EXIF
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class ImageInfo:
     """What a picture is.
 
     error: why it cannot be used, or None. size: (height, width), upright. grey: that it has no colours. plain: that
@@ -27,33 +27,33 @@ class Finding:
     error: str | None = None
     size: tuple | None = None
     grey: bool = False
-    plain: bool = False
+    tf_decodable: bool = False
     pixels: np.ndarray | None = None
 
 
-def examine(encoded, keep=None):
-    """A `Finding` on a path or `Record` of a picture, which is decoded to its end. keep: the size whose pixels are kept."""
+def probe_image(encoded, keep=None):
+    """A `ImageInfo` on a path or `TFRecordExample` of a picture, which is decoded to its end. keep: the size whose pixels are kept."""
     try:
         with Image.open(stream(encoded)) as picture:
             turn = picture.getexif().get(ORIENTATION, 1) if picture.format in ("JPEG", "MPO", "PNG") else 1
             size = picture.size if turn in (5, 6, 7, 8) else picture.size[::-1]
             grey = picture.mode in GREY_MODES or picture.mode.startswith("I;16")
-            plain = turn == 1 and picture.mode in PLAIN.get(picture.format, ())
-            if plain and size != keep:
+            tf_decodable = turn == 1 and picture.mode in PLAIN.get(picture.format, ())
+            if tf_decodable and size != keep:
                 picture.draft("L", (1, 1))  # of a JPEG: all of it is read, an eighth of its height and width computed
                 picture.load()
-                return Finding(None, size, grey, plain)
+                return ImageInfo(None, size, grey, tf_decodable)
             upright = (
-                picture.convert("L" if grey else "RGB") if plain else open_picture(stream(encoded), 1 if grey else 3, "it")
+                picture.convert("L" if grey else "RGB") if tf_decodable else open_image(stream(encoded), 1 if grey else 3, "it")
             )
         pixels = np.asarray(upright, np.uint8).reshape(*size, -1) if size == keep else None
-        return Finding(None, size, grey, plain, pixels)
+        return ImageInfo(None, size, grey, tf_decodable, pixels)
     except Image.UnidentifiedImageError:
-        return Finding("is no picture")
+        return ImageInfo("is no picture")
     except (UserError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return Finding(getattr(error, "strerror", None) or one_line(error))
+        return ImageInfo(getattr(error, "strerror", None) or first_line(error))
 
 
 def stream(encoded):
-    """What Pillow opens: a path as it is, a file object on a `Record`."""
-    return io.BytesIO(encoded.read()) if isinstance(encoded, Record) else encoded
+    """What Pillow opens: a path as it is, a file object on a `TFRecordExample`."""
+    return io.BytesIO(encoded.read()) if isinstance(encoded, TFRecordExample) else encoded

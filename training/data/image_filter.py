@@ -9,21 +9,21 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 from ..config import BAD_IMAGES
-from .image_check import examine
+from .image_check import probe_image
 from .memory import available_memory
-from .parallel import in_threads
-from .splits import Pictures, Split
+from .parallel import parallel_map
+from .splits import ArraySplit, EncodedSplit
 
 NAMED = 3  # bad pictures, in the one line about them
 SHARE = 0.25  # of the available memory, for decoded pictures
 
 
 @dataclasses.dataclass(frozen=True)
-class Batch:
-    """Pictures that belong together, before anybody has looked into them. encoded: paths or `Record`s. names: for messages."""
+class ImageFiles:
+    """Pictures that belong together, before anybody has looked into them. encoded: paths or `TFRecordExample`s. names: for messages."""
 
     encoded: list
     labels: np.ndarray
@@ -33,7 +33,7 @@ class Batch:
         return len(self.encoded)
 
 
-def screen(parts, on_bad_image, channels=None):
+def filter_images(parts, on_bad_image, channels=None):
     """{part: Batch} -> ({part: Split or Pictures}, {part: names}, names of the bad ones).
 
     Every picture is decoded once. If all have one size and fit into a quarter of the available memory, they stay decoded.
@@ -41,7 +41,7 @@ def screen(parts, on_bad_image, channels=None):
     """
     encoded = list(itertools.chain.from_iterable(part.encoded for part in parts.values()))
     names = list(itertools.chain.from_iterable(part.names for part in parts.values()))
-    findings = in_threads(functools.partial(examine, keep=size_to_keep(encoded)), encoded)
+    findings = parallel_map(functools.partial(probe_image, keep=size_to_keep(encoded)), encoded)
     console = Console(stderr=True)
     shown = {"total": len(encoded), "console": console, "transient": True, "disable": not console.is_terminal}
     findings = list(track(findings, "looking into the pictures", **shown))
@@ -62,16 +62,16 @@ def screen(parts, on_bad_image, channels=None):
 
 
 def source_of(batch, findings, rows, channels, alike):
-    """The pictures `rows` of a batch: a `Split` if they are alike, else `Pictures`."""
+    """The pictures `rows` of a batch: a `ArraySplit` if they are alike, else `EncodedSplit`."""
     labels = np.asarray(batch.labels, np.int64)[rows]
     if not alike or not rows:
         encoded = np.empty(len(batch), object)
         encoded[:] = batch.encoded
-        return Pictures(encoded[rows], labels, np.array([findings[row].plain for row in rows], bool), channels)
+        return EncodedSplit(encoded[rows], labels, np.array([findings[row].tf_decodable for row in rows], bool), channels)
     images = np.empty((len(rows), *findings[rows[0]].size, channels), np.uint8)
     for image, row in zip(images, rows, strict=True):
         image[:] = in_channels(findings[row].pixels, channels)
-    return Split(images, labels)
+    return ArraySplit(images, labels)
 
 
 def in_channels(pixels, channels):
@@ -85,7 +85,7 @@ def in_channels(pixels, channels):
 
 def size_to_keep(encoded):
     """The size of the first good picture, if all of them, were they like it, fitted into memory decoded."""
-    first = next((finding for finding in map(examine, encoded) if not finding.error), None)
+    first = next((finding for finding in map(probe_image, encoded) if not finding.error), None)
     if first and len(encoded) * first.size[0] * first.size[1] * 3 <= SHARE * available_memory():
         return first.size
     return None
@@ -104,4 +104,4 @@ def report(bad, count, on_bad_image):
 
 def check_on_bad_image(value):
     if value not in BAD_IMAGES:
-        raise UserError(f"on_bad_image is {value!r}; it is one of {choices(BAD_IMAGES)}")
+        raise UserError(f"on_bad_image is {value!r}; it is one of {comma_join(BAD_IMAGES)}")

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
-from .image_filter import Batch, screen
+from .image_filter import ImageFiles, filter_images
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 PARTS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}  # and what their folders may be called
 NAMED = 5  # classes, in an error
 
 
-class Folder:
+class ImageFolder:
     """`labels` (class names, sorted) and `parts`, what there is of train, validation and test.
 
     Hidden files and those that are not called .jpg, .jpeg, .png, .bmp or .gif are passed over, in whatever case.
@@ -24,10 +24,10 @@ class Folder:
         self.labels, found = listing(folder)
         for path, files in found.get("train", {}).items():
             if not files:
-                raise UserError(f"class {path.name!r} has no pictures ({choices(SUFFIXES)}) in {path}")
+                raise UserError(f"class {path.name!r} has no pictures ({comma_join(SUFFIXES)}) in {path}")
         batches = {part: batch(files, folder) for part, files in found.items()}
         self.parts = tuple(batches)
-        self._sources, self._names, self.bad_images = screen(batches, on_bad_image)
+        self._sources, self._names, self.bad_images = filter_images(batches, on_bad_image)
 
     def read(self, part):
         return self._sources[part]
@@ -55,10 +55,10 @@ def listing(folder):
     for part, others in classes.items():
         if others != labels:
             differing = sorted(set(labels) ^ set(others))
-            shown = f"{choices(differing[:NAMED])}{', ...' if len(differing) > NAMED else ''}"
+            shown = f"{comma_join(differing[:NAMED])}{', ...' if len(differing) > NAMED else ''}"
             raise UserError(f"{folder} has other classes in {next(iter(classes))} than in {part}; in one of them only: {shown}")
     if unfit := [ascii(label) for label in labels if not is_one_line(label)]:
-        raise UserError(f"{folder} has class folders whose names are no line of text: {choices(unfit[:NAMED])}; rename them")
+        raise UserError(f"{folder} has class folders whose names are no line of text: {comma_join(unfit[:NAMED])}; rename them")
     if len(labels) < 2:
         raise UserError(
             f"{folder} has {len(labels)} class folders; it is to have train/CLASS/*.jpg (and test/CLASS/*.jpg) or CLASS/*.jpg "
@@ -66,7 +66,7 @@ def listing(folder):
         )
     files = {part: {root / label: pictures(root / label) for label in labels} for part, root in roots.items()}
     if not any(any(names.values()) for names in files.values()):
-        raise UserError(f"{folder} has no pictures ({choices(SUFFIXES)}) in its {len(labels)} class folders")
+        raise UserError(f"{folder} has no pictures ({comma_join(SUFFIXES)}) in its {len(labels)} class folders")
     return tuple(labels), files
 
 
@@ -103,4 +103,4 @@ def batch(classes, folder):
     """classes: {folder of a class: names of its pictures}."""
     encoded = [os.path.join(path, name) for path, names in classes.items() for name in names]
     names = [f"{path.relative_to(folder).as_posix()}/{name}" for path, names in classes.items() for name in names]
-    return Batch(encoded, np.repeat(np.arange(len(classes)), [len(names) for names in classes.values()]), names)
+    return ImageFiles(encoded, np.repeat(np.arange(len(classes)), [len(names) for names in classes.values()]), names)

@@ -17,6 +17,6 @@ def available_memory():
     return available
 
 
-def in_words(count):
+def format_bytes(count):
     """A number of bytes for people."""
     return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

@@ -8,7 +8,7 @@ CHUNK = 64  # a task for each single thing would cost more than a small picture
 MOST = 16  # more would wait for the lock
 
 
-def in_threads(function, things):
+def parallel_map(function, things):
     """Yields `function(thing)` for each, in order. `things`: a list or a range."""
     chunks = [things[start : start + CHUNK] for start in range(0, len(things), CHUNK)]
     pool = ThreadPoolExecutor(min(MOST, CORES))

@@ -6,25 +6,25 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.errors import UserError, comma_join, first_line
 
 from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
 from .downloads import prepare
-from .image_filter import SHARE, Batch, screen
+from .image_filter import SHARE, ImageFiles, filter_images
 from .memory import available_memory
-from .splits import Split
+from .splits import ArraySplit
 from .tfrecords import records
 
 PARTS = ("train", "validation", "test")
 LOOK = 100  # labels, to see whether a split has any
 
 
-class PublicSet:
+class TfdsDataset:
     """`labels` (class names in order) and `parts`, what there is of train, validation and test; read when asked for."""
 
     def __init__(self, name, data_dir, manual_dir, on_bad_image):
         self.name, self._on_bad_image = name, on_bad_image
-        self._builder = find(name, data_dir)
+        self._builder = get_builder(name, data_dir)
         self._image, self._label = keys(name, self._builder)
         self._features, self.labels = self._builder.info.features, labels_of_builder(name, self._builder)
         if self._features[self._image].dtype != np.uint8:
@@ -52,14 +52,14 @@ class PublicSet:
 
     def _decoded(self, part):
         whole = self._read(part, self._image, self._label)
-        return Split(np.asarray(whole[self._image])[..., :3], np.asarray(whole[self._label], np.int64))
+        return ArraySplit(np.asarray(whole[self._image])[..., :3], np.asarray(whole[self._label], np.int64))
 
     def _encoded(self, part):
         encoded = list(records(self._builder.info.splits[part].filepaths, self._image))
         labels = np.asarray(self._read(part, self._label)[self._label], np.int64)
         names = [f"{part}[{place}]" for place in range(len(labels))]
         channels = 1 if self._features[self._image].shape[-1] == 1 else 3
-        sources, _, bad = screen({part: Batch(encoded, labels, names)}, self._on_bad_image, channels)
+        sources, _, bad = filter_images({part: ImageFiles(encoded, labels, names)}, self._on_bad_image, channels)
         self.bad_images += bad
         return sources[part]
 
@@ -81,7 +81,7 @@ class PublicSet:
         return (self._read(f"{part}[:{first}]", self._label)[self._label] != -1).any()
 
 
-def find(name, data_dir):
+def get_builder(name, data_dir):
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
@@ -89,7 +89,7 @@ def find(name, data_dir):
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(f"unknown dataset {name!r}: {hint}It is digits, folder or a set of tensorflow-datasets") from error
     except (ValueError, AssertionError, ImportError) as error:
-        raise UserError(f"dataset {name!r} cannot be opened: {one_line(error)}") from error
+        raise UserError(f"dataset {name!r} cannot be opened: {first_line(error)}") from error
 
 
 def keys(name, builder):
@@ -100,7 +100,7 @@ def keys(name, builder):
         kinds = (tfds.features.Image, tfds.features.ClassLabel)
         if all(isinstance(features.get(key), kind) for key, kind in zip((image, label), kinds, strict=True)):
             return image, label
-    raise UserError(f"dataset {name!r} has no image and label, only {choices(features)}: it is not for image classification")
+    raise UserError(f"dataset {name!r} has no image and label, only {comma_join(features)}: it is not for image classification")
 
 
 def labels_of_builder(name, builder):

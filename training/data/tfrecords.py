@@ -7,7 +7,7 @@ import tensorflow as tf
 LENGTH, CHECKSUM = 8, 4  # bytes: a length and its checksum, then the example and its checksum
 
 
-class Record(NamedTuple):
+class TFRecordExample(NamedTuple):
     """Where an example lies, and which of its features is the picture."""
 
     path: Any  # of the file
@@ -24,10 +24,10 @@ class Record(NamedTuple):
 
 
 def records(paths, feature):
-    """Yields a `Record` for each example, in the order of the files."""
+    """Yields a `TFRecordExample` for each example, in the order of the files."""
     for path in paths:
         with path.open("rb") as file:
             while header := file.read(LENGTH + CHECKSUM):
                 length = int.from_bytes(header[:LENGTH], "little")
-                yield Record(path, file.tell(), length, feature)
+                yield TFRecordExample(path, file.tell(), length, feature)
                 file.seek(length + CHECKSUM, 1)

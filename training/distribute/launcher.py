@@ -20,7 +20,7 @@ USERS_MISTAKE = 2  # the exit status of a worker that would fail again
 
 # A program that becomes another one, which the kernel kills with its parent: Linux' PR_SET_PDEATHSIG outlives exec. In a
 # program of its own, as nothing may run between fork and exec in a process that has threads.
-BOUND = """
+DIE_WITH_PARENT = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -51,26 +51,26 @@ def launch(command, workers, max_restarts=0):
             first = min(failed, key=lambda worker: (statuses[worker] != USERS_MISTAKE, statuses[worker] > 0))
             status, what = statuses[first], f"worker {first} {ending(statuses[first])}"
             if status == USERS_MISTAKE or restart > max_restarts:
-                say(what)
+                log(what)
                 return status if status > 0 else 128 - status
-            say(f"{what}: restart {restart} of {max_restarts}")
+            log(f"{what}: restart {restart} of {max_restarts}")
     return 128 + received[0] if received else 0
 
 
 def run_once(command, shares, received):
     """The workers' statuses, as `Popen` gives them, once all have ended or one failed: then None for those it took along."""
     with reserved_ports(len(shares)) as ports, contextlib.ExitStack() as stack:
-        team = [
+        workers = [
             stack.enter_context(Worker(command, index, worker_environment(ports, index, gpus)))
             for index, gpus in enumerate(shares)
         ]
-        stack.callback(end, team)
+        stack.callback(terminate, workers)
         forwarded = 0
-        while None in (statuses := [worker.process.poll() for worker in team]):
+        while None in (statuses := [worker.process.poll() for worker in workers]):
             if any(statuses) and not received:
                 break
             for number in received[forwarded:]:
-                send(team, signal.SIGKILL if forwarded else number)
+                send_signal(workers, signal.SIGKILL if forwarded else number)
                 forwarded += 1
             time.sleep(POLL_SECONDS)
         return statuses
@@ -83,7 +83,7 @@ class Worker:
     """
 
     def __init__(self, command, index, environment):
-        bound = [sys.executable, "-I", "-S", "-c", BOUND, str(os.getpid())] if sys.platform == "linux" else []
+        bound = [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, str(os.getpid())] if sys.platform == "linux" else []
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.process = subprocess.Popen([*bound, *command], env=environment, start_new_session=True, **pipes)
         streams = ((self.process.stdout, sys.stdout), (self.process.stderr, sys.stderr))
@@ -105,16 +105,16 @@ class Worker:
             printer.join(timeout=1)
 
 
-def end(team):
+def terminate(workers):
     """SIGTERM, and time to heed it."""
-    send(team, signal.SIGTERM)
+    send_signal(workers, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
-    while any(worker.process.poll() is None for worker in team) and time.monotonic() < deadline:
+    while any(worker.process.poll() is None for worker in workers) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
 
 
-def send(team, number):
-    for worker in team:
+def send_signal(workers, number):
+    for worker in workers:
         worker.process.send_signal(number)  # does nothing where the process has ended
 
 
@@ -130,7 +130,7 @@ def print_lines(source, target, prefix):
                 target.flush()
 
 
-def say(line):
+def log(line):
     with PRINTING:
         print(f"keras-resnet: {line}", file=sys.stderr, flush=True)
 

@@ -7,7 +7,7 @@ import threading
 
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, WorkerLost, choices, one_line
+from keras_resnet.errors import UserError, WorkerLost, comma_join, first_line
 
 JOBS = ("chief", "worker")
 PEER_DIED = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
@@ -19,7 +19,7 @@ def make_strategy(name):
     It comes before everything else that uses TensorFlow: several workers must be connected before the first operation runs.
     """
     if name not in STRATEGIES:
-        raise UserError(f"unknown strategy {name!r}; the strategies are {choices(STRATEGIES)}")
+        raise UserError(f"unknown strategy {name!r}; the strategies are {comma_join(STRATEGIES)}")
     return STRATEGIES[name]()
 
 
@@ -44,7 +44,7 @@ def mirrored():
 def multi_worker():
     """This process and its peers, each on all its GPUs; gradients go by NCCL between GPUs, by a ring of gRPC between CPUs.
 
-    When a peer dies, the next collective operation fails, at once or after some ten seconds; see `lost_workers_named`.
+    When a peer dies, the next collective operation fails, at once or after some ten seconds; see `collective_error_as_worker_lost`.
     """
     resolver = cluster_of_environment()
     if resolver is None:
@@ -62,7 +62,7 @@ def multi_worker():
 
 
 @contextlib.contextmanager
-def lost_workers_named(strategy):
+def collective_error_as_worker_lost(strategy):
     """Inside, a collective operation that fails because another worker has ended raises `WorkerLost`."""
     try:
         yield
@@ -77,7 +77,7 @@ def tpu():
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(os.environ.get("TPU_NAME", "local"))
     except (tf.errors.OpError, ValueError, RuntimeError, ImportError, OSError) as error:
-        reason = one_line(getattr(error, "message", error))
+        reason = first_line(getattr(error, "message", error))
         raise UserError(f"strategy tpu finds no TPU; TPU_NAME can name one ({reason})") from error
     return tf.distribute.TPUStrategy(resolver)
 
@@ -95,13 +95,13 @@ def cluster_of_tf_config():
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
         cluster, job, index = resolver.cluster_spec().as_dict(), resolver.task_type, resolver.task_id
     except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"TF_CONFIG is not a cluster and a task in JSON: {one_line(error)}") from error
+        raise UserError(f"TF_CONFIG is not a cluster and a task in JSON: {first_line(error)}") from error
     if not cluster:
         return None
     if others := [name for name in cluster if name not in JOBS]:
-        raise UserError(f"TF_CONFIG has a job {others[0]!r}; the jobs are {choices(JOBS)}")
+        raise UserError(f"TF_CONFIG has a job {others[0]!r}; the jobs are {comma_join(JOBS)}")
     if job not in cluster:
-        raise UserError(f"TF_CONFIG has a task of type {job!r}; the cluster's jobs are {choices(cluster)}")
+        raise UserError(f"TF_CONFIG has a task of type {job!r}; the cluster's jobs are {comma_join(cluster)}")
     if index is None or not 0 <= index < len(cluster[job]):
         raise UserError(f"TF_CONFIG has a task of index {index}; it is at least 0 and below {len(cluster[job])}")
     return resolver
@@ -125,7 +125,7 @@ def cluster_of_slurm():
         ).cluster_spec()
         index = found.as_dict()["worker"].index(f"{os.environ['SLURMD_NODENAME']}:{port + local}")
     except (KeyError, ValueError, RuntimeError) as error:
-        raise UserError(f"the SLURM_ variables make no cluster: {one_line(error)}") from error
+        raise UserError(f"the SLURM_ variables make no cluster: {first_line(error)}") from error
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
         found, task_type="worker", task_id=index, num_accelerators={"GPU": len(tf.config.get_visible_devices("GPU"))}
     )

@@ -42,7 +42,7 @@ class Muon(keras.optimizers.Muon):
 
 
 def make_optimizer(recipe, schedule):
-    """The recipe's optimizer; weight decay, clipping and averages are `Update`'s, on the gradient that is already reduced."""
+    """The recipe's optimizer; weight decay, clipping and averages are `WeightUpdate`'s, on the gradient that is already reduced."""
     if recipe.optimizer == "adamw":
         return keras.optimizers.Adam(schedule, beta_1=recipe.momentum)
     if recipe.optimizer == "muon":

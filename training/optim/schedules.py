@@ -13,7 +13,7 @@ def learning_rate_schedule(recipe, steps):
             warmup_target=peak if warmup else None,
             warmup_steps=warmup,
         )
-    boundaries = [round(share * steps) for share in recipe.drops]
+    boundaries = [round(share * steps) for share in recipe.milestones]
     values = [peak * 0.1**drop for drop in range(len(boundaries) + 1)]
     if warmup:
         boundaries, values = [warmup, *boundaries], [0.1 * peak, *values]

@@ -8,17 +8,17 @@ import tensorflow as tf
 STATISTICS = ("moving_mean", "moving_variance")  # of a BatchNormalization
 
 
-class Update:
+class WeightUpdate:
     """One step of an optimizer, the same on every replica.
 
     Keras' optimizers clip and decay before the replicas' gradients are summed; here all of it acts on the sum.
     """
 
-    def __init__(self, optimizer, variables, recipe, rates=None, average=None):
-        """`rates`: factors on the learning rate, one for each of the `variables`. `average`: a `MovingAverage`."""
+    def __init__(self, optimizer, variables, recipe, lr_multipliers=None, average=None):
+        """`lr_multipliers`: factors on the learning rate, one for each of the `variables`. `average`: a `ExponentialMovingAverage`."""
         self.optimizer, self.variables, self.average = optimizer, variables, average
-        self._rates = rates or [1.0] * len(variables)
-        self._clip_norm = recipe.clip_norm
+        self._lr_multipliers = lr_multipliers or [1.0] * len(variables)
+        self._global_clipnorm = recipe.global_clipnorm
         self._coupled = recipe.weight_decay if recipe.weight_decay_mode == "coupled" else 0.0
         self._decoupled = recipe.weight_decay if recipe.weight_decay_mode == "decoupled" else 0.0
         optimizer.build(variables)  # before anything is restored, or the slots are lost (keras issue 19389)
@@ -36,7 +36,7 @@ class Update:
         return [average for variable, average in pairs if variable.path.endswith(STATISTICS)]
 
     @contextlib.contextmanager
-    def averaged(self):
+    def ema_weights(self):
         """Inside, the network has its averaged weights, if there are such."""
         if not self.average:
             yield
@@ -50,8 +50,8 @@ class Update:
     def apply(self, gradients, finite=None):
         """In replica context; `gradients` are summed already. Returns their norm. Where `finite` is false, nothing moves."""
         norm = tf.linalg.global_norm(gradients)
-        if self._clip_norm:
-            factor = self._clip_norm / tf.maximum(norm, self._clip_norm)
+        if self._global_clipnorm:
+            factor = self._global_clipnorm / tf.maximum(norm, self._global_clipnorm)
             gradients = [gradient * factor for gradient in gradients]
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)
         maybe_merge_call = tf.__internal__.distribute.interim.maybe_merge_call
@@ -61,7 +61,7 @@ class Update:
         return norm
 
     def _update_all(self, strategy, gradients, rate, finite):
-        for variable, gradient, factor in zip(self.variables, gradients, self._rates, strict=True):
+        for variable, gradient, factor in zip(self.variables, gradients, self._lr_multipliers, strict=True):
             strategy.extended.update(variable.value, self._update_one, args=(gradient, rate, factor, finite), group=False)
         if self.average:
             self.average.update(strategy, self.optimizer.iterations)
@@ -79,7 +79,7 @@ class Update:
             tf.cond(finite, lambda: (step(), tf.constant(0))[1], lambda: tf.constant(0))
 
 
-class MovingAverage:
+class ExponentialMovingAverage:
     """Averages of weights and moving statistics over the steps, `average += (1 - decay) * (value - average)`.
 
     As in `tf.train.ExponentialMovingAverage`, the decay is at most (1 + step) / (10 + step).

@@ -67,7 +67,7 @@ def pairs(evaluation):
     """The most frequent mistakes by name."""
     found = [
         (html.escape(evaluation.names[true]), html.escape(evaluation.names[taken]), count, evaluation.support[true])
-        for true, taken, count in evaluation.confused(PAIRS)
+        for true, taken, count in evaluation.top_confusions(PAIRS)
     ]
     lines = [f"<tr><td>{true}<td>{taken}<td>{count:,} of {support:,}</tr>" for true, taken, count, support in found]
     head = "<thead><tr><th>true class<th>taken for<th>images</tr></thead>"

@@ -32,7 +32,7 @@ class Evaluation:
         return cls(
             names=tuple(names),
             top1=float(np.mean(predicted == labels)),
-            top5=top(5, probabilities, labels) if len(names) > 5 else None,
+            top5=top_k_accuracy(5, probabilities, labels) if len(names) > 5 else None,
             loss=float(-np.log(np.maximum(own, 1e-7)).mean()),
             confusion=confusion(labels, predicted, len(names)),
             mistakes=worst_mistakes(probabilities, labels, len(labels)),
@@ -50,7 +50,7 @@ class Evaluation:
     def precision(self):
         return share(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
-    def confused(self, count):
+    def top_confusions(self, count):
         """The most frequent mistakes: (true class, predicted class, number of images), at most `count` of them."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         order = np.argsort(-wrong, axis=None, kind="stable")[:count]
@@ -74,7 +74,7 @@ def confusion(labels, predicted, classes):
     return np.bincount(np.asarray(labels) * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def top(count, probabilities, labels):
+def top_k_accuracy(count, probabilities, labels):
     """The share of images whose true class is among the `count` most probable ones."""
     best = np.argpartition(-probabilities, count - 1, axis=1)[:, :count]
     return float((best == np.asarray(labels)[:, np.newaxis]).any(axis=1).mean())

@@ -7,7 +7,7 @@ import warnings
 import onnx
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
 from ...serving import INPUT
 
@@ -45,7 +45,7 @@ def convert(serve, opset):
     unknown = sorted({node.op_type for node in proto.graph.node if not onnx.defs.has(node.op_type)})
     if unknown:
         raise UserError(
-            f"tf2onnx has no way to express {choices(unknown)}: this network cannot become ONNX; --formats leaves that out"
+            f"tf2onnx has no way to express {comma_join(unknown)}: this network cannot become ONNX; --formats leaves that out"
         )
     return proto if opset <= LAST_OPSET else onnx.version_converter.convert_version(proto, opset)
 

@@ -4,7 +4,7 @@ from importlib import metadata
 
 import onnx
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import MEMBER
 
 from .conversion import convert, transpose_pixels
@@ -18,7 +18,7 @@ DISTRIBUTION = "keras-resnet-zoo"
 def check(layout, opset):
     """Refuses a layout or an opset that `model` does not know."""
     if layout not in LAYOUTS:
-        raise UserError(f"unknown ONNX layout {layout!r}; it is one of {choices(LAYOUTS)}")
+        raise UserError(f"unknown ONNX layout {layout!r}; it is one of {comma_join(LAYOUTS)}")
     if opset not in OPSETS:
         raise UserError(f"opset is {opset!r}; it is a whole number from {OPSETS[0]} to {OPSETS[-1]}")
 

@@ -15,9 +15,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
-from ..keep_float import matching
+from ..keep_float import select_operators
 
 SCHEMES = ("fp16", "int8")
 MOVING = ("MaxPool", "Pad", "Transpose", "Squeeze")  # integers as they come
@@ -27,7 +27,7 @@ LEAST_OPSET = 13  # that has scales per channel
 PIXELS_AT_ONCE = 2**13  # in a batch of calibration, of which ONNX Runtime keeps much in memory
 
 
-class Quantization:
+class OnnxQuantizer:
     """A float network, calibrated once, and quantised as often as there are choices of what stays float.
 
     proto: its `onnx.ModelProto`, which stays as it is. scheme: of `SCHEMES`. images: uint8 (N, H, W, C), of the training part,
@@ -38,7 +38,7 @@ class Quantization:
 
     def __init__(self, proto, scheme, images):
         if scheme not in SCHEMES:
-            raise UserError(f"unknown quantisation {scheme!r} for ONNX; it is one of {choices(SCHEMES)}")
+            raise UserError(f"unknown quantisation {scheme!r} for ONNX; it is one of {comma_join(SCHEMES)}")
         (opset,) = (entry.version for entry in proto.opset_import if not entry.domain)
         if scheme == "int8" and opset < LEAST_OPSET:
             raise UserError(f"int8 needs ONNX opset {LEAST_OPSET} or above; it is {opset}")
@@ -53,13 +53,13 @@ class Quantization:
         self._node_names = {";".join([*node.output, *constants.intersection(node.input[1:2])]): node.name for node in nodes}
         self.operators = list(self._node_names)
 
-    def apply(self, keep_float=()):
+    def quantize(self, keep_float=()):
         """The quantised network, a new `onnx.ModelProto`, with the edges that it had, uint8 and float32.
 
         keep_float: operators that stay as they are, by their names or by parts of them, such as a Keras layer's name. Raises
         `UserError` for an unknown one.
         """
-        kept = [self._node_names[name] for name in matching(self.operators, keep_float)]
+        kept = [self._node_names[name] for name in select_operators(self.operators, keep_float)]
         result = self._in_int8(kept) if self.scheme == "int8" else self._in_fp16(kept)
         for field in ("opset_import", "metadata_props"):
             result.ClearField(field)

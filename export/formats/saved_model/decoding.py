@@ -5,17 +5,17 @@ import tensorflow as tf
 from .resizing import resample
 
 INPUT = "image_bytes"
-CHANNELS = (1, 3)  # what `keras_resnet.preprocessing.open_picture` makes of a file
+CHANNELS = (1, 3)  # what `keras_resnet.preprocessing.open_image` makes of a file
 LUMA = (19595, 38470, 7471)  # PIL's "L": ITU-R 601, (.299, .587, .114) in 16 bits
 
 
-def bytes_function(serve, preprocessing):
+def image_bytes_signature(serve, preprocessing):
     """A `tf.function` from picture files, string (N,), each of its own format and size, to what `serve` gives for them.
 
     `serve` takes uint8 (N, H, W, C). The files are JPEG, PNG, WebP or GIF (its first frame), in grey or colour;
     transparency is dropped. Of BMP, TensorFlow reads 24 bits and grey, and takes a palette's indices for grey. A file that
     cannot be decoded fails its whole batch. The pixels are those of
-    `Preprocessing.load_picture`, to the last bit, but for one thing: TensorFlow does not read EXIF, and a photograph that is
+    `Preprocessing.load_image`, to the last bit, but for one thing: TensorFlow does not read EXIF, and a photograph that is
     only to be shown turned is classified as it lies in the file.
     """
     pixels = tf.TensorSpec(preprocessing.shape, tf.uint8)

@@ -44,10 +44,10 @@ def triangle(x):
     return tf.maximum(1 - x, 0)
 
 
-def keys(x):
+def keys_cubic(x):
     """Keys' cubic with a = -1/2."""
     near, far = (1.5 * x - 2.5) * x * x + 1, (((x - 5) * x + 8) * x - 4) * -0.5
     return tf.where(x < 1, near, tf.where(x < 2, far, 0))
 
 
-KERNELS = {"bilinear": (triangle, 1), "bicubic": (keys, 2)}  # each with the distance beyond which it is zero
+KERNELS = {"bilinear": (triangle, 1), "bicubic": (keys_cubic, 2)}  # each with the distance beyond which it is zero

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_resnet.files import os_errors
+from keras_resnet.files import tf_errors_as_oserror
 from keras_resnet.metadata import SAVED_MODEL_MEMBER
 
 from . import decoding
@@ -14,12 +14,12 @@ def write(serve, model, classifier, path):
     """Writes a folder with two signatures, and the classifier's record in `assets.extra`.
 
     `serving_default` is `serve`, on raw pixels; `image_bytes` takes picture files, string (N,), and prepares them as
-    evaluation does, but for their EXIF orientation (see `decoding.bytes_function`). Networks of other than 1 or 3 channels
+    evaluation does, but for their EXIF orientation (see `decoding.image_bytes_signature`). Networks of other than 1 or 3 channels
     have no second one.
     """
     endpoints = {"serve": serve}  # the first one is also `serving_default`
     if classifier.preprocessing.channels in decoding.CHANNELS:
-        endpoints[BYTES] = decoding.bytes_function(serve, classifier.preprocessing)
+        endpoints[BYTES] = decoding.image_bytes_signature(serve, classifier.preprocessing)
     write_endpoints(model, endpoints, path)
     record = path / SAVED_MODEL_MEMBER
     record.parent.mkdir()
@@ -32,5 +32,5 @@ def write_endpoints(model, endpoints, path):
     archive.track(model)
     for name, function in endpoints.items():
         archive.add_endpoint(name, function)
-    with os_errors():
+    with tf_errors_as_oserror():
         archive.write_out(str(path), verbose=False)

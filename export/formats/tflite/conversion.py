@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from keras_resnet.environment import quiet_stderr
-from keras_resnet.errors import UserError, choices, one_line
+from keras_resnet.errors import UserError, comma_join, first_line
 
 from ..saved_model.writer import PIXELS
 
@@ -29,6 +29,6 @@ def convert(saved_model):
             error = caught
     if error:
         lacking = sorted(set(LACKING.findall(str(error))))
-        reason = f"LiteRT has no operator for {choices(lacking)}" if lacking else one_line(error)
+        reason = f"LiteRT has no operator for {comma_join(lacking)}" if lacking else first_line(error)
         raise UserError(f"{reason}: this network cannot become TFLite; --formats leaves that out") from error
     return content

@@ -17,11 +17,11 @@ class Delegation:
 
     operators: int
     partitions: int
-    left: dict
+    undelegated_ops: dict
 
     @property
     def share(self):
-        return 1 - sum(self.left.values()) / self.operators
+        return 1 - sum(self.undelegated_ops.values()) / self.operators
 
 
 def delegation(path):
@@ -46,5 +46,5 @@ def delegation(path):
             if tensor not in edge and maker and maker["index"] not in taken:
                 taken.add(maker["index"])
                 waiting += [int(given) for given in maker["inputs"]]
-    left = collections.Counter(operator["op_name"] for operator in others if operator["index"] not in taken)
-    return Delegation(len(others), len(delegates), dict(left))
+    undelegated_ops = collections.Counter(operator["op_name"] for operator in others if operator["index"] not in taken)
+    return Delegation(len(others), len(delegates), dict(undelegated_ops))

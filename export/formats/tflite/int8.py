@@ -18,7 +18,7 @@ def tensor_name(graph, index):
     return graph.tensors[index].name.decode()
 
 
-def spell_relus(model):
+def replace_relu_with_max_pool(model):
     """Turns each RELU of its own into a 1x1 MAX_POOL_2D with a fused ReLU: the same, and XNNPACK takes it in int8 as well."""
     pool = schema.OperatorCodeT()
     pool.builtinCode = pool.deprecatedBuiltinCode = schema.BuiltinOperator.MAX_POOL_2D
@@ -35,13 +35,13 @@ def spell_relus(model):
                 options.fusedActivationFunction = schema.ActivationFunctionType.RELU
 
 
-def range_of(graph, index, low, high):
+def tensor_range(graph, index, low, high):
     """A tensor's range as the quantizer writes it: {name: {"min": ..., "max": ...}}."""
     shape = [1] * len(graph.tensors[index].shape)
     return {tensor_name(graph, index): {"min": np.full(shape, low, np.float32), "max": np.full(shape, high, np.float32)}}
 
 
-def kernel_ranges(model, ranges, bits):
+def weight_ranges(model, ranges, bits):
     """The range of each kernel's channels, wide enough for their biases to fit into int32.
 
     A bias is counted in (scale of the input) * (scale of the kernel), and the latter is nearly 0 for a channel of zeros, such

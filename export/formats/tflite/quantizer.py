@@ -25,10 +25,10 @@ from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
 from ai_edge_quantizer.utils import qsv_utils
 
 from keras_resnet.environment import quiet_stderr
-from keras_resnet.errors import UserError, choices
+from keras_resnet.errors import UserError, comma_join
 
-from ..keep_float import matching
-from .int8 import kernel_ranges, kind, range_of, spell_relus, tensor_name
+from ..keep_float import select_operators
+from .int8 import kind, replace_relu_with_max_pool, tensor_name, tensor_range, weight_ranges
 
 # fmt: off
 SCHEMES = {  # per channel; the bits of weights and activations, as `RecipeManager` is told
@@ -50,7 +50,7 @@ UINT8 = qtyping.OpQuantizationConfig(
 )
 
 
-class Quantization:
+class TFLiteQuantizer:
     """A float `.tflite` file, calibrated once, and quantised as often as there are choices of what stays float.
 
     content: its bytes, with one signature; for int8 it takes float32 pixels. scheme: of `SCHEMES`. images: uint8 (N, H, W, C),
@@ -60,7 +60,7 @@ class Quantization:
 
     def __init__(self, content, scheme, images):
         if scheme not in SCHEMES:
-            raise UserError(f"unknown quantisation {scheme!r} for TFLite; it is one of {choices(SCHEMES)}")
+            raise UserError(f"unknown quantisation {scheme!r} for TFLite; it is one of {comma_join(SCHEMES)}")
         if scheme in STATIC and not len(images):
             raise UserError(f"{scheme} needs images to be calibrated on")
         self.scheme = scheme
@@ -70,7 +70,7 @@ class Quantization:
         self._gives_probabilities = taken.name == b"probabilities"
         if scheme == "int8":
             assert graph.tensors[given.tensorIndex].type == schema.TensorType.FLOAT32, "int8 needs a file of float32 pixels"
-            spell_relus(model)
+            replace_relu_with_max_pool(model)
             content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
         self._content = content
         can_stay = [operator for operator in graph.operators if kind(model, operator) != "SOFTMAX"]
@@ -80,20 +80,20 @@ class Quantization:
         if scheme in STATIC:
             pixels = images if graph.tensors[given.tensorIndex].type == schema.TensorType.UINT8 else images.astype("float32")
             self._ranges = self._calibrate(signature.signatureKey.decode(), given.name.decode(), pixels)
-            self._ranges |= kernel_ranges(model, self._ranges, SCHEMES[scheme][1]["activation_num_bits"])
+            self._ranges |= weight_ranges(model, self._ranges, SCHEMES[scheme][1]["activation_num_bits"])
         if scheme == "int8":
-            self._ranges |= range_of(graph, given.tensorIndex, 0, 255)
+            self._ranges |= tensor_range(graph, given.tensorIndex, 0, 255)
             if self._gives_probabilities:
-                self._ranges |= range_of(graph, taken.tensorIndex, 0, 255 / 256)
+                self._ranges |= tensor_range(graph, taken.tensorIndex, 0, 255 / 256)
 
-    def apply(self, keep_float=()):
+    def quantize(self, keep_float=()):
         """The bytes of the quantised file. Its edges are integers in int8, and otherwise as they were.
 
         keep_float: operators that stay as they are, by their names or by parts of them, such as a Keras layer's name. Raises
         `UserError` for an unknown one.
         """
         worker = quantizer.Quantizer(self._content)
-        kept = [self._outputs[name] for name in matching(self.operators, keep_float)]
+        kept = [self._outputs[name] for name in select_operators(self.operators, keep_float)]
         worker.load_quantization_recipe(self._recipe(kept).get_quantization_recipe())
         with quietly():
             return bytes(worker.quantize(self._ranges, enable_progress_report=False).quantized_model)

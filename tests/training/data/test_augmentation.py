@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.training.data.augmentation import CROP, DRAWS, cutmix, rearrange, resized_crop
+from keras_resnet.training.data.augmentation import CROP, DRAWS, cutmix, pad_crop_flip_cutout, random_resized_crop
 
 FILL = (10, 200, 77)
 
@@ -22,7 +22,7 @@ def crops(image, size):
 
 def test_each_image_becomes_one_of_its_own_crops_and_every_offset_occurs(rng):
     images = rng.integers(0, 256, (300, 5, 7, 3)).astype(np.uint8)
-    cropped = np.asarray(rearrange(tf.constant(images), chances(rng, 300), FILL, pad=1))
+    cropped = np.asarray(pad_crop_flip_cutout(tf.constant(images), chances(rng, 300), FILL, pad=1))
     offsets = []
     for image, result in zip(images, cropped, strict=True):
         offsets.append(next(offset for offset, crop in crops(image, 1).items() if np.array_equal(crop, result)))
@@ -31,7 +31,7 @@ def test_each_image_becomes_one_of_its_own_crops_and_every_offset_occurs(rng):
 
 def test_about_half_of_the_images_are_mirrored(rng):
     images = rng.integers(0, 256, (400, 3, 5, 2)).astype(np.uint8)
-    flipped = np.asarray(rearrange(tf.constant(images), chances(rng, 400), FILL[:2], flip=True))
+    flipped = np.asarray(pad_crop_flip_cutout(tf.constant(images), chances(rng, 400), FILL[:2], flip=True))
     mirrored = np.array([np.array_equal(result, image[:, ::-1]) for image, result in zip(images, flipped, strict=True)])
     same = np.array([np.array_equal(result, image) for image, result in zip(images, flipped, strict=True)])
     assert np.all(mirrored ^ same)
@@ -40,7 +40,7 @@ def test_about_half_of_the_images_are_mirrored(rng):
 
 def test_cutout_covers_one_square_with_the_mean_colour(rng):
     images = rng.integers(201, 256, (200, 9, 7, 3)).astype(np.uint8)
-    result = np.asarray(rearrange(tf.constant(images), chances(rng, 200), FILL, hole=3))
+    result = np.asarray(pad_crop_flip_cutout(tf.constant(images), chances(rng, 200), FILL, hole=3))
     covered = (result == FILL).all(axis=-1)
     np.testing.assert_array_equal(result[~covered], images[~covered])
     sizes = covered.sum(axis=(1, 2))
@@ -54,22 +54,22 @@ def test_cutout_covers_one_square_with_the_mean_colour(rng):
 def test_all_at_once_is_one_after_the_other(rng):
     """Catches a mirror, a shift and a square that get into each other's way."""
     images, draws = tf.constant(rng.integers(0, 256, (50, 6, 7, 3)).astype(np.uint8)), chances(rng, 50)
-    shifted = rearrange(images, draws, FILL, pad=2)
-    expected = rearrange(rearrange(shifted, draws, FILL, flip=True), draws, FILL, hole=3)
-    np.testing.assert_array_equal(rearrange(images, draws, FILL, pad=2, flip=True, hole=3), expected)
+    shifted = pad_crop_flip_cutout(images, draws, FILL, pad=2)
+    expected = pad_crop_flip_cutout(pad_crop_flip_cutout(shifted, draws, FILL, flip=True), draws, FILL, hole=3)
+    np.testing.assert_array_equal(pad_crop_flip_cutout(images, draws, FILL, pad=2, flip=True, hole=3), expected)
 
 
 def test_a_crop_of_everything_is_the_image_itself(rng):
     images = rng.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
     draws = np.full((3, DRAWS), 0.5, np.float32)
     draws[:, CROP.start] = 1 - 1e-7  # the whole area
-    np.testing.assert_array_equal(resized_crop(tf.constant(images), 0.5, tf.constant(draws)), images)
+    np.testing.assert_array_equal(random_resized_crop(tf.constant(images), 0.5, tf.constant(draws)), images)
 
 
 def test_a_random_crop_shows_a_part_at_the_old_size(rng):
     """Of a ramp: each crop's first and last values lie inside the image's, and their distance says how much it shows."""
     ramp = np.broadcast_to(np.arange(0, 250, 5, dtype=np.uint8)[None, None, :, None], (200, 50, 50, 1))
-    result = np.asarray(resized_crop(tf.constant(ramp), 0.25, chances(rng, 200)))[:, 10, :, 0].astype(int)
+    result = np.asarray(random_resized_crop(tf.constant(ramp), 0.25, chances(rng, 200)))[:, 10, :, 0].astype(int)
     spans = (result[:, -1] - result[:, 0]) / 245
     assert result.shape == (200, 50)
     assert (np.diff(result, axis=1) >= 0).all()

@@ -3,25 +3,25 @@
 import numpy as np
 import pytest
 
-from keras_resnet.training.data.batches import Epoch, Pass, Share
-from keras_resnet.training.data.splits import Split
-from keras_resnet.training.recipes import find
+from keras_resnet.training.data.batches import EvalBatches, InputShard, TrainBatches
+from keras_resnet.training.data.splits import ArraySplit
+from keras_resnet.training.recipes import get_recipe
 
-RECIPE = find("digits", batch_size=8, pad=1, flip=True, cutout=2)
-WHOLE = Share()
+RECIPE = get_recipe("digits", batch_size=8, crop_padding=1, flip=True, cutout=2)
+WHOLE = InputShard()
 
 
 def numbered(count):
     """A split in which image i is filled with i."""
-    return Split(np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8), np.arange(count))
+    return ArraySplit(np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8), np.arange(count))
 
 
 def textured(count):
-    return Split(np.random.default_rng(0).integers(0, 256, (count, 6, 6, 3)).astype(np.uint8), np.arange(count))
+    return ArraySplit(np.random.default_rng(0).integers(0, 256, (count, 6, 6, 3)).astype(np.uint8), np.arange(count))
 
 
 def epoch(split, recipe=RECIPE, number=0, seed=0, start=0):
-    return Epoch(split, recipe, len(split), split.images.shape[1:3], (0,) * split.images.shape[3], seed, number, start)
+    return TrainBatches(split, recipe, len(split), split.images.shape[1:3], (0,) * split.images.shape[3], seed, number, start)
 
 
 def collect(examples, share=WHOLE):
@@ -45,7 +45,7 @@ def test_an_epoch_is_a_function_of_seed_and_epoch():
 
 
 def test_every_training_image_comes_once_per_epoch_with_its_label():
-    batches = collect(epoch(numbered(43), find("digits", batch_size=8)))
+    batches = collect(epoch(numbered(43), get_recipe("digits", batch_size=8)))
     assert [len(targets) for _, targets in batches] == [8] * 5
     images, targets = joined(batches)
     labels = targets.argmax(axis=1)
@@ -62,20 +62,20 @@ def test_an_epoch_begun_in_the_middle_is_the_rest_of_the_whole_one():
 def test_workers_share_the_same_batches_without_overlap(pipelines, replicas):
     """Together, replica by replica, they see just what one device sees, augmentation and all."""
     split, local = textured(40), replicas // pipelines
-    parts = [collect(epoch(split), Share(index, pipelines, replicas)) for index in range(pipelines)]
+    parts = [collect(epoch(split), InputShard(index, pipelines, replicas)) for index in range(pipelines)]
     together = [part[step * local + piece] for step in range(5) for part in parts for piece in range(local)]
     assert_same(together, collect(epoch(split)))
 
 
 def test_workers_share_an_evaluation_without_overlap():
-    parts = [collect(Pass(numbered(10), 4), Share(index, 2, 2)) for index in range(2)]
+    parts = [collect(EvalBatches(numbered(10), 4), InputShard(index, 2, 2)) for index in range(2)]
     _, labels, weights = joined([batch for part in parts for batch in part])
     assert sorted(labels[weights > 0]) == list(range(10))
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(10, 4), (8, 4), (3, 8)])
 def test_evaluation_sees_every_image_once_whatever_the_batch_size(count, batch_size):
-    batches = collect(Pass(numbered(count), batch_size))
+    batches = collect(EvalBatches(numbered(count), batch_size))
     assert {len(labels) for _, labels, _ in batches} == {batch_size}
     seen = np.concatenate([labels[weights > 0] for _, labels, weights in batches])
     np.testing.assert_array_equal(seen, np.arange(count))
@@ -85,8 +85,8 @@ def test_evaluation_sees_every_image_once_whatever_the_batch_size(count, batch_s
 def test_mixed_targets_say_what_is_in_the_image(options):
     """Image i is filled with 20 * i, so the mean colour is the mean of the labels, weighted by their shares."""
     split = numbered(12)
-    split = Split(split.images * 20, split.labels)
-    recipe = find("digits", batch_size=12, **options)
+    split = ArraySplit(split.images * 20, split.labels)
+    recipe = get_recipe("digits", batch_size=12, **options)
     images, targets = joined(collect(epoch(split, recipe)))
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(images.mean(axis=(1, 2, 3)), targets @ (20.0 * np.arange(12)), atol=0.51)

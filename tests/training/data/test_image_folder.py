@@ -9,8 +9,8 @@ from PIL import Image
 
 from keras_resnet import UserError
 from keras_resnet.training.data import image_filter as screening
-from keras_resnet.training.data.dataset import Dataset, Pictures, Split, labels_of
-from keras_resnet.training.data.image_check import examine
+from keras_resnet.training.data.dataset import ArraySplit, Dataset, EncodedSplit, labels_of
+from keras_resnet.training.data.image_check import probe_image
 
 RED, GREY = (200, 30, 40), 90
 
@@ -40,7 +40,7 @@ def test_classes_are_the_sorted_folders_and_small_pictures_of_one_size_become_ar
     draw(tmp_path / "test" / "cat" / "0.png", colour=(0, 0, 255))
     dataset = Dataset("folder", tmp_path)
     assert dataset.labels == labels_of("folder", tmp_path) == ("ant", "cat", "dog")
-    assert isinstance(dataset.test, Split)
+    assert isinstance(dataset.test, ArraySplit)
     assert dataset.test.shape == (8, 8, 3)
     np.testing.assert_array_equal(dataset.test.labels, [0, 0, 0, 1, 1, 1, 2, 2, 2])
     assert [tuple(image[0, 0]) == (0, 0, 255) for image in dataset.test.images] == [False] * 3 + [True] + [False] * 5
@@ -139,18 +139,18 @@ def test_a_picture_cut_off_is_noticed_where_only_an_eighth_is_computed(tmp_path)
     """Catches a cheap look that reads no further than the header."""
     path = tmp_path / "cut.jpg"
     path.write_bytes(truncated((300, 200)))
-    assert "truncated" in examine(path).error
-    assert "truncated" in examine(path, keep=(200, 300)).error
+    assert "truncated" in probe_image(path).error
+    assert "truncated" in probe_image(path, keep=(200, 300)).error
 
 
 def test_pictures_of_various_sizes_or_too_many_for_memory_stay_encoded(tmp_path, monkeypatch):
     fill(tmp_path)
     monkeypatch.setattr(screening, "available_memory", lambda: 1000)
-    assert isinstance(Dataset("folder", tmp_path).test, Pictures)
+    assert isinstance(Dataset("folder", tmp_path).test, EncodedSplit)
     monkeypatch.undo()
     draw(tmp_path / "train" / "cat" / "0.png", size=(9, 8))
     dataset = Dataset("folder", tmp_path)
-    assert isinstance(dataset.test, Pictures)
+    assert isinstance(dataset.test, EncodedSplit)
     assert dataset.test.shape == (None, None, 3)
 
 

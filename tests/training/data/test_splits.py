@@ -11,9 +11,9 @@ from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training.data import memory
 from keras_resnet.training.data import splits as sources
 from keras_resnet.training.data.class_weights import class_weights
-from keras_resnet.training.data.image_check import examine
+from keras_resnet.training.data.image_check import probe_image
 from keras_resnet.training.data.random_crops import random_box
-from keras_resnet.training.data.splits import Pictures, PreparedImages
+from keras_resnet.training.data.splits import EncodedSplit, LazyImages
 from keras_resnet.training.data.tfrecords import records
 
 WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws of a box that is the whole of a square picture
@@ -22,11 +22,11 @@ WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws of a box that is 
 def pictures(paths, channels=3):
     encoded = np.empty(len(paths), object)
     encoded[:] = paths
-    return Pictures(encoded, np.arange(len(paths)), np.array([examine(path).plain for path in paths]), channels)
+    return EncodedSplit(encoded, np.arange(len(paths)), np.array([probe_image(path).tf_decodable for path in paths]), channels)
 
 
 def recorded(paths, file):
-    """The same pictures as `Record`s of a file like those of tensorflow-datasets."""
+    """The same pictures as `TFRecordExample`s of a file like those of tensorflow-datasets."""
     with tf.io.TFRecordWriter(str(file)) as writer:
         for path in paths:
             content = tf.train.Feature(bytes_list=tf.train.BytesList(value=[Path(path).read_bytes()]))
@@ -82,8 +82,8 @@ def test_training_sees_every_kind_of_file_as_evaluation_does(tmp_path, in_record
 def test_only_odd_files_are_decoded_twice(tmp_path):
     for name, (mode, options) in KINDS.items():
         smooth(mode).save(tmp_path / name, **options)
-    plain = {name for name in KINDS if examine(str(tmp_path / name)).plain}
-    assert plain == {"plain.jpg", "progressive.jpg", "grey.jpg", "plain.png", "alpha.png"}
+    tf_decodable = {name for name in KINDS if probe_image(str(tmp_path / name)).tf_decodable}
+    assert tf_decodable == {"plain.jpg", "progressive.jpg", "grey.jpg", "plain.png", "alpha.png"}
 
 
 def test_grey_pictures_come_with_one_channel(tmp_path):
@@ -143,7 +143,7 @@ def test_what_does_not_fit_into_memory_is_prepared_when_it_is_asked_for(tmp_path
     said = "7 images of 8x8 pixels take 0.00134 MB, half of the free memory is 0.0005 MB"
     assert said in capfd.readouterr().err
     for split, expected in ((lazy, whole), (lazily_enlarged, enlarged)):
-        assert isinstance(split.images, PreparedImages)
+        assert isinstance(split.images, LazyImages)
         assert split.shape == expected.shape
         np.testing.assert_array_equal(split.labels, expected.labels)
         np.testing.assert_array_equal(split.images[2:5], expected.images[2:5])

@@ -14,7 +14,7 @@ from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training.data import downloads
 from keras_resnet.training.data import image_filter as screening
 from keras_resnet.training.data import tfds as public_sets
-from keras_resnet.training.data.dataset import Dataset, Pictures, Split
+from keras_resnet.training.data.dataset import ArraySplit, Dataset, EncodedSplit
 
 ADDRESS = "http://keras-resnet.invalid/archive.zip"
 
@@ -106,7 +106,7 @@ def test_pictures_of_various_sizes_stay_encoded_on_disk(data_dir):
     dataset = Dataset("tiny_various", data_dir)
     training, validation = dataset.train_and_validation(0.5, seed=0)
     assert dataset.labels == ("ant", "bee")
-    assert [type(part) for part in (training, validation, dataset.test)] == [Pictures] * 3
+    assert [type(part) for part in (training, validation, dataset.test)] == [EncodedSplit] * 3
     assert [len(part) for part in (training, validation, dataset.test)] == [20, 4, 6]
     np.testing.assert_array_equal(dataset.test.labels, [0, 1] * 3)
     assert dataset.test.encoded[1].read() == numbered(6)[1][0]
@@ -116,7 +116,7 @@ def test_a_set_with_only_a_training_part_is_cut_in_three(data_dir):
     dataset = Dataset("tiny_alone", data_dir)
     training, validation = dataset.train_and_validation(0.25, seed=0)
     parts = (training, validation, dataset.test)
-    assert [(type(part), len(part)) for part in parts] == [(Split, 14), (Split, 4), (Split, 2)]
+    assert [(type(part), len(part)) for part in parts] == [(ArraySplit, 14), (ArraySplit, 4), (ArraySplit, 2)]
     assert len({image.tobytes() for part in parts for image in part.images}) == 20
 
 
@@ -158,7 +158,7 @@ def test_a_set_larger_than_memory_is_read_from_its_files_in_the_same_order(tmp_p
     monkeypatch.setattr(screening, "available_memory", lambda: 100)
     files = Dataset("tiny_alone", tmp_path)
     for part, there in zip((*files.train_and_validation(0.25, seed=0), files.test), parts, strict=True):
-        assert (type(part), type(there)) == (Pictures, Split)
+        assert (type(part), type(there)) == (EncodedSplit, ArraySplit)
         np.testing.assert_array_equal(part.labels, there.labels)
         images = part.prepare(Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
         assert np.abs(images.astype(int) - there.images).max() <= 4  # another decoder; the images' shades are 10 apart
@@ -230,7 +230,7 @@ def test_a_host_is_asked_once_and_a_reachable_one_is_left_to_tensorflow_datasets
 
     monkeypatch.setattr(downloads.requests, "head", ask)
     monkeypatch.setattr(downloader, "_open_url", lambda url, **options: f"opened {url}")
-    with downloads.impatience():
+    with downloads.fail_fast():
         opened = [downloader._open_url(f"http://reachable.invalid/{name}") for name in "ab"]
     assert opened == ["opened http://reachable.invalid/a", "opened http://reachable.invalid/b"]
     assert asked == ["http://reachable.invalid/"]

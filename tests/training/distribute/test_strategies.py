@@ -147,7 +147,7 @@ def test_a_missing_tpu_is_one_line():
 WORKERS = """
 import signal
 import tensorflow as tf
-from keras_resnet.training.strategies import is_chief, make_strategy, worker_of
+from keras_resnet.training.distribute.strategies import is_chief, make_strategy, worker_of
 signal.signal(signal.SIGTERM, lambda *_: print("saving"))
 strategy = make_strategy("auto")
 index, count = worker_of(strategy)

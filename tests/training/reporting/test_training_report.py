@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_resnet.training.reporting import confusion_matrix, plots, report
-from keras_resnet.training.reporting.evaluation import COLUMNS, Evaluation, confusion, top, worst_mistakes
+from keras_resnet.training.reporting.evaluation import COLUMNS, Evaluation, confusion, top_k_accuracy, worst_mistakes
 from keras_resnet.training.reporting.image_grid import contact_sheet, png
 
 VOID = {"meta", "img", "br", "source"}
@@ -58,7 +58,7 @@ def write(tmp_path, predicted, labels, names, *, records=RECORDS, shape=(8, 8, 1
     path = tmp_path / "report.html"
     arguments = {
         "title": "ResNet20V2 on digits",
-        "config": {"model": "ResNet20V2", "settings": {"batch_size": 64, "drops": []}, "block": None},
+        "config": {"model": "ResNet20V2", "settings": {"batch_size": 64, "milestones": []}, "block": None},
         "records": records,
         "evaluation": Evaluation.of(scores, labels, names),
         "images": np.random.default_rng(0).integers(0, 256, (len(labels), *shape)).astype(np.uint8),
@@ -93,13 +93,13 @@ def test_per_class_results_are_right_and_say_where_there_is_nothing_to_measure()
         ("fox", "0", "-", "-", ""),
     ]
     assert all(len(row) == len(COLUMNS) for row in found.rows())
-    assert found.confused(9) == [(0, 1, 2), (2, 0, 1)]
-    assert found.confused(1) == [(0, 1, 2)]
+    assert found.top_confusions(9) == [(0, 1, 2), (2, 0, 1)]
+    assert found.top_confusions(1) == [(0, 1, 2)]
 
 
 def test_top_five_counts_the_fifth_and_not_the_sixth():
     scores = np.array([[0.3, 0.25, 0.2, 0.15, 0.07, 0.03]])
-    assert [top(5, scores, np.array([label])) for label in range(6)] == [1, 1, 1, 1, 1, 0]
+    assert [top_k_accuracy(5, scores, np.array([label])) for label in range(6)] == [1, 1, 1, 1, 1, 0]
     assert Evaluation.of(scores, np.array([4]), "abcdef").top5 == 1
 
 

@@ -47,10 +47,10 @@ def measured(config, files, threads, verbosity, say):
             for entry, process in rotated(alive, round_):
                 if not entry.failure:
                     with failures_noted(entry):
-                        entry.turns.append(process.ask("measure"))
+                        entry.turns.append(process.call("measure"))
             say(f"{threads} threads: round {round_ + 1} of {config.rounds}")
         for entry, process in alive:
             if not entry.failure:
                 with failures_noted(entry):
-                    entry.peak_memory = process.ask("peak_memory")
+                    entry.peak_memory = process.call("peak_memory")
     return entries

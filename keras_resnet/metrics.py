@@ -1,0 +1,20 @@
+"""Accuracy, top-k accuracy and loss of class probabilities, in NumPy."""
+
+import numpy as np
+
+
+def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The share of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1."""
+    return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """The share of images whose true class is among the `k` most probable ones: (N, classes), (N,) -> 0 to 1."""
+    best = np.argpartition(-probabilities, k - 1, axis=1)[:, :k]
+    return float((best == np.asarray(labels)[:, np.newaxis]).any(axis=1).mean())
+
+
+def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The mean cross-entropy in nats: (N, classes), (N,). Probabilities below 1e-7 count as 1e-7, as in Keras."""
+    picked = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(picked, 1e-7)).mean())
