@@ -1,5 +1,5 @@
-# `make run` and `make test` set up .venv and do the work; `make lint` checks the style.
-.PHONY: run test lint
+# `make run` and `make test` set up .venv and do the work; `make lint` checks style and types.
+.PHONY: run test test-newest lint
 .DELETE_ON_ERROR:
 
 fits = import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -13,9 +13,18 @@ run: .venv/installed
 test: .venv/installed-test
 	@.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
+# The newest releases that there are, whatever setup.py's bounds say: which of the *_internals.py files has to follow?
+NEWEST = keras tensorflow tensorflow-datasets tf2onnx onnx onnxruntime ai-edge-litert litert-quantizer numpy
+test-newest:
+	@$(PYTHON) -m venv --clear .venv-newest
+	@.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --pre $(NEWEST)
+	@.venv-newest/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
 lint: .venv/installed-test
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@.venv/bin/basedpyright
 
 .venv/bin/python:
 	$(if $(and $(PYTHON),$(shell { $(PYTHON) -c '$(fits)' && echo yes; } 2>/dev/null)),,$(error \

@@ -40,7 +40,7 @@ setup(
         "flatbuffers>=25.9",
         "h5py>=3.11",
         "importlib_resources>=6.0",  # tensorflow-datasets 4.9.10 imports it without declaring it
-        "keras>=3.14,<4",
+        "keras>=3.14,<3.16",  # no further than was tried, see _keras_internals.py
         "matplotlib>=3.9",
         "numpy>=1.26",
         "onnx>=1.17",
@@ -51,15 +51,15 @@ setup(
         "rich>=14.3",
         "safetensors>=0.4",
         "tensorboard>=2.20",
-        "tensorflow>=2.21,<3",
+        "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10",
         "tf2onnx>=1.17",
     ],
     extras_require={
-        "gpu": ["tensorflow[and-cuda]>=2.21,<3"],
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "jax": ["jax>=0.5"],
         "mediapipe": ["mediapipe>=1.2"],
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12", "basedpyright>=1.31", "setuptools>=77"],
         "torch": ["torch>=2.6"],
     },
     entry_points={"console_scripts": ["keras-resnet=keras_resnet.cli:main"]},

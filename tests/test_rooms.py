@@ -1,53 +1,147 @@
 """Catches an import against the direction of the house, and a start that loads what nobody asked for."""
 
 import ast
+import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
-# Each room may import those before it; `training` and `export` stand side by side.
-ORDER = [
-    "errors", "files", "recursion", "environment", "batch_normalization", "layers", "shortcuts", "units", "layouts", "variants",
-    "options", "builder", "graph", "backbone", "preprocessing", "classifier", "saving", "weights", "constructors", "pixels",
-    "published", "facts", "benchmarks", ("training", "export"), "command_line", "command_flags", "commands", "cli",
-]  # fmt: skip
-LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in ([rooms] if isinstance(rooms, str) else rooms)}
+# Each entry, a module or a room, may import those before it; those in one tuple do not import each other.
+LAYERS = {
+    "keras_resnet": (
+        ("errors", "recursion", "html", "metrics"),
+        ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
+         "_tf2onnx_internals", "files", "environment", "batch_normalization", "preprocessing"),
+        "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info", "benchmarks",
+        ("training", "export"), "cli",
+    ),
+    "keras_resnet/models": (
+        ("naming", "options", "variants"), "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder", "backbone",
+    ),
+    "keras_resnet/weights": (("structure", "readers", "checkpoint_formats"), ("matching", "pretrained"), "loading"),
+    "training": (
+        "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",
+        "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
+    ),
+    "export": (
+        "targets", "formats", ("runtime", "serving", "fold", "sensitivity"), "source_model", "config", "writer",
+        "verification", "reporting", "output_dir", "pipeline", "benchmarks",
+    ),
+}  # fmt: skip
+ROOMS_OF_TESTS = {  # what the tests in a folder may import, besides the core
+    "models": {"models"}, "weights": {"models", "weights"}, "training": {"training"}, "export": {"training", "export"},
+}  # fmt: skip
 
 
-def modules():
-    for folder, package in (("keras_resnet", ""), ("training", "training"), ("export", "export")):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            room = package or path.relative_to(ROOT / folder).parts[0].removesuffix(".py")
-            yield pytest.param(path, room, id=str(path.relative_to(ROOT)))
+def modules(*folders):
+    for folder in folders:
+        yield from sorted(path for path in (ROOT / folder).rglob("*.py") if not linked(path))
 
 
-def imported(path):
-    """The rooms that a file imports, inside functions too."""
+def linked(path):
+    """Whether a path goes through one of the links to `training` and `export`."""
+    return path.relative_to(ROOT).parts[:2] in (("keras_resnet", "training"), ("keras_resnet", "export"))
+
+
+def dotted(path):
+    """The parts of the name under which a file is imported: keras_resnet, training, data, splits."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts if parts[0] == "keras_resnet" else ("keras_resnet", *parts)
+
+
+def imports(path):
+    """The dotted names, as parts, that a file imports from this package, inside functions too."""
+    own = dotted(path)[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names = [alias.name.split(".") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            base = list(own[: len(own) - node.level + 1]) if node.level else []
+            base += node.module.split(".") if node.module else []
+            names = [[*base, alias.name] for alias in node.names]
         else:
             continue
-        for name in names:
-            package, _, rest = name.partition(".")
-            if package == "keras_resnet" and rest:
-                yield rest.split(".")[0]
+        yield from (tuple(name) for name in names if name[0] == "keras_resnet" and len(name) > 1)
 
 
-@pytest.mark.parametrize(("path", "room"), list(modules()))
-def test_imports_run_one_way(path, room):
-    if room == "__init__":
-        return
-    for other in set(imported(path)) & set(LEVELS):
-        assert LEVELS[other] < LEVELS[room] or other == room, f"{path.name} imports {other}"
+def levels(room):
+    return {name: level for level, names in enumerate(LAYERS[room]) for name in ([names] if isinstance(names, str) else names)}
 
 
-def test_every_module_has_its_place_in_the_order():
-    assert {parameters.values[1] for parameters in modules()} == {*LEVELS, "__init__"}
+@pytest.mark.parametrize("room", list(LAYERS))
+def test_every_module_has_its_place_in_the_order(room):
+    there = {path.stem for path in (ROOT / room).iterdir() if path.suffix == ".py" or (path.is_dir() and path.name[0] != "_")}
+    assert there - {"__init__"} == set(levels(room))
+
+
+@pytest.mark.parametrize("room", list(LAYERS))
+def test_imports_run_one_way(room):
+    prefix, order = dotted(ROOT / room), levels(room)
+    wrong = []
+    for path in modules(*(["keras_resnet", "training", "export"] if room == "keras_resnet" else [room])):
+        entry = dotted(path)[len(prefix)]
+        if entry == "__init__":
+            continue
+        for name in imports(path):
+            other = name[len(prefix)] if name[: len(prefix)] == prefix and len(name) > len(prefix) else entry
+            if other in order and other != entry and not order[other] < order[entry]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {'.'.join(name)}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", [*modules("keras_resnet", "training", "export")], ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_are_relative_inside_a_room_and_absolute_to_the_core(path):
+    """So that every tool can follow them: the folder is `training`, the name `keras_resnet.training`."""
+    room = dotted(path)[:2] if len(dotted(path)) > 2 else ()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert len(dotted(path)) - node.level >= 2, f"line {node.lineno} leaves its room by a relative import"
+        elif isinstance(node, ast.ImportFrom) and node.module and room:
+            assert tuple(node.module.split(".")[:2]) != room, f"line {node.lineno} names its own room"
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    """Whatever the order above says: two modules of one room neither."""
+    files = {dotted(path): path for path in modules("keras_resnet", "training", "export") if path.stem != "__init__"}
+    graph = {
+        name: {other for found in imports(path) for other in (found, found[:-1]) if other in files and other != name}
+        for name, path in files.items()
+    }
+    done, waiting = set(), dict(graph)
+    while ready := [name for name, needed in waiting.items() if needed <= done]:
+        done.update(ready)
+        waiting = {name: needed for name, needed in waiting.items() if name not in done}
+    assert not waiting, sorted(".".join(name) for name in waiting)
+
+
+@pytest.mark.parametrize("room", ["training", "export"])
+def test_a_room_can_be_taken_in_at_a_glance(room):
+    assert len([path for path in (ROOT / room).iterdir() if path.name not in ("__init__.py", "__pycache__")]) <= 18
+
+
+def test_no_test_reaches_a_room_from_above():
+    rooms = set(itertools.chain.from_iterable(ROOMS_OF_TESTS.values())) | {"cli"}
+    for folder, allowed in ROOMS_OF_TESTS.items():
+        for path in sorted((ROOT / "tests" / folder).rglob("*.py")):
+            for _, other, *_ in imports(path):
+                assert other not in rooms or other in allowed, f"{path.relative_to(ROOT)} imports {other}"
+
+
+@pytest.mark.parametrize("module", ["keras_resnet.training.recipes", "keras_resnet.export.targets"])
+@pytest.mark.parametrize("folder", [ROOT, Path(ROOT.anchor)], ids=["in the checkout", "elsewhere"])
+def test_the_installation_is_found_wherever_one_stands(module, folder):
+    assert subprocess.run([sys.executable, "-c", f"import {module}"], cwd=folder, check=False).returncode == 0
+
+
+def test_a_bare_checkout_imports_like_an_installation():
+    """-I -S: neither site-packages nor PYTHONPATH; what the libraries beneath would be is not asked for."""
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import keras_resnet.training.recipes as r; print(r.__file__)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).samefile(ROOT / "training" / "recipes.py")
 
 
 def test_importing_the_package_loads_neither_keras_nor_tensorflow():
