@@ -15,6 +15,7 @@ from latex2mathml.converter import convert
 
 OUTPUT_OF = re.compile(r"^<!-- output of: keras-resnet (.+) -->$", flags=re.MULTILINE)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.+?)\\[)\]]</\1>', flags=re.DOTALL)
+DISPLAY = {"[": "block", "(": "inline"}
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
@@ -34,4 +35,4 @@ def output_of(arguments: str) -> str:
 
 def on_page_content(content: str, **_: object) -> str:
     """Sets the formulas that `pymdownx.arithmatex` has marked."""
-    return FORMULA.sub(lambda match: convert(html.unescape(match[3]), "block" if match[2] == "[" else "inline"), content)
+    return FORMULA.sub(lambda match: convert(html.unescape(match[3]), display=DISPLAY[match[2]]), content)
