@@ -26,7 +26,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 def output_of(arguments: str) -> str:
     """Returns what `keras-resnet ARGUMENTS` prints."""
     program = "from keras_resnet.cli import main; main()"
-    environment = {**os.environ, "COLUMNS": "120"}
+    environment = {**os.environ, "COLUMNS": "80"}
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments.split()], check=True, capture_output=True, text=True, env=environment
     )
