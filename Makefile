@@ -26,6 +26,11 @@ lint: .venv/installed-test
 	@.venv/bin/ruff format --check .
 	@.venv/bin/basedpyright
 
+# The site, in build/site. Strict: a link or a docstring that leads nowhere is an error.
+.PHONY: docs
+docs: .venv/installed-docs
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+
 .venv/bin/python:
 	$(if $(and $(PYTHON),$(shell { $(PYTHON) -c '$(fits)' && echo yes; } 2>/dev/null)),,$(error \
 	needs Python 3.11, 3.12 or 3.13 with venv: $(or $(PYTHON),what is on the PATH) is none; try make PYTHON=python3.12))
@@ -38,4 +43,8 @@ lint: .venv/installed-test
 
 .venv/installed-test: .venv/installed
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv/installed-docs: .venv/installed
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@

@@ -61,6 +61,7 @@ setup(
         "mediapipe": ["mediapipe>=1.2"],
         "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12", "basedpyright>=1.31", "setuptools>=77"],
         "torch": ["torch>=2.6"],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=1.0", "latex2mathml>=3.77"],
     },
     entry_points={"console_scripts": ["keras-resnet=keras_resnet.cli:main"]},
 )
