@@ -148,7 +148,7 @@ assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"ker
         ({"input_shape": (None, 24, 3)}, LABELS, RGB, r"input_shape=\(24, 16, 3\)"),
         ({}, LABELS, GREY, r"makes \(24, 16, 1\)"),
         ({"input_shape": (24, 16, 1)}, LABELS, RGB, r"makes \(24, 16, 3\)"),
-        ({}, LABELS, None, "no weights of known preparation; name one of keras_applications_v1"),
+        ({}, LABELS, None, "no weights of known preprocessing; name one of keras_applications_v1"),
     ],
 )
 def test_what_does_not_match_is_written_or_fails_at_length(arguments, labels, preprocessing, message, tmp_path):

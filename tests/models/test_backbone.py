@@ -69,5 +69,5 @@ def test_a_stage_or_a_model_that_is_none_is_refused():
     import keras
 
     inputs = keras.Input((2,))
-    with pytest.raises(UserError, match="is no network of this zoo"):
+    with pytest.raises(UserError, match="is not a network of this zoo"):
         keras_resnet.backbone(keras.Model(inputs, keras.layers.Dense(1)(inputs), name="mine"))

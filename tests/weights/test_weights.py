@@ -359,7 +359,7 @@ def test_a_mismatch_is_loaded_in_part_or_its_lists_are_not_whole(state, resnet20
     wrong |= {f"layer1.{unit}.conv3.weight": np.zeros((16, 16, 1, 1), "float32") for unit in range(10)}
     save_file(wrong, tmp_path / "a.safetensors")
     error = assert_refused(
-        resnet20, tmp_path / "a.safetensors", "does not fit resnet20v1: missing .*; unexpected .*; mis-shaped"
+        resnet20, tmp_path / "a.safetensors", "does not fit resnet20v1: missing .*; unexpected .*; misshaped"
     )
     assert set(error.missing) == {"stage2_unit2_conv2/kernel", "stage3_unit3_norm1/moving_variance"}
     assert error.misshaped == ["stage3_unit1_conv1/kernel (1, 1, 32, 64) instead of (3, 3, 32, 64)"]
@@ -416,7 +416,7 @@ def test_a_tensor_with_values_that_are_not_finite_is_loaded(name, value, state, 
     tensor = state[name].copy()
     tensor.flat[3] = value
     save_file(state | {name: tensor}, tmp_path / "a.safetensors")
-    assert_refused(resnet20, tmp_path / "a.safetensors", "no weights")
+    assert_refused(resnet20, tmp_path / "a.safetensors", "cannot be weights")
     if name == "linear.bias":
         keras_resnet.load_weights(network("ResNet20V1", size=32), tmp_path / "a.safetensors", skip_head=True)
 
@@ -494,7 +494,7 @@ def test_what_is_no_weight_file_fails_at_length(make, resnet20, tmp_path):
 
 def test_a_network_of_another_make_fails_at_length(akamaster):
     inputs = keras.Input((2,))
-    with pytest.raises(UserError, match="no network of this zoo"):
+    with pytest.raises(UserError, match="not a network of this zoo"):
         keras_resnet.load_weights(keras.Model(inputs, keras.layers.Dense(2)(inputs)), akamaster)
 
 
@@ -843,7 +843,7 @@ def test_no_network_is_said_at_length(ours, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "URL", "http://127.0.0.1:9/")
     monkeypatch.setattr(keras.utils, "get_file", functools.partial(keras.utils.get_file, cache_dir=tmp_path))
     assert_refused(
-        ours("ResNet50V1", False), "imagenet", r"resnet50_.*_notop\.h5 cannot be fetched from http://127.*is its path"
+        ours("ResNet50V1", False), "imagenet", r"resnet50_.*_notop\.h5 cannot be downloaded from http://127.*pass its path"
     )
 
 
@@ -935,7 +935,7 @@ def test_the_preparation_of_earlier_weights_outlives_them(akamaster, tmp_path):
     assert_refused(model, tmp_path / "missing", "no weights")
     assert keras_resnet.preprocessing_for(model) == PREPROCESSING_PRESETS["akamaster_cifar10"]  # as are the weights
     keras_resnet.load_weights(model, tmp_path / "a.weights.h5")
-    with pytest.raises(UserError, match="no weights of known preparation"):
+    with pytest.raises(UserError, match="no weights of known preprocessing"):
         keras_resnet.preprocessing_for(model)
 
 
