@@ -8,7 +8,7 @@ from keras_resnet import UserError, info, published
 from keras_resnet.models import graph
 
 # fmt: off
-MILLIONS = {  # multiply-adds by the papers' layouts; He et al. 2015, Table 1 has 1.8, 3.6, 3.8, 7.6 and 11.3 billion
+MILLIONS = {  # multiply-adds by the papers' networks; He et al. 2015, Table 1 has 1.8, 3.6, 3.8, 7.6 and 11.3 billion
     "ResNet20V1": 40.6, "ResNet32V1": 68.9, "ResNet44V1": 97.2, "ResNet56V1": 125.5, "ResNet110V1": 252.9, "ResNet1202V1": 2829,
     "ResNet164V2": 244.5, "ResNet1001V2": 1488,
 }

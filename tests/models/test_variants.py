@@ -8,7 +8,7 @@ from keras_resnet import UserError, info
 from keras_resnet.models import variants
 
 # fmt: off
-TRAINABLE = {  # He et al. 2015 and 2016 by their published layouts; Wide ResNets, arXiv:1605.07146
+TRAINABLE = {  # He et al. 2015 and 2016 by their published networks; Wide ResNets, arXiv:1605.07146
     "ResNet20V1": 269_722, "ResNet32V1": 464_154, "ResNet44V1": 658_586, "ResNet56V1": 853_018, "ResNet110V1": 1_727_962,
     "ResNet164V1": 1_704_154, "ResNet1001V1": 10_328_602, "ResNet1202V1": 19_421_274,
     "ResNet20V2": 269_722, "ResNet32V2": 464_154, "ResNet44V2": 658_586, "ResNet56V2": 853_018, "ResNet110V2": 1_727_962,
@@ -58,7 +58,7 @@ def test_the_recorded_sizes_are_of_all_networks_in_the_order_of_the_list():
         ("PlainNet20", {"unit": "full_preactivation"}, 269_722),
     ],
 )
-def test_options_change_the_count_as_the_papers_layouts_do(name, options, trainable):
+def test_options_change_the_count_as_the_papers_networks_do(name, options, trainable):
     assert count(getattr(keras_resnet, name)(**options).trainable_weights) == trainable
 
 
