@@ -28,7 +28,7 @@ setup(
     packages=list(packages()),
     package_dir=FOLDERS,
     package_data={
-        "keras_resnet": ["counts.json", "py.typed", "__init__.pyi"],
+        "keras_resnet": ["model_sizes.json", "py.typed", "__init__.pyi"],
         "keras_resnet.training.data.digits": ["*.npz", "README.md"],
         "keras_resnet.training.reporting": ["report_template.html"],
         "keras_resnet.export.reporting": ["report_template.html"],

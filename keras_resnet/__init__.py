@@ -1,7 +1,7 @@
 """keras_resnet: faithful ResNets for Keras 3, trained with tf.distribute and exported with proof.
 
-Nothing is imported before it is asked for (PEP 562): `import keras_resnet` is instant, and the command can set up its
-environment before TensorFlow is loaded.
+Names are imported on first use (PEP 562): `import keras_resnet` is instant, and the command can set up its environment before
+TensorFlow is loaded. `__init__.pyi` lists the names for editors and type checkers.
 """
 
 import importlib
@@ -10,7 +10,7 @@ from keras_resnet.models import variants as _variants
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "BatchNormalization": "keras_resnet.batch_normalization",
     "UserError": "keras_resnet.errors",
     "backbone": "keras_resnet.models.backbone",
@@ -22,27 +22,27 @@ _HOMES = {
     "to_stock": "keras_resnet.saving",
 }
 
-__all__ = ["list_models", *_HOMES, *_variants.VARIANTS]
+__all__ = ["list_models", *_MODULES, *_variants.VARIANTS]  # pyright: ignore[reportUnsupportedDunderAll]  # see __init__.pyi
 
 
-def list_models():
+def list_models() -> list[str]:
     """The names of all networks, each of them a constructor of this package."""
     return list(_variants.VARIANTS)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name in _variants.VARIANTS:
         value = importlib.import_module("keras_resnet.constructors").constructor(name)
-    elif name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = getattr(importlib.import_module(_MODULES[name]), name)
     else:
         raise AttributeError(f"module 'keras_resnet' has no attribute {name!r}{_hint(name)}")
     globals()[name] = value
     return value
 
 
-def _hint(name):
-    """Why there is no such network, where the name looks like one."""
+def _hint(name: str) -> str:
+    """Says why there is no such network, if the name looks like one."""
     if not name.startswith(("ResNet", "PlainNet", "WideResNet")):
         return ""
     try:
@@ -52,5 +52,5 @@ def _hint(name):
     raise AssertionError(name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])

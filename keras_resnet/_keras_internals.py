@@ -1,4 +1,4 @@
-"""Every use of Keras' private API, in one place: an upgrade of Keras breaks this file, and `tests/test_internals.py` says where.
+"""Every use of Keras' private API: an upgrade of Keras breaks this file only, and `tests/test_internals.py` says where.
 
 Each function says which public API is missing. Written for Keras 3.14 and 3.15.
 """
@@ -11,7 +11,7 @@ from keras.src.backend.common import global_state
 
 
 def forget_uninitialized_variables() -> None:
-    """Drops the variables that a `keras.StatelessScope` held back and that are not to be made after all.
+    """Drops the variables whose creation a `keras.StatelessScope` deferred and that must not be created after all.
 
     Missing: a way to leave the scope without creating them. Keras would try again at the end of the next scope.
     """
@@ -19,7 +19,7 @@ def forget_uninitialized_variables() -> None:
 
 
 def producer(tensor: keras.KerasTensor) -> Any:
-    """The layer or operation that made a Keras tensor.
+    """Finds the layer or operation that made a Keras tensor.
 
     Missing: `KerasTensor` has no public link to its history, though `keras.Model` walks it.
     """
@@ -27,7 +27,7 @@ def producer(tensor: keras.KerasTensor) -> Any:
 
 
 def producer_inputs(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
-    """The Keras tensors that the call which made `tensor` was given.
+    """Lists the Keras tensors that were passed to the call which made `tensor`.
 
     Missing: `layer.input` is that of the first call only, and raises where there are several.
     """
@@ -36,32 +36,32 @@ def producer_inputs(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
 
 
 def input_names(layer: keras.Layer) -> list[str]:
-    """The names of the layers whose outputs a layer of a functional model reads."""
+    """Lists the names of the layers whose outputs a layer of a functional model reads. Missing: see `producer`."""
     return [producer(tensor).name for tensor in keras.tree.flatten(layer.input)]
 
 
 def was_called(layer: keras.Layer) -> bool:
-    """Whether a layer was called on a Keras tensor already. Missing: `layer.output` raises where it was not."""
+    """Tells whether a layer was already called on a Keras tensor. Missing: `layer.output` raises if it was not."""
     return bool(layer._inbound_nodes)
 
 
 def tensors_read(operation: Any) -> list[keras.KerasTensor]:
-    """All Keras tensors that an operation was ever called on."""
+    """Lists all Keras tensors that an operation was ever called on. Missing: `layer.input` raises after several calls."""
     return [tensor for node in operation._inbound_nodes for tensor in node.input_tensors]
 
 
 def all_layers(model: keras.Layer) -> list[keras.Layer]:
-    """The model, its layers, and those inside of them, wrappers included. Missing: `Model.layers` has the outermost only."""
+    """Lists the model, its layers, and those inside them, wrappers included. Missing: `Model.layers` has the outermost only."""
     return list(model._flatten_layers())
 
 
 def is_functional(model: Any) -> bool:
-    """Whether a model is a graph of operations. Missing: `keras.Model` returns a private class for such models."""
+    """Tells whether a model is a graph of operations. Missing: `keras.Model` returns a private class for such models."""
     return hasattr(model, "_nodes_by_depth")
 
 
 def graph_calls(model: keras.Model) -> Iterator[Any]:
-    """The calls of a functional model in topological order: `operation`, `input_tensors`, `outputs`, `arguments`.
+    """Yields the calls of a functional model in topological order: `operation`, `input_tensors`, `outputs`, `arguments`.
 
     Missing: `Model.operations` has each operation once, not each of its calls.
     """
@@ -70,7 +70,7 @@ def graph_calls(model: keras.Model) -> Iterator[Any]:
 
 
 def functional_part(layer: Any) -> Any:
-    """The graph inside a model: itself, or what a Sequential model keeps inside. Missing: a public view of the latter."""
+    """Finds the graph inside a model: itself, or what a Sequential model keeps inside. Missing: a public view of the latter."""
     return getattr(layer, "_functional", None) or layer
 
 
@@ -83,6 +83,6 @@ def run_through_graph(model: Any, inputs: Any, operation_fn: Callable[[Any], Cal
 
 
 def seed_generators(model: keras.Layer) -> list[keras.random.SeedGenerator]:
-    """Those of all layers of a model, each once. Missing: layers track them, but do not list them."""
+    """Lists the seed generators of all layers of a model, each once. Missing: layers track them, but do not list them."""
     found = {id(g): g for layer in all_layers(model) for g in getattr(layer, "_seed_generators", ())}
     return list(found.values())

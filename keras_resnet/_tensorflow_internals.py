@@ -1,4 +1,4 @@
-"""Every use of TensorFlow's private API, in one place: an upgrade breaks this file, and `tests/test_internals.py` says where.
+"""Every use of TensorFlow's private API: an upgrade breaks this file only, and `tests/test_internals.py` says where.
 
 Each function says which public API is missing. Written for TensorFlow 2.21.
 """
@@ -25,9 +25,9 @@ def maybe_merge_call(function: Callable, strategy: tf.distribute.Strategy, *argu
 
 
 def graphs_of_function(function: Any) -> list[tf.Graph]:
-    """The graph of a concrete function and of all functions that it calls.
+    """Lists the graph of a concrete function and those of all functions that it calls.
 
-    Missing: `tf.Graph.get_operations` stops at calls, and `as_graph_def().library` of a large model takes all its weights along.
+    Missing: `tf.Graph.get_operations` stops at calls, and `as_graph_def().library` of a large model copies all its weights.
     """
     graph = function.graph
     return [graph, *(graph._get_function(name).graph for name in graph._functions)]

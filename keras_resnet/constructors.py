@@ -1,4 +1,11 @@
-"""The public functions `keras_resnet.ResNet56V2(...)`, made from the table."""
+"""Makes the public functions `keras_resnet.ResNet56V2(...)` from the table. `__init__.pyi` tells editors their signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+
+from keras import KerasTensor, Model
 
 from keras_resnet.errors import comma_join
 from keras_resnet.models import shortcuts, variants
@@ -9,13 +16,13 @@ from keras_resnet.weights.loading import load_weights
 
 DOCSTRING = """{name}: {depth} layers of {block} units, order {unit!r}, shortcut {shortcut!r}. {note}
 
-(N, {size}, {size}, 3) -> (N, {classes}) as it stands; any height, width and number of channels on request.
+(N, {size}, {size}, 3) -> (N, {classes}) by default; any height, width and number of channels on request.
 
 Args:
     include_top: whether the pooling and the classifier are part of the network.
-    weights: None for random ones, the path of a file that `keras_resnet.load_weights` knows, or "imagenet" where
+    weights: None for random ones, the path of a file that `keras_resnet.load_weights` supports, or "imagenet" if
         keras.applications has such a network.
-    input_tensor: a Keras tensor to build on, in place of a new input.
+    input_tensor: a Keras tensor to build on, instead of a new input.
     input_shape: (height, width, channels), the first two may be None. By default {size}x{size}x3 with the top and
         (None, None, 3) without.
     pooling: without the top, what follows the last feature map: None, "avg" or "max".
@@ -24,12 +31,14 @@ Args:
     name: name of the model.
     block: "basic" (two 3x3) or "bottleneck" (1x1, 3x3, 1x1), where the depth allows.
     unit: the order inside the unit (He et al. 2016, Figure 4): {units}.
-    shortcut: {shortcuts}.
+    shortcut: one of {shortcuts}.
     width_multiplier: factor on the stages' widths; a stem that would be wider than the first stage follows.
-    stochastic_depth: how often training leaves out the last unit's branch; linear decay from the first (Huang et al. 2016).
-    zero_init_residual: whether every branch begins as zeros (Goyal et al. 2017, section 5.1).
-    classifier_dropout: dropout rate in front of the classifier.
-    output_stride: image pixels per pixel of the last feature map, by dilation beyond it; None for the network's own.
+    stochastic_depth: how often training leaves out the last unit's branch; the rate grows linearly from the first unit on
+        (Huang et al. 2016).
+    zero_init_residual: whether every branch begins at zero (Goyal et al. 2017, section 5.1).
+    classifier_dropout: dropout rate before the classifier.
+    output_stride: image pixels per pixel of the last feature map, where strides beyond it become dilations; None for the
+        network's own.
 
 Returns:
     A functional `keras.Model`.
@@ -38,7 +47,7 @@ Raises:
     UserError: a `ValueError` that names the wrong value and the valid choices.
 """
 
-NOTES = {
+NOTES: dict[tuple[str, str], str] = {
     ("cifar", "original"): "He et al. 2015, arXiv:1512.03385, section 4.2.",
     ("imagenet", "original"): "He et al. 2015, arXiv:1512.03385, Table 1.",
     ("cifar", "full_preactivation"): (
@@ -47,35 +56,39 @@ NOTES = {
     ),
     ("wide", "full_preactivation"): "Zagoruyko & Komodakis 2016, arXiv:1605.07146, Table 1.",
     ("imagenet", "full_preactivation"): "He et al. 2016, arXiv:1603.05027, section 5 and released code.",
-    ("slim", "full_preactivation"): "The layout of TF-Slim and keras.applications, whose v2 weights it takes.",
-    ("timm", "full_preactivation"): "The layout of timm and KerasHub; timm's `resnetv2_{depth}` weights fit.",
+    ("slim", "full_preactivation"): "The network of TF-Slim and keras.applications, whose v2 weights fit.",
+    ("timm", "full_preactivation"): "The network of timm and KerasHub; timm's `resnetv2_{depth}` weights fit.",
 }
 
 
-def constructor(model_name):
-    """The public function `keras_resnet.<model_name>`."""
+def constructor(model_name: str) -> Callable[..., Model]:
+    """Makes the public function `keras_resnet.<model_name>`.
+
+    Raises:
+        UserError: for an unknown name.
+    """
     row = variants.get_variant(model_name)
     family, default_name = variants.FAMILIES[row.family], model_name.lower()
 
     def construct(
-        include_top=True,
-        weights=None,
-        input_tensor=None,
-        input_shape=None,
-        pooling=None,
-        classes=family.classes,
-        classifier_activation="softmax",
-        name=default_name,
+        include_top: bool = True,
+        weights: str | PathLike[str] | None = None,
+        input_tensor: KerasTensor | None = None,
+        input_shape: tuple[int | None, int | None, int | None] | None = None,
+        pooling: str | None = None,
+        classes: int = family.classes,
+        classifier_activation: str | Callable | None = "softmax",
+        name: str = default_name,
         *,
-        block=None,
-        unit=None,
-        shortcut=None,
-        width_multiplier=1.0,
-        stochastic_depth=0.0,
-        zero_init_residual=False,
-        classifier_dropout=0.0,
-        output_stride=None,
-    ):
+        block: str | None = None,
+        unit: str | None = None,
+        shortcut: str | None = None,
+        width_multiplier: float = 1.0,
+        stochastic_depth: float = 0.0,
+        zero_init_residual: bool = False,
+        classifier_dropout: float = 0.0,
+        output_stride: int | None = None,
+    ) -> Model:
         model = build(
             variants.with_overrides(row, block=block, unit=unit, shortcut=shortcut),
             ModelOptions(width_multiplier, stochastic_depth, zero_init_residual, classifier_dropout, output_stride),
@@ -91,7 +104,7 @@ def constructor(model_name):
 
     construct.__name__ = construct.__qualname__ = model_name
     construct.__module__ = "keras_resnet"
-    note = NOTES.get((row.stem, row.unit)) if row.stem != family.stem else NOTES[row.family, row.unit]
+    note = NOTES[row.family if row.stem == family.stem else row.stem, row.unit]
     construct.__doc__ = DOCSTRING.format(
         name=model_name,
         note=note.format(depth=row.depth),

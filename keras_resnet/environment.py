@@ -1,4 +1,4 @@
-"""The process's environment, which the command sets and the library leaves alone."""
+"""Sets up the process for the command; the library leaves a user's environment alone."""
 
 import contextlib
 import importlib
@@ -7,16 +7,24 @@ import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 
 from keras_resnet.errors import UserError
 
 VERBOSITIES = {"quiet": "3", "warning": "1", "info": "0"}  # TF_CPP_MIN_LOG_LEVEL
 
 
-def configure(verbosity, tensorflow=True):
-    """Before TensorFlow is imported: its log level, and oneDNN, which it only turns on by itself on some processors.
+def configure(verbosity: str, tensorflow: bool = True) -> None:
+    """Sets TensorFlow's log level, and turns oneDNN on, which it does by itself only on some processors.
 
-    `tensorflow`: whether it will be needed, and may as well be imported here, where its chatter is held back.
+    To be called before TensorFlow is imported.
+
+    Args:
+        verbosity: a key of `VERBOSITIES`.
+        tensorflow: whether TensorFlow will be needed. If so it is imported here, with its messages held back.
+
+    Raises:
+        UserError: if Keras is configured for another backend or with the channels first.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", VERBOSITIES[verbosity])
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -27,21 +35,21 @@ def configure(verbosity, tensorflow=True):
             logging.getLogger(name).setLevel(logging.ERROR)
     if tensorflow:
         check_setting("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"), "tensorflow")
-        with quiet_stderr() if quiet else contextlib.nullcontext():  # it talks while it is imported, whatever its log level
+        with quiet_stderr() if quiet else contextlib.nullcontext():  # prints while it is imported, whatever its log level
             keras = importlib.import_module("keras")
         check_setting("backend", keras.backend.backend(), "tensorflow")
         check_setting("image_data_format", keras.config.image_data_format(), "channels_last")
 
 
-def check_setting(setting, value, needed):
-    """Raises a `UserError` where Keras is set up, in the environment or in its keras.json, for what the command cannot do."""
+def check_setting(setting: str, value: str, needed: str) -> None:
+    """Raises a `UserError` if the environment or keras.json configures Keras in a way that the command cannot work with."""
     if value != needed:
         raise UserError(f"Keras' {setting} is {value!r}; the command runs with {needed} only")
 
 
 @contextlib.contextmanager
-def quiet_stderr():
-    """Holds back what C++ code prints past Python; it is shown after all if an exception is raised."""
+def quiet_stderr() -> Iterator[None]:
+    """Holds back what C++ code prints past Python, and shows it if an exception is raised."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as sink:

@@ -1,30 +1,37 @@
-"""The exceptions that are no bugs: a mistake of the user's, a wish to stop, and a peer that has died."""
+"""The expected errors: a user's mistake, a request to stop, and a worker that died."""
+
+from collections.abc import Iterable
 
 
 class UserError(ValueError):
     """A wrong value, file or folder: one line that names it and the valid choices.
 
-    The command turns it into that line and exit status 2. Anything else that is raised is a bug of ours.
+    The command prints that line and exits with status 2. Any other exception is a bug in this package.
     """
 
 
 class TrainingInterrupted(Exception):  # noqa: N818  nothing went wrong
-    """A run that a signal asked to end, and that has saved what it did. `signal`: its number."""
+    """A signal stopped the training, which saved its state first.
 
-    def __init__(self, message, signal):
+    Attributes:
+        signal: the signal's number.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
         super().__init__(message)
         self.signal = signal
 
 
 class WorkerLost(Exception):  # noqa: N818  nothing is wrong with this worker
-    """Another worker of a run has ended, and this one cannot go on alone. The same command would continue the run."""
+    """Another worker of the training ended, and this one cannot go on alone. The same command resumes the training."""
 
 
-def first_line(error):
-    """The first line of an exception's message, for quoting a library's error inside our own."""
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, to quote a library's error in a `UserError`."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
 
 
-def comma_join(values):
+def comma_join(values: Iterable[object]) -> str:
+    """Joins the values to "a, b, c"."""
     return ", ".join(str(value) for value in values)

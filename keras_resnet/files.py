@@ -1,16 +1,17 @@
-"""Files appear whole or not at all: they are written under a temporary name and then renamed."""
+"""Writes files whole or not at all: under a temporary name, which is then renamed."""
 
 import contextlib
 import errno
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def atomic(path):
-    """Yields a temporary path beside `path`; renames it to `path`, a file or a folder, if nothing was raised."""
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path next to `path`; renames it to `path`, a file or a folder, if nothing was raised."""
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
@@ -22,8 +23,8 @@ def atomic(path):
 
 
 @contextlib.contextmanager
-def attach_path(path):
-    """An `OSError` that does not say which file it is about, such as a full disk's, is about `path`."""
+def attach_path(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Adds `path` to an `OSError` that does not name a file, such as a full disk's."""
     try:
         yield
     except OSError as error:
@@ -32,21 +33,21 @@ def attach_path(path):
 
 
 @contextlib.contextmanager
-def tf_errors_as_oserror(path=None):
-    """TensorFlow's errors in writing files, as Python's, about `path`."""
+def tf_errors_as_oserror(path: str | os.PathLike[str] | None = None) -> Iterator[None]:
+    """Raises TensorFlow's errors in writing files as an `OSError` about `path`."""
     import tensorflow as tf
 
     try:
         yield
     except tf.errors.OpError as error:
         message = re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message.splitlines()[0]).strip()
-        reason = message.rpartition("; ")[2]  # behind the name of a temporary file
-        raise OSError(errno.EIO, reason, path and str(path)) from error
+        reason = message.rpartition("; ")[2]  # after the name of a temporary file
+        raise OSError(errno.EIO, reason, None if path is None else str(path)) from error
 
 
 @contextlib.contextmanager
-def created_directory(path):
-    """Makes a folder, if there is none; if something is raised, it goes again, unless there is something in it."""
+def created_directory(path: Path) -> Iterator[None]:
+    """Creates a folder if it does not exist; removes it again if something is raised and the folder is empty."""
     new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     try:
@@ -58,8 +59,8 @@ def created_directory(path):
         raise
 
 
-def replace(source, target):
-    """Renames a file or a folder over what is at `target`, which goes only once its successor is in place."""
+def replace(source: Path, target: Path) -> None:
+    """Renames a file or a folder over `target`, whose old content is removed only once the new one is in place."""
     if target.is_dir():
         old = target.with_name(f".{target.name}.{os.getpid()}.old")
         target.rename(old)
@@ -69,13 +70,15 @@ def replace(source, target):
         os.replace(source, target)
 
 
-def remove(path):
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

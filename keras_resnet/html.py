@@ -1,4 +1,4 @@
-"""Pieces of the HTML reports, which stand alone: images are embedded in the page."""
+"""Builds pieces of the HTML reports. The pages are self-contained: images are embedded."""
 
 import base64
 import html
@@ -10,22 +10,22 @@ from PIL import Image
 
 
 def png(image: np.ndarray, max_side: int | None = None) -> bytes:
-    """A uint8 (H, W, C) image, C of 1, 3 or 4, as the bytes of a PNG file, shrunk to at most `max_side` pixels a side."""
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    """A uint8 (H, W, C) image, C of 1, 3 or 4, as the bytes of a PNG file, shrunk to at most `max_side` pixels per side."""
+    pil_image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     if max_side is not None:
-        picture.thumbnail((max_side, max_side))
+        pil_image.thumbnail((max_side, max_side))
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    pil_image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
 def data_uri(content: bytes) -> str:
-    """The bytes of a PNG file as a URI that holds them."""
+    """Embeds the bytes of a PNG file in a `data:` URI."""
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def img(content: bytes, alt: str, *, pixelated: bool = False) -> str:
-    """An `<img>` with the bytes of a PNG file inside. pixelated: enlarged without smoothing."""
+    """An `<img>` with the bytes of a PNG file inside; `pixelated` enlarges it without smoothing."""
     return f'<img src="{data_uri(content)}" alt="{html.escape(alt)}"{" class=pixelated" if pixelated else ""}>'
 
 

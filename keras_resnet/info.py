@@ -1,24 +1,30 @@
-"""Facts at hand: what a named network has, costs and reached."""
+"""Describes the named networks: size, cost, published accuracy and weights."""
 
 import dataclasses
 import functools
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from keras_resnet.models import variants
-from keras_resnet.published import PUBLISHED
+from keras_resnet.published import PUBLISHED, Published
 from keras_resnet.weights.checkpoint_formats import CHECKPOINT_FORMATS
 
-COUNTS_FILE = Path(__file__).with_name("counts.json")
+if TYPE_CHECKING:
+    import keras
+
+SIZES_FILE = Path(__file__).with_name("model_sizes.json")
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelSize:
-    """Of a network as its constructor makes it by default.
+    """The size of a network as its constructor builds it by default.
 
-    trainable, total: parameters, without and with the norms' moving statistics. macs: of convolutions and classifier,
-    for one image. longest_path: layers with a kernel between input and output.
+    Attributes:
+        trainable, total: number of parameters, without and with the norms' moving statistics.
+        macs: multiply-adds of convolutions and classifier, for one image.
+        longest_path: number of layers with a kernel between input and output.
     """
 
     trainable: int
@@ -27,8 +33,8 @@ class ModelSize:
     longest_path: int
 
     @classmethod
-    def of(cls, model):
-        """Counted in the graph of a model of fixed input size."""
+    def of(cls, model: "keras.Model") -> Self:
+        """Measures a model of fixed input size."""
         from keras_resnet.models.graph import longest_path, macs
 
         trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
@@ -37,7 +43,7 @@ class ModelSize:
 
 @dataclasses.dataclass(frozen=True)
 class ModelInfo:
-    """A row of the table, its size, what was published, and whose weights fit (to be loaded by `load_weights`)."""
+    """A row of the table with its size, its published results, and the formats whose weights `load_weights` loads into it."""
 
     name: str
     depth: int
@@ -45,70 +51,77 @@ class ModelInfo:
     unit: str
     shortcut: str
     stem: str
-    input_shape: tuple
+    input_shape: tuple[int, int, int]
     classes: int
-    counts: ModelSize
-    published: tuple
-    weights: tuple
+    size: ModelSize
+    published: tuple[Published, ...]
+    weights: tuple[str, ...]
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = {
-            "network": f"{self.depth} layers, {self.block} units",
-            "order": f"{self.unit}, shortcut {self.shortcut}, stem {self.stem}",
+            "architecture": f"{self.depth} layers, {self.block} units of order {self.unit}",
+            "shortcut, stem": f"{self.shortcut}, {self.stem}",
             "input": f"{self.input_shape}, {self.classes} classes",
-            "parameters": f"{self.counts.trainable:,} trainable, {self.counts.total:,} in all",
-            "multiply-adds": f"{self.counts.macs:,}",
-            "longest path": f"{self.counts.longest_path} layers with a kernel",
-            "error": "; ".join(map(str, self.published)) or "none published",
+            "parameters": f"{self.size.trainable:,} trainable, {self.size.total:,} total",
+            "multiply-adds": f"{self.size.macs:,}",
+            "longest path": f"{self.size.longest_path} layers with a kernel",
+            "error (%)": "; ".join(map(str, self.published)) or "none published",
             "weights": "; ".join(self.weights) or "none published",
         }
         return "\n".join([self.name, *(f"  {key:14} {value}" for key, value in lines.items())])
 
 
-def describe(name):
-    """A `ModelInfo` of a named network, counted in its graph; `print(describe("ResNet50V2"))` shows it.
+def describe(name: str) -> ModelInfo:
+    """Builds and measures a named network; `print(describe("ResNet50V2"))` shows the result.
 
     Raises:
-        UserError: for an unknown name, with those most like it.
+        UserError: for an unknown name, with the names most like it.
     """
     from keras_resnet.constructors import constructor
 
-    variants.get_variant(name)
     return describe_with(name, ModelSize.of(constructor(name)()))
 
 
-def describe_with(name, counts):
+def describe_with(name: str, size: ModelSize) -> ModelInfo:
+    """Describes a named network of known size.
+
+    Raises:
+        UserError: for an unknown name, with the names most like it.
+    """
     row = variants.get_variant(name)
     family = variants.FAMILIES[row.family]
     return ModelInfo(
         name=name,
+        depth=row.depth,
+        block=row.block,
+        unit=row.unit,
+        shortcut=row.shortcut,
+        stem=row.stem,
         input_shape=(family.image_size, family.image_size, 3),
         classes=family.classes,
-        counts=counts,
+        size=size,
         published=PUBLISHED.get(name, ()),
-        weights=tuple(source.name for source in CHECKPOINT_FORMATS if name in source.compatible_models),
-        **{field: getattr(row, field) for field in ("depth", "block", "unit", "shortcut", "stem")},
+        weights=tuple(known.name for known in CHECKPOINT_FORMATS if name in known.compatible_models),
     )
 
 
-SUMMARY = ("model", "block", "trainable", "total", "multiply-adds", "error, %", "weights of")
+SUMMARY = ("model", "block", "trainable", "total", "multiply-adds", "error (%)", "weights from")
 
 
-def summary(description):
-    """The columns `SUMMARY` of a description."""
-    counts = description.counts
+def summary(info: ModelInfo) -> tuple[str, ...]:
+    """The columns `SUMMARY` of a network."""
     return (
-        description.name,
-        description.block,
-        f"{counts.trainable:,}",
-        f"{counts.total:,}",
-        f"{counts.macs / 1e6:,.1f} M",
-        str(description.published[0]) if description.published else "",
-        ", ".join(description.weights),
+        info.name,
+        info.block,
+        f"{info.size.trainable:,}",
+        f"{info.size.total:,}",
+        f"{info.size.macs / 1e6:,.1f} M",
+        str(info.published[0]) if info.published else "",
+        ", ".join(info.weights),
     )
 
 
 @functools.cache
-def recorded_sizes():
-    """`{name: ModelSize}` as they were counted for every named network, so that a list of all need not build them."""
-    return {name: ModelSize(**counts) for name, counts in json.loads(COUNTS_FILE.read_text(encoding="utf-8")).items()}
+def recorded_sizes() -> dict[str, ModelSize]:
+    """The `{name: ModelSize}` of every named network from a file, so that a list of all need not build them."""
+    return {name: ModelSize(**size) for name, size in json.loads(SIZES_FILE.read_text(encoding="utf-8")).items()}

@@ -1,8 +1,10 @@
-"""What a classifier's file knows besides its weights: labels and preprocessing, kept inside the file."""
+"""What a classifier's file stores besides its weights: labels and preprocessing, inside the file."""
 
 import dataclasses
 import json
+import os
 import zipfile
+from typing import Self
 
 from keras_resnet.errors import UserError, first_line
 from keras_resnet.preprocessing import Preprocessing
@@ -13,28 +15,40 @@ SAVED_MODEL_MEMBER = f"assets.extra/{MEMBER}"  # in TensorFlow's folder for file
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierMetadata:
-    """A network's name, the data set that it was trained on, its labels in the order of its outputs, its preprocessing."""
+    """The metadata of a classifier.
+
+    Attributes:
+        model: the network's name.
+        dataset: name of the data set that it was trained on, or "".
+        labels: the classes' names, in the order of the outputs.
+        preprocessing: how images are prepared for it.
+    """
 
     model: str
     dataset: str
-    labels: tuple
+    labels: tuple[str, ...]
     preprocessing: Preprocessing
 
-    def to_json(self):
+    def to_json(self) -> str:
+        """The metadata as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, text):
-        """The record, or a `UserError` if it is none of ours."""
+    def from_json(cls, text: str | bytes) -> Self:
+        """Parses the metadata.
+
+        Raises:
+            UserError: if they are damaged, or something else.
+        """
         try:
-            record = json.loads(text)
-            preprocessing = {key: tuple(v) if isinstance(v, list) else v for key, v in record.pop("preprocessing").items()}
-            return cls(labels=tuple(record.pop("labels")), preprocessing=Preprocessing(**preprocessing), **record)
+            fields = json.loads(text)
+            preprocessing = Preprocessing.from_dict(fields.pop("preprocessing"))
+            return cls(labels=tuple(fields.pop("labels")), preprocessing=preprocessing, **fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(f"the record of labels and preprocessing is damaged: {first_line(error)}") from error
 
-    def write_into(self, path):
-        """Adds the record to a zip archive (.keras), or appends an archive to a file that is none (.tflite).
+    def write_into(self, path: str | os.PathLike[str]) -> None:
+        """Adds the metadata to a zip archive (.keras), or appends an archive to a file of another kind (.tflite).
 
         Readers of either format ignore it: plain Keras reads the members that it knows, a flatbuffer ends where it says.
         """
@@ -42,8 +56,12 @@ class ClassifierMetadata:
             archive.writestr(MEMBER, self.to_json())
 
     @classmethod
-    def read_from(cls, path):
-        """The record inside a .keras or .tflite file, or None."""
+    def read_from(cls, path: str | os.PathLike[str]) -> Self | None:
+        """Reads the metadata inside a .keras or .tflite file; None if there are none.
+
+        Raises:
+            UserError: if they are damaged.
+        """
         if not zipfile.is_zipfile(path):
             return None
         with zipfile.ZipFile(path) as archive:

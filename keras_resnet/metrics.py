@@ -1,20 +1,22 @@
-"""Accuracy, top-k accuracy and loss of class probabilities, in NumPy."""
+"""Measures accuracy, top-k accuracy and loss of class probabilities, in NumPy."""
 
 import numpy as np
+import numpy.typing as npt
 
 
-def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The share of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1."""
-    return float(np.mean(probabilities.argmax(axis=1) == labels))
+def accuracy(probabilities: np.ndarray, labels: npt.ArrayLike) -> float:
+    """The fraction of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1."""
+    return float(np.mean(probabilities.argmax(axis=1) == np.asarray(labels)))
 
 
-def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """The share of images whose true class is among the `k` most probable ones: (N, classes), (N,) -> 0 to 1."""
+def top_k_accuracy(probabilities: np.ndarray, labels: npt.ArrayLike, k: int) -> float:
+    """The fraction of images whose true class is among the `k` most probable: (N, classes), (N,) -> 0 to 1."""
+    k = min(k, probabilities.shape[1])
     best = np.argpartition(-probabilities, k - 1, axis=1)[:, :k]
     return float((best == np.asarray(labels)[:, np.newaxis]).any(axis=1).mean())
 
 
-def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def cross_entropy(probabilities: np.ndarray, labels: npt.ArrayLike) -> float:
     """The mean cross-entropy in nats: (N, classes), (N,). Probabilities below 1e-7 count as 1e-7, as in Keras."""
-    picked = probabilities[np.arange(len(labels)), labels]
+    picked = probabilities[np.arange(len(probabilities)), np.asarray(labels)]
     return float(-np.log(np.maximum(picked, 1e-7)).mean())

@@ -1,10 +1,20 @@
-"""What happens to a picture before the first convolution, as data: the same record for training, evaluation and export."""
+"""What happens to an image before the first convolution, as data: the same record for training, evaluation and export."""
+
+from __future__ import annotations
 
 import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join, first_line
+
+if TYPE_CHECKING:
+    import keras
+    from PIL import Image
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 CHANNEL_ORDERS = ("rgb", "bgr")
@@ -14,21 +24,28 @@ CHANNEL_ORDERS = ("rgb", "bgr")
 class Preprocessing:
     """Resize and crop to `height` x `width`, then `(pixel / 255 - mean) / std` per channel.
 
-    height, width: pixels. channels: 1 for grey, 3 for RGB. mean, std: one number per channel, for pixels scaled to 0..1.
-    crop_fraction: share of the resized picture's shorter side that the centre crop keeps. interpolation: "bilinear" or
-    "bicubic". channel_order: in which the network reads the channels, "rgb" or, as Caffe's, "bgr"; mean and std are in RGB.
+    Attributes:
+        height, width: in pixels.
+        channels: 1 for gray, 3 for RGB.
+        mean, std: one number per channel, in RGB order, for pixels scaled to 0..1.
+        crop_fraction: fraction of the resized image's shorter side that the center crop keeps.
+        interpolation: "bilinear" or "bicubic".
+        channel_order: the order in which the network reads the channels, "rgb" or, as in Caffe, "bgr".
+
+    Raises:
+        UserError: if a value is out of range.
     """
 
     height: int
     width: int
     channels: int
-    mean: tuple
-    std: tuple
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     crop_fraction: float = 1.0
     interpolation: str = "bilinear"
     channel_order: str = "rgb"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field, valid in (("interpolation", INTERPOLATIONS), ("channel_order", CHANNEL_ORDERS)):
             if getattr(self, field) not in valid:
                 raise UserError(f"{field} is {getattr(self, field)!r}; it is one of {comma_join(valid)}")
@@ -40,87 +57,149 @@ class Preprocessing:
             raise UserError(f"crop_fraction is {self.crop_fraction!r}; it is above 0 and at most 1")
 
     @classmethod
-    def from_images(cls, images):
+    def from_images(cls, images: np.ndarray) -> Self:
         """The size of `images` (uint8, (N, H, W, C)) and their mean and standard deviation per channel."""
         _, height, width, channels = images.shape
         counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(channels)])
-        shares, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
-        mean = shares @ values
-        std = np.sqrt(np.maximum(shares @ values**2 - mean**2, 1e-6))
+        fractions, values = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
+        mean = fractions @ values
+        std = np.sqrt(np.maximum(fractions @ values**2 - mean**2, 1e-6))
         return cls(height, width, channels, tuple(mean.round(6).tolist()), tuple(std.round(6).tolist()))
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Reads the record from its fields as JSON has them, with lists for tuples."""
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+        return cls(**values)
+
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """(height, width, channels)"""
         return (self.height, self.width, self.channels)
 
-    def normalize(self, pixels):
-        """Pixels 0 to 255 in RGB, (..., C), as the network reads them: float32."""
-        scaled = (np.asarray(pixels, np.float32) / 255 - np.float32(self.mean)) / np.float32(self.std)
+    def normalize(self, pixels: np.ndarray) -> np.ndarray:
+        """Scales RGB pixels 0 to 255, (..., C), to what the network reads: float32."""
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        scaled = (np.asarray(pixels, np.float32) / 255 - mean) / std
         return scaled[..., ::-1] if self.channel_order == "bgr" else scaled
 
-    def layer(self):
-        """The scaling as a stock layer: raw pixels 0 to 255, (N, H, W, C), to normalised float32, in RGB."""
+    def layer(self) -> keras.layers.Rescaling:
+        """The scaling as a stock layer: raw pixels 0 to 255, (N, H, W, C), to normalized float32, in RGB."""
         import keras
 
         std, mean = np.array(self.std), np.array(self.mean)
         return keras.layers.Rescaling((1 / (255 * std)).tolist(), (-mean / std).tolist(), name="rescaling")
 
-    def prepare(self, images):
-        """A stack of images, uint8 (N, H, W, C), each resized, cropped and turned grey or RGB as pictures are."""
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        """Resizes, crops and converts a stack of images, uint8 (N, H, W, C), to gray or RGB, each as image files are."""
         if images.shape[1:] == self.shape and self.crop_fraction == 1:
             return images
         from PIL import Image
 
         mode = "L" if self.channels == 1 else "RGB"
-        pictures = (Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert(mode) for image in images)
-        return np.stack([self.resize_and_crop(picture) for picture in pictures])
+        pil_images = (Image.fromarray(x.squeeze(-1) if x.shape[-1] == 1 else x).convert(mode) for x in images)
+        return np.stack([self.resize_and_crop(image) for image in pil_images])
 
-    def summary(self):
-        """The evaluation protocol in words."""
-        share = "" if self.crop_fraction == 1 else f", the central {self.crop_fraction:.4g} of the {self.interpolation} resize"
-        return f"{self.height}x{self.width}x{self.channels}{share}"
+    def summary(self) -> str:
+        """The size, crop and interpolation in words."""
+        crop = "" if self.crop_fraction == 1 else f", the central {self.crop_fraction:.4g} of the {self.interpolation} resize"
+        return f"{self.height}x{self.width}x{self.channels}{crop}"
 
-    def load_image(self, file, name=None):
-        """A picture file, turned upright, resized and cropped: uint8, (height, width, channels). See `open_image`."""
+    def load_image(self, file: str | os.PathLike[str] | IO[bytes], name: object = None) -> np.ndarray:
+        """Reads an image file, turned upright, resized and cropped: uint8, (height, width, channels). See `open_image`."""
         return self.resize_and_crop(open_image(file, self.channels, name))
 
-    def resize_and_crop(self, picture):
-        """Scales a PIL picture so that its crop covers height x width, aspect ratio kept, and cuts out the centre.
+    def resize_and_crop(self, image: Image.Image) -> np.ndarray:
+        """Scales a PIL image so that its crop covers height x width, aspect ratio kept, and cuts out the center.
 
-        To the pixel what torchvision's Resize and CenterCrop do.
+        The same to the pixel as torchvision's Resize and CenterCrop.
         """
         from PIL import Image
 
-        # A hair more than the quotient: 224 / (224 / 232) is not to become 231.
+        # Slightly more than the quotient: 224 / (224 / 232) must not become 231.
         target = [int(side / self.crop_fraction + 1e-6) for side in (self.width, self.height)]
-        scale = max(target[0] / picture.width, target[1] / picture.height)
-        size = tuple(max(least, int(side * scale + 1e-6)) for least, side in zip(target, picture.size, strict=True))
-        if size != picture.size:
-            picture = picture.resize(size, Image.Resampling[self.interpolation.upper()])
-        left, top = round((size[0] - self.width) / 2), round((size[1] - self.height) / 2)
-        picture = picture.crop((left, top, left + self.width, top + self.height))
-        return np.asarray(picture, np.uint8).reshape(self.height, self.width, self.channels)
+        scale = max(target[0] / image.width, target[1] / image.height)
+        width, height = (max(least, int(side * scale + 1e-6)) for least, side in zip(target, image.size, strict=True))
+        if (width, height) != image.size:
+            image = image.resize((width, height), Image.Resampling[self.interpolation.upper()])
+        left, top = round((width - self.width) / 2), round((height - self.height) / 2)
+        image = image.crop((left, top, left + self.width, top + self.height))
+        return np.asarray(image, np.uint8).reshape(self.height, self.width, self.channels)
 
 
-def open_image(file, channels, name=None):
-    """A PIL picture, turned upright, grey (`channels` 1) or RGB (3). Transparency is dropped.
+def open_image(file: str | os.PathLike[str] | IO[bytes], channels: int, name: object = None) -> Image.Image:
+    """Opens an image file as a PIL image, turned upright, gray (`channels` 1) or RGB (3). Transparency is dropped.
 
-    file: a path, or a file object that errors call `name`.
+    Args:
+        file: a path, or a file object that errors call `name`.
+        channels: 1 or 3.
+        name: by default the path.
+
+    Raises:
+        UserError: if the file is not an image that can be read.
     """
     from PIL import Image, ImageOps
 
     name = file if name is None else name
     try:
-        with Image.open(file) as picture:
-            if picture.mode in ("F", "I"):
-                raise UserError(f"{name} has pixels in mode {picture.mode}, which have no agreed range; 8 and 16 bits do")
-            if picture.mode.startswith("I;16"):
-                picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-            elif picture.mode == "P" and "transparency" in picture.info:
-                picture = picture.convert("RGBA")  # Pillow warns on the direct way
-            return ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
+        with Image.open(file) as opened:
+            image: Image.Image = opened
+            if image.mode in ("F", "I"):
+                raise UserError(f"{name} has pixels in mode {image.mode}, which have no agreed range; 8 and 16 bits do")
+            if image.mode.startswith("I;16"):
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            elif image.mode == "P" and "transparency" in image.info:
+                image = image.convert("RGBA")  # Pillow warns about the direct way
+            return ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
     except UserError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{name} cannot be read as a picture: {first_line(error)}") from error
+        raise UserError(f"{name} cannot be read as an image: {first_line(error)}") from error
+
+
+def set_recorded_preprocessing(model: keras.Model, preprocessing: Preprocessing | None) -> None:
+    """Records on the model how images are prepared for its weights; None removes the record.
+
+    The record stays with the layers: in models that share them, in clones, and in the files of fast networks, but not in
+    those of stock ones, see `recorded_preprocessing`.
+    """
+    norms = norm_layers(model)
+    for norm in norms:
+        norm.preprocessing = None
+    if preprocessing is not None:
+        norms[0].preprocessing = json.dumps(dataclasses.asdict(preprocessing))
+
+
+def recorded_preprocessing(model: keras.Model) -> Preprocessing | None:
+    """How images are prepared for the model's weights, if that was recorded.
+
+    The record is part of the configuration of this package's `BatchNormalization`. It survives whatever Keras does with that:
+    `keras.models.clone_model`, `model.save`, `keras.saving.load_model`. `to_stock` and `to_fast` keep it as well, on the model
+    in memory. Keras' own layers have no place for it in their configuration: a plain `clone_model` or `save` of a network in
+    stock layers loses it.
+
+    Raises:
+        UserError: if the record is damaged.
+    """
+    records = (getattr(norm, "preprocessing", None) for norm in norm_layers(model))
+    record = next(filter(None, records), None)
+    return None if record is None else preprocessing_from_json(record)
+
+
+def norm_layers(model: keras.Model) -> list[Any]:
+    """The model's own normalization layers, fast and stock, in order."""
+    import keras
+
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def preprocessing_from_json(text: str) -> Preprocessing:
+    """Parses a record of `set_recorded_preprocessing`.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    try:
+        return Preprocessing.from_dict(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:  # a UserError is a ValueError
+        raise UserError(f"the record of preprocessing is damaged: {first_line(error)}") from error

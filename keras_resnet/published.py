@@ -1,37 +1,45 @@
-"""Published results: error rates in per cent, with the table that they are from."""
+"""Published results: error rates in percent, each with the table that it is from."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """top1, top5: errors in per cent; top5 is None where the source has none. source: also says what was measured how."""
+    """A published result.
+
+    Attributes:
+        dataset: that the error was measured on.
+        top1, top5: errors in percent; top5 is None if the reference has none.
+        reference: where it was published, and how it was measured.
+    """
 
     dataset: str
     top1: float
     top5: float | None
-    source: str
+    reference: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         errors = f"{self.top1:.2f}" if self.top5 is None else f"{self.top1:.2f}/{self.top5:.2f}"
-        return f"{errors} {self.dataset} ({self.source})"
+        return f"{errors} {self.dataset} ({self.reference})"
 
 
-def cifar(top1, source, dataset="CIFAR-10"):
-    return Published(dataset, top1, None, source)
+def cifar(top1: float, reference: str, dataset: str = "CIFAR-10") -> Published:
+    """A result on CIFAR, for which the papers have top-1 errors only."""
+    return Published(dataset, top1, None, reference)
 
 
-def imagenet(top1, top5, source):
-    return Published("ImageNet", top1, top5, source)
+def imagenet(top1: float, top5: float | None, reference: str) -> Published:
+    """A result on ImageNet's validation set."""
+    return Published("ImageNet", top1, top5, reference)
 
 
 R15, R16, WRN = "He et al. 2015", "He et al. 2016", "Zagoruyko 2016, Table 5"
-KERAS = "keras.applications, centre crop"
-TORCHVISION = "torchvision V1, centre crop 224"
-TIMM = "timm a1h, centre crop 288"
+KERAS = "keras.applications, center crop"
+TORCHVISION = "torchvision V1, center crop 224"
+TIMM = "timm a1h, center crop 288"
 
 # fmt: off
-PUBLISHED = {
+PUBLISHED: dict[str, tuple[Published, ...]] = {
     "ResNet20V1":      (cifar(8.75, f"{R15}, Table 6"),),
     "ResNet32V1":      (cifar(7.51, f"{R15}, Table 6"),),
     "ResNet44V1":      (cifar(7.17, f"{R15}, Table 6"),),
@@ -53,13 +61,13 @@ PUBLISHED = {
     "ResNet50V1":      (imagenet(22.85, 6.71, f"{R15}, Table 3, 10-crop"), imagenet(25.07, 7.94, f"{KERAS} 224")),
     "ResNet101V1":     (imagenet(21.75, 6.05, f"{R15}, Table 3, 10-crop"), imagenet(23.58, 7.21, f"{KERAS} 224")),
     "ResNet152V1":     (imagenet(21.43, 5.71, f"{R15}, Table 3, 10-crop"), imagenet(23.40, 6.88, f"{KERAS} 224"),
-                        imagenet(23.0, 6.7, f"{R16}, Table 5, centre crop 224")),
-    "ResNet200V1":     (imagenet(21.8, 6.0, f"{R16}, Table 5, centre crop 320"),),
+                        imagenet(23.0, 6.7, f"{R16}, Table 5, center crop 224")),
+    "ResNet200V1":     (imagenet(21.8, 6.0, f"{R16}, Table 5, center crop 320"),),
     "ResNet50V1_5":    (imagenet(23.87, 7.14, TORCHVISION),),
     "ResNet101V1_5":   (imagenet(22.63, 6.45, TORCHVISION),),
     "ResNet152V1_5":   (imagenet(21.69, 5.95, TORCHVISION),),
-    "ResNet152V2":     (imagenet(21.1, 5.5, f"{R16}, Table 5, centre crop 320"),),
-    "ResNet200V2":     (imagenet(20.7, 5.3, f"{R16}, Table 5, centre crop 320"),),
+    "ResNet152V2":     (imagenet(21.1, 5.5, f"{R16}, Table 5, center crop 320"),),
+    "ResNet200V2":     (imagenet(20.7, 5.3, f"{R16}, Table 5, center crop 320"),),
     "ResNet50V2Slim":  (imagenet(24.04, 6.97, f"{KERAS} 299"),),
     "ResNet101V2Slim": (imagenet(22.77, 6.18, f"{KERAS} 299"),),
     "ResNet152V2Slim": (imagenet(21.97, 5.84, f"{KERAS} 299"),),

@@ -1,64 +1,92 @@
-"""Stock layers and fast ones: the same network either way, to and from files."""
+"""Converts networks between stock and fast layers, and reads and writes their files."""
 
 import json
 import os
 import re
 import zipfile
+from typing import cast
 
 import keras
 
+from keras_resnet import _keras_internals
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import atomic
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.recursion import raise_recursion_limit
 
 
-def to_stock(model):
-    """The same network with `keras.layers.BatchNormalization`: its file loads in plain Keras, without this package."""
+def to_stock(model: keras.Model) -> keras.Model:
+    """Copies a network into stock layers, with `keras.layers.BatchNormalization`.
+
+    Its file loads in plain Keras, without this package. `preprocessing_for` still works on the returned model, but not on what
+    is loaded from its file: `save_classifier` writes a file that knows its preprocessing.
+
+    Raises:
+        UserError: if the model is neither functional nor Sequential, or has normalization inside a wrapper.
+    """
     return _with_norms(model, BatchNormalization, keras.layers.BatchNormalization)
 
 
-def to_fast(model):
-    """The same network with our fused `BatchNormalization`."""
+def to_fast(model: keras.Model) -> keras.Model:
+    """Copies a network into fast layers, with this package's fused `BatchNormalization`.
+
+    Raises:
+        UserError: if the model is neither functional nor Sequential, or has normalization inside a wrapper.
+    """
     return _with_norms(model, keras.layers.BatchNormalization, BatchNormalization)
 
 
-def _with_norms(model, old, new):
-    """A clone of `model` with its weights, in which every layer that is exactly an `old` has become a `new`."""
+def _with_norms(model: keras.Model, old: type[keras.Layer], new: type[keras.Layer]) -> keras.Model:
+    """Clones `model` with its weights, and makes every layer that is exactly an `old` a `new`."""
 
-    def renew(layer):
-        return (new if type(layer) is old else type(layer)).from_config(layer.get_config())
+    def clone_layer(layer: keras.Layer) -> keras.Layer:
+        layer_class, config = (new if type(layer) is old else type(layer)), layer.get_config()
+        if not issubclass(layer_class, keras.layers.BatchNormalization):
+            return layer_class.from_config(config)
+        config.pop("preprocessing", None)  # Keras' own layer takes no such argument
+        norm = layer_class.from_config(config)
+        norm.preprocessing = getattr(layer, "preprocessing", None)  # see `preprocessing.recorded_preprocessing`
+        return norm
 
     try:
-        clone = keras.models.clone_model(model, clone_function=renew, recursive=True)
+        clone = keras.models.clone_model(model, clone_function=clone_layer, recursive=True)
     except ValueError as error:
         raise UserError(f"only functional and Sequential models can be converted: {first_line(error)}") from error
-    hidden = [layer.name for layer in clone._flatten_layers() if type(layer) is old]
+    hidden = [layer.name for layer in _keras_internals.all_layers(clone) if type(layer) is old]
     if hidden:
-        raise UserError(f"normalisation inside a wrapper or a layer of your own cannot be converted: {comma_join(hidden)}")
+        raise UserError(f"normalization inside a wrapper or a custom layer cannot be converted: {comma_join(hidden)}")
     copy_weights(model, clone)
     if not model.trainable:
         clone.trainable = False
     return clone
 
 
-def copy_weights(original, copy):
-    """Gives a layer or model the weights of another; those that compute with something made of theirs make it anew.
+def copy_weights(original: keras.Layer, copy: keras.Layer) -> None:
+    """Copies the weights of a layer or model to another, and updates what layers derive from their weights.
 
-    Keras' `Normalization` is one: it would go on with the mean that it was built with.
+    Keras' `Normalization` is one of those: it would go on with the mean that it was built with.
     """
     copy.set_weights(original.get_weights())
-    for layer in copy._flatten_layers():
+    for layer in _keras_internals.all_layers(copy):
         getattr(layer, "finalize_state", lambda: None)()
 
 
-def load_model(path):
-    """Loads a `.keras` file, with stock layers or ours, and gives the fast network. Code inside the file is never run."""
+def load_model(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads a `.keras` file, with stock or fast layers, as a fast network. Code inside the file is never run.
+
+    Raises:
+        UserError: if the file cannot be loaded or converted.
+    """
     return to_fast(load_as_saved(path))
 
 
-def load_as_saved(path):
-    """Loads a `.keras` file in the layers that it was saved with."""
+def load_as_saved(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads a `.keras` file with the layers that it was saved with. Code inside the file is never run.
+
+    Raises:
+        UserError: if the file cannot be loaded.
+    """
     if not os.path.isfile(path):
         raise UserError(f"no file {path}")
     if not zipfile.is_zipfile(path):
@@ -68,13 +96,13 @@ def load_as_saved(path):
             if "config.json" not in archive.namelist():
                 raise UserError(f"{path} is not a .keras file")
             raise_recursion_limit(len(json.loads(archive.read("config.json"))["config"].get("layers", ())))
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return cast(keras.Model, keras.saving.load_model(path, compile=False, safe_mode=True))
     except UserError:
         raise
     except Exception as error:
-        unknown = re.search(r"Could not locate class '(\w+)'", str(error))  # at the end of Keras' words
+        unknown = re.search(r"Could not locate class '(\w+)'", str(error))  # at the end of Keras' message
         if unknown:
-            reason = f"it has a layer of its author's own, {unknown[1]}"
+            reason = f"it has a custom layer, {unknown[1]}"
         elif "Lambda" in str(error):  # Keras' advice is about arguments that we do not take
             reason = "it has a Lambda layer, whose code is not run"
         else:
@@ -82,8 +110,8 @@ def load_as_saved(path):
         raise UserError(f"{path} cannot be loaded: {reason}") from error
 
 
-def write_classifier(model, path, classifier):
-    """Writes a classifier on raw pixels in stock layers, with its labels and preprocessing inside the archive."""
+def write_classifier(model: keras.Model, path: str | os.PathLike[str], metadata: ClassifierMetadata) -> None:
+    """Writes a classifier of raw pixels in stock layers, with its metadata inside the archive."""
     with atomic(path) as temporary:
         to_stock(model).save(temporary)
-        classifier.write_into(temporary)
+        metadata.write_into(temporary)

@@ -17,6 +17,8 @@ with quiet_stderr():
     import keras
     import tensorflow as tf
 
+    from keras_resnet import _keras_internals
+
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
@@ -108,16 +110,16 @@ KINDS = {
 
 
 def paths(model, start, end):
-    """The kinds of the layers behind `start` up to `end`, along each way through the graph, sorted.
+    """The kinds of the layers after `start` up to `end`, along each way through the graph, sorted.
 
-    The padding in front of a strided convolution counts as part of it.
+    The padding before a strided convolution counts as part of it.
     """
 
     def walk(name):
         if name == start:
             return [[]]
         layer = model.get_layer(name)
-        before = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]
+        before = _keras_internals.input_names(layer)
         return [[*path, KINDS[type(layer).__name__]] for other in before if other != name for path in walk(other)]
 
     return sorted(" ".join(path).replace("pad conv", "conv") for path in walk(end))

@@ -77,7 +77,7 @@ def test_half_precision_differs_from_keras_by_rounding_only(policy, training, rn
     assert_same(mine, theirs, 2e-2 if "bfloat16" in policy else 4e-3)
 
 
-def test_a_frozen_layer_normalises_by_its_moving_statistics_and_keeps_them(rng):
+def test_a_frozen_layer_normalizes_by_its_moving_statistics_and_keeps_them(rng):
     ours, stock = pair()
     ours.trainable = stock.trainable = False
     x = rng.normal(size=SHAPE).astype("float32")
@@ -121,7 +121,7 @@ def test_unknown_batch_and_image_size_inside_a_graph(rng):
 
 
 @pytest.mark.parametrize("synchronized", [True, False])
-def test_on_two_replicas_it_is_keras_synchronised_or_not(synchronized, rng, mirrored):
+def test_on_two_replicas_it_is_keras_synchronized_or_not(synchronized, rng, mirrored):
     """Catches statistics of one replica where those of both were asked for, and the other way round."""
     x = rng.normal(size=(8, 5, 4, 3)).astype("float32")
     halves = [tf.constant(x[:4]), tf.constant(x[4:] + 5)]

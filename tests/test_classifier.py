@@ -1,4 +1,4 @@
-"""Catches a classifier of raw pixels that is another function than the network on normalised ones, or says another thing."""
+"""Catches a classifier of raw pixels that is another function than the network on normalized ones, or says another thing."""
 
 import dataclasses
 import errno
@@ -18,11 +18,11 @@ from keras_resnet.preprocessing import Preprocessing
 LABELS = tuple("abcdefghij")
 RGB = Preprocessing(24, 16, 3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5), crop_fraction=0.875, interpolation="bicubic")
 BGR = dataclasses.replace(RGB, channel_order="bgr")
-GREY = Preprocessing(24, 16, 1, mean=(0.5,), std=(0.2,))
+GRAY = Preprocessing(24, 16, 1, mean=(0.5,), std=(0.2,))
 
 
 def network(name="ResNet20V2", input_shape=(24, 16, 3), **arguments):
-    """A network whose probabilities depend on the picture as they do after training."""
+    """A network whose probabilities depend on the image as they do after training."""
     keras.utils.set_random_seed(0)
     model = scramble(getattr(keras_resnet, name)(input_shape=input_shape, **arguments))
     head = model.get_layer("head_dense")
@@ -63,7 +63,7 @@ def assert_same(classifier, model, preprocessing, pixels):
         ({"name": "ResNet50V2Slim", "width_multiplier": 0.1, "classes": 10}, BGR),
     ],
 )
-def test_the_file_is_another_function_than_the_network_on_normalised_pixels(arguments, preprocessing, pixels, tmp_path):
+def test_the_file_is_another_function_than_the_network_on_normalized_pixels(arguments, preprocessing, pixels, tmp_path):
     model = network(**arguments)
     before = model.get_weights()
     keras_resnet.save_classifier(model, tmp_path / "c.keras", LABELS, preprocessing)
@@ -72,10 +72,10 @@ def test_the_file_is_another_function_than_the_network_on_normalised_pixels(argu
         np.testing.assert_array_equal(one, two)  # a stem that is turned round is the copy's
 
 
-def test_grey_pictures_make_another_function(pixels, tmp_path):
+def test_gray_images_make_another_function(pixels, tmp_path):
     model = network(input_shape=(24, 16, 1))
-    keras_resnet.save_classifier(model, tmp_path / "c.keras", LABELS, GREY)
-    assert_same(keras_resnet.load_model(tmp_path / "c.keras"), model, GREY, pixels[..., :1])
+    keras_resnet.save_classifier(model, tmp_path / "c.keras", LABELS, GRAY)
+    assert_same(keras_resnet.load_model(tmp_path / "c.keras"), model, GRAY, pixels[..., :1])
 
 
 def test_a_network_behind_layers_of_the_users_own_loses_them(pixels, tmp_path):
@@ -146,9 +146,9 @@ assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"ker
         ({}, LABELS, dataclasses.replace(RGB, height=32), r"takes images of \(24, 16, 3\), .* makes \(32, 16, 3\)"),
         ({"input_shape": (16, 24, 3)}, LABELS, RGB, r"input_shape=\(24, 16, 3\)"),
         ({"input_shape": (None, 24, 3)}, LABELS, RGB, r"input_shape=\(24, 16, 3\)"),
-        ({}, LABELS, GREY, r"makes \(24, 16, 1\)"),
+        ({}, LABELS, GRAY, r"makes \(24, 16, 1\)"),
         ({"input_shape": (24, 16, 1)}, LABELS, RGB, r"makes \(24, 16, 3\)"),
-        ({}, LABELS, None, "no weights of known preparation; name one of keras_applications_v1"),
+        ({}, LABELS, None, "no weights of known preprocessing; name one of keras_applications_v1"),
     ],
 )
 def test_what_does_not_match_is_written_or_fails_at_length(arguments, labels, preprocessing, message, tmp_path):

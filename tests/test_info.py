@@ -1,15 +1,14 @@
-"""Catches a count that is not the graph's, and a published figure without its source."""
+"""Catches a size that is not the graph's, and a published figure without its reference."""
 
 import keras
 import pytest
 
 import keras_resnet
-from keras_resnet import UserError, published
-from keras_resnet import info as facts
+from keras_resnet import UserError, info, published
 from keras_resnet.models import graph
 
 # fmt: off
-MILLIONS = {  # multiply-adds by the papers' layouts; He et al. 2015, Table 1 has 1.8, 3.6, 3.8, 7.6 and 11.3 billion
+MILLIONS = {  # multiply-adds by the papers' networks; He et al. 2015, Table 1 has 1.8, 3.6, 3.8, 7.6 and 11.3 billion
     "ResNet20V1": 40.6, "ResNet32V1": 68.9, "ResNet44V1": 97.2, "ResNet56V1": 125.5, "ResNet110V1": 252.9, "ResNet1202V1": 2829,
     "ResNet164V2": 244.5, "ResNet1001V2": 1488,
 }
@@ -23,17 +22,17 @@ KERAS_TOTALS = {"ResNet50V2Slim": 25_613_800, "ResNet101V2Slim": 44_675_560, "Re
 
 
 def test_multiply_adds_are_the_papers():
-    """The recorded counts; that they are the graphs' is the test of the variants."""
-    counts = facts.recorded_sizes()
+    """The recorded sizes; that they are the graphs' is the test of the variants."""
+    sizes = info.recorded_sizes()
     for name, millions in MILLIONS.items():
-        assert counts[name].macs / 1e6 == pytest.approx(millions, abs=0.5 if millions > 1000 else 0.05)
+        assert sizes[name].macs / 1e6 == pytest.approx(millions, abs=0.5 if millions > 1000 else 0.05)
     for name, billions in BILLIONS.items():
-        assert counts[name].macs / 1e9 == pytest.approx(billions, abs=0.005)
+        assert sizes[name].macs / 1e9 == pytest.approx(billions, abs=0.005)
 
 
-def test_the_slim_layout_has_all_of_keras_applications_parameters():
+def test_the_slim_networks_have_all_of_keras_applications_parameters():
     for name, total in KERAS_TOTALS.items():
-        assert facts.recorded_sizes()[name].total == total
+        assert info.recorded_sizes()[name].total == total
 
 
 def test_multiply_adds_and_the_longest_path_of_a_small_graph_are_those_counted_by_hand():
@@ -47,31 +46,31 @@ def test_multiply_adds_and_the_longest_path_of_a_small_graph_are_those_counted_b
     assert graph.strides(model)["add"] == 2
 
 
-def test_counts_need_a_fixed_size():
+def test_multiply_adds_need_a_fixed_image_size():
     with pytest.raises(UserError, match="fixed input_shape"):
         graph.macs(keras_resnet.ResNet20V1(include_top=False))
 
 
 def test_describe_tells_size_error_and_weights():
-    description = keras_resnet.describe("ResNet20V1")
-    assert description.counts == facts.recorded_sizes()["ResNet20V1"]
-    text = str(description)
+    model_info = keras_resnet.describe("ResNet20V1")
+    assert model_info.size == info.recorded_sizes()["ResNet20V1"]
+    text = str(model_info)
     for part in ("269,722", "271,098", "40,551,040", "8.75", "He et al. 2015, Table 6", "akamaster", "32, 32, 3"):
         assert part in text
     with pytest.raises(UserError, match=r"6n\+2"):
         keras_resnet.describe("ResNet21V1")
 
 
-def test_every_published_figure_belongs_to_a_network_and_names_its_source():
+def test_every_published_figure_belongs_to_a_network_and_names_its_reference():
     assert set(published.PUBLISHED) <= set(keras_resnet.list_models())
-    for figures in published.PUBLISHED.values():
-        for figure in figures:
-            assert 0 < figure.top1 < 100
-            assert any(word in figure.source for word in ("Table", "torchvision", "keras.applications", "timm"))
+    for results in published.PUBLISHED.values():
+        for result in results:
+            assert 0 < result.top1 < 100
+            assert any(word in result.reference for word in ("Table", "torchvision", "keras.applications", "timm"))
 
 
 def test_weights_are_said_to_fit_only_networks_that_exist():
     from keras_resnet.weights.checkpoint_formats import CHECKPOINT_FORMATS
 
-    for source in CHECKPOINT_FORMATS:
-        assert set(source.compatible_models) <= set(keras_resnet.list_models())
+    for known in CHECKPOINT_FORMATS:
+        assert set(known.compatible_models) <= set(keras_resnet.list_models())

@@ -31,7 +31,7 @@ def test_a_constant_channel_does_not_divide_by_zero():
     assert np.all(np.array(Preprocessing.from_images(np.full((3, 2, 2, 1), 7, "uint8")).std) > 0)
 
 
-def test_a_picture_of_the_right_size_goes_through_unchanged(rng, tmp_path):
+def test_an_image_of_the_right_size_goes_through_unchanged(rng, tmp_path):
     image = rng.integers(0, 256, (4, 6, 3)).astype("uint8")
     Image.fromarray(image).save(tmp_path / "a.png")
     np.testing.assert_array_equal(RGB.load_image(tmp_path / "a.png"), image)
@@ -44,17 +44,17 @@ def test_any_size_comes_out_as_the_networks(size, crop_fraction):
     assert preprocessing.resize_and_crop(Image.new("L", size, 9)).shape == (4, 6, 1)
 
 
-def test_the_crop_is_the_centre_with_the_aspect_ratio_kept():
-    picture = Image.new("L", (30, 10), 0)
-    picture.paste(200, (10, 0, 20, 10))
-    square = Preprocessing(10, 10, 1, (0.5,), (0.5,)).resize_and_crop(picture)
+def test_the_crop_is_the_center_with_the_aspect_ratio_kept():
+    image = Image.new("L", (30, 10), 0)
+    image.paste(200, (10, 0, 20, 10))
+    square = Preprocessing(10, 10, 1, (0.5,), (0.5,)).resize_and_crop(image)
     assert np.all(square == 200)
 
 
-def test_grey_and_colour_are_converted_and_transparency_is_dropped(tmp_path):
+def test_gray_and_color_are_converted_and_transparency_is_dropped(tmp_path):
     Image.new("RGBA", (6, 4), (255, 0, 0, 255)).save(tmp_path / "a.png")
-    grey = Preprocessing(4, 6, 1, (0.5,), (0.5,))
-    assert grey.load_image(tmp_path / "a.png").shape == (4, 6, 1)
+    gray = Preprocessing(4, 6, 1, (0.5,), (0.5,))
+    assert gray.load_image(tmp_path / "a.png").shape == (4, 6, 1)
     assert tuple(RGB.load_image(tmp_path / "a.png")[0, 0]) == (255, 0, 0)
 
 
@@ -67,13 +67,13 @@ def test_a_photo_is_turned_upright(rng, tmp_path):
 
 
 def test_sixteen_bits_keep_their_range_and_modes_without_one_are_refused(rng, tmp_path):
-    grey = Preprocessing(4, 6, 1, (0.5,), (0.5,))
+    gray = Preprocessing(4, 6, 1, (0.5,), (0.5,))
     pixels = rng.integers(0, 65536, (4, 6), dtype=np.uint16)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(grey.load_image(tmp_path / "a.png")[..., 0], pixels >> 8)
+    np.testing.assert_array_equal(gray.load_image(tmp_path / "a.png")[..., 0], pixels >> 8)
     Image.fromarray(pixels.astype(np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(UserError, match="mode F"):
-        grey.load_image(tmp_path / "a.tiff")
+        gray.load_image(tmp_path / "a.tiff")
 
 
 def test_a_damaged_record_is_a_users_error():

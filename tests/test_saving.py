@@ -94,7 +94,7 @@ assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"ker
 
 
 @pytest.mark.slow
-def test_a_trunk_longer_than_pythons_recursion_limit_builds_clones_and_loads(tmp_path):
+def test_a_skip_path_longer_than_pythons_recursion_limit_builds_clones_and_loads(tmp_path):
     """In a process of its own, whose limit nobody has raised."""
     program = """
 import sys, keras_resnet

@@ -2,25 +2,45 @@
 
 import contextlib
 import numbers
+from collections.abc import Iterator
+from typing import Any, cast
 
 import keras
-from keras.src.backend.common import global_state
+from keras import KerasTensor
 
+from keras_resnet import _keras_internals
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.recursion import raise_recursion_limit
 
-from . import layers, shortcuts, variants
+from . import layers, naming, shortcuts, variants
 from .layers import norm, relu
-from .residual_units import ORDERS, ResidualUnit, steps
+from .options import ModelOptions
+from .residual_units import ORDERS, ResidualUnit, operations
 from .stems import STEMS
+from .variants import Variant
 
 LAYERS_PER_UNIT = 18  # at most: a bottleneck with a gate
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 
-def build(variant, options, *, include_top, input_tensor, input_shape, pooling, classes, classifier_activation, name):
-    """The network of a `variants.Variant` with `options.ModelOptions`; the other arguments are those of `keras.applications`."""
-    check(variant, options)
+def build(
+    variant: Variant,
+    options: ModelOptions,
+    *,
+    include_top: bool,
+    input_tensor: KerasTensor | None,
+    input_shape: tuple[int | None, ...] | None,
+    pooling: str | None,
+    classes: int,
+    classifier_activation: Any,
+    name: str,
+) -> keras.Model:
+    """Builds the network of a row of the table with `options`; the other arguments are those of `keras.applications`.
+
+    Raises:
+        UserError: if the arguments do not fit together or are out of range.
+    """
+    check_variant(variant, options)
     check_top(pooling, classes, classifier_activation)
     layers.check_data_format()
     inputs, x = resolve_input(input_tensor, input_shape, variants.FAMILIES[variant.family].image_size if include_top else None)
@@ -29,14 +49,14 @@ def build(variant, options, *, include_top, input_tensor, input_shape, pooling, 
         if include_top:
             x = head(x, classes, classifier_activation, options.classifier_dropout)
         elif pooling:
-            x = POOLINGS[pooling](name="head_pool")(x)
+            x = POOLINGS[pooling](name=naming.HEAD_POOL)(x)
     raise_recursion_limit(LAYERS_PER_UNIT * sum(variants.stage_depths(variant)))
     return keras.Model(inputs, x, name=name)
 
 
 @contextlib.contextmanager
-def deferred_variable_creation():
-    """Makes the variables of what is built inside at the end, all at once and outside of their layers' name scopes.
+def deferred_variable_creation() -> Iterator[None]:
+    """Creates the variables of the layers built inside at the end, all at once and outside of their layers' name scopes.
 
     TensorFlow prepares an operation anew for every new name, and that is nearly half of the time to build 1001 layers.
     """
@@ -44,13 +64,13 @@ def deferred_variable_creation():
         with keras.StatelessScope():
             yield
     except BaseException:
-        # Keras would try those that are left again at the end of the next network, and fail there.
-        global_state.set_global_attribute("uninitialized_variables", [])
+        # Keras would try again to create those that are left at the end of the next network, and fail there.
+        _keras_internals.forget_uninitialized_variables()
         raise
 
 
-def check(variant, options):
-    """Refuses what does not fit together before anything is built."""
+def check_variant(variant: Variant, options: ModelOptions) -> None:
+    """Raises a `UserError` for a variant and options that do not fit together, before anything is built."""
     if variant.unit not in list(ORDERS):
         raise UserError(f"unknown unit {variant.unit!r}; the orders inside a unit are {comma_join(ORDERS)}")
     plain = shortcuts.get_shortcut(variant.shortcut) is shortcuts.no_shortcut
@@ -68,13 +88,14 @@ def check(variant, options):
         raise UserError(f"output_stride is {options.output_stride!r}; for this network it is one of {comma_join(valid)}")
 
 
-def output_strides(variant):
+def output_strides(variant: Variant) -> tuple[int, ...]:
     """The strides that the last feature map can have, the network's own last. An ImageNet network keeps one in its stages."""
     stages, stem = len(variants.FAMILIES[variant.family].widths), STEMS[variant.stem].stem_stride
     return tuple(stem * 2**stage for stage in range(stages) if stem * 2**stage > stem or stem == 1)
 
 
-def check_top(pooling, classes, activation):
+def check_top(pooling: str | None, classes: int, activation: Any) -> None:
+    """Raises a `UserError` for a head that cannot be built."""
     if pooling not in (None, *POOLINGS):
         raise UserError(f"unknown pooling {pooling!r}; it is None or one of {comma_join(POOLINGS)}")
     if not isinstance(classes, numbers.Integral) or classes is True or classes < 1:
@@ -85,7 +106,9 @@ def check_top(pooling, classes, activation):
         raise UserError(f"unknown classifier_activation {activation!r}; it is the name of a Keras activation") from error
 
 
-def resolve_input(input_tensor, input_shape, default_size):
+def resolve_input(
+    input_tensor: KerasTensor | None, input_shape: tuple[int | None, ...] | None, default_size: int | None
+) -> tuple[KerasTensor | list[KerasTensor], KerasTensor]:
     """The model's inputs and the tensor that the stem reads, as `keras.applications` understands its arguments."""
     if input_tensor is not None:
         if not keras.backend.is_keras_tensor(input_tensor):
@@ -96,19 +119,18 @@ def resolve_input(input_tensor, input_shape, default_size):
         return sources[0] if len(sources) == 1 else sources, input_tensor  # a list of one would warn at every call
     channels_last = layers.channel_axis() == -1
     if input_shape is None:
-        size = (default_size, default_size)
-        input_shape = (*size, 3) if channels_last else (3, *size)
+        input_shape = (default_size, default_size, 3) if channels_last else (3, default_size, default_size)
     sides = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else ()
     valid = all(side is None or (isinstance(side, numbers.Integral) and side > 0) for side in sides)
     if len(sides) != 3 or not valid or sides[-1 if channels_last else 0] is None:
         order = "(height, width, channels)" if channels_last else "(channels, height, width)"
         raise UserError(f"input_shape is {input_shape}; it is {order}, where height and width may be None")
-    inputs = keras.Input(input_shape)
+    inputs = cast(KerasTensor, keras.Input(input_shape))
     return inputs, inputs
 
 
-def features(x, variant, options):
-    """Everything but the head: (N, H, W, C) -> (N, H/4, W/4, C') for CIFAR, (N, H/32, W/32, C') for ImageNet."""
+def features(x: KerasTensor, variant: Variant, options: ModelOptions) -> KerasTensor:
+    """Builds all but the head: (N, H, W, C) -> (N, H/4, W/4, C') for CIFAR, (N, H/32, W/32, C') for ImageNet."""
     stem, widths = STEMS[variant.stem], stage_widths(variant, options)
     unit = ResidualUnit(
         order=variant.unit,
@@ -122,17 +144,18 @@ def features(x, variant, options):
     for arguments in unit_specs(variant, options):
         x = unit(x, **arguments)
     # "an extra activation right after its element-wise addition": the one that a further unit would have begun with.
-    for kind, _ in steps(variant.unit, variant.block)[0]:
-        x = {"norm": norm, "relu": relu}[kind](x, name=f"head_{kind}")
+    for kind, _ in operations(variant.unit, variant.block)[0]:
+        x = norm(x, name=naming.HEAD_NORM) if kind == "norm" else relu(x, name=naming.HEAD_RELU)
     return x
 
 
-def stage_widths(variant, options):
+def stage_widths(variant: Variant, options: ModelOptions) -> list[int]:
+    """The width of each stage's units."""
     factor = variant.widen_factor * options.width_multiplier
     return [max(1, round(width * factor)) for width in variants.FAMILIES[variant.family].widths]
 
 
-def unit_specs(variant, options):
+def unit_specs(variant: Variant, options: ModelOptions) -> Iterator[dict[str, Any]]:
     """The arguments of `ResidualUnit.__call__` for each unit in turn.
 
     Where a stride would go beyond `output_stride`, it is left out, and what reads its output is dilated by it.
@@ -145,26 +168,27 @@ def unit_specs(variant, options):
             strided = (index == depth and stage < len(depths)) if stem.downsample_in_last_unit else (index == 1 and stage > 1)
             dilate = strided and total_stride == limit
             stride = 2 if strided and not dilate else 1
-            dilation_behind = dilation * 2 if dilate else dilation
+            dilation_after = dilation * 2 if dilate else dilation
             number += 1
             yield {
                 "width": width,
                 "stride": stride,
-                "dilations": (dilation, dilation_behind),
+                "dilations": (dilation, dilation_after),
                 "drop_rate": options.stochastic_depth * number / sum(depths),
                 "skip_preactivation": stem.ends_in_activation and number == 1,
-                "name": f"stage{stage}_unit{index}",
+                "name": naming.unit_name(stage, index),
             }
             total_stride *= stride
-            dilation = dilation_behind
+            dilation = dilation_after
 
 
-def head(x, classes, activation, dropout_rate):
-    """Global average, logits in `head_dense`, the activation in full precision behind it: (N, H, W, C) -> (N, classes)."""
-    x = POOLINGS["avg"](name="head_pool")(x)
+def head(x: KerasTensor, classes: int, activation: Any, dropout_rate: float) -> KerasTensor:
+    """Global average, logits in `head_dense`, then the activation in full precision: (N, H, W, C) -> (N, classes)."""
+    x = POOLINGS["avg"](name=naming.HEAD_POOL)(x)
     if dropout_rate:
-        x = layers.dropout(x, dropout_rate, name="head_dropout")
-    x = layers.dense(x, classes, name=layers.LOGITS_LAYER)
+        x = layers.dropout(x, dropout_rate, name=naming.HEAD_DROPOUT)
+    x = layers.dense(x, classes, name=naming.LOGITS_LAYER)
     if activation is None:
         return x
-    return keras.layers.Activation(activation, dtype=keras.config.dtype_policy().variable_dtype, name="predictions")(x)
+    dtype = keras.config.dtype_policy().variable_dtype
+    return keras.layers.Activation(activation, dtype=dtype, name=naming.PREDICTIONS_LAYER)(x)

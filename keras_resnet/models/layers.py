@@ -1,36 +1,43 @@
-"""The layers of a ResNet as the papers had them: padding, initialiser, epsilon and momentum live here, once."""
+"""The layers of a ResNet as the papers had them: padding, initializer, epsilon and momentum live here, once."""
+
+from typing import Any, cast
 
 import keras
+from keras import KerasTensor
 
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError
 
-LOGITS_LAYER = "head_dense"  # name of the layer that gives them
+from .naming import LOGITS_LAYER as LOGITS_LAYER
+from .naming import sublayer
+
 BATCH_NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
 BATCH_NORM_MOMENTUM = 0.9  # Torch's 0.1: the share of the old value, in Keras' words
 CHANNELS_FIRST_HINT = "choose keras.config.set_image_data_format('channels_last'), or KERAS_BACKEND=jax or torch"
 
 
-def he_normal_fan_out():
+def he_normal_fan_out() -> Any:  # Keras' layers are annotated to take names only
     """Normal, std sqrt(2 / (k*k*n_out)), not truncated: He et al. 2015, arXiv:1502.01852, eq. 15, as in the papers' code."""
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
 
 
-def torch_linear():
+def torch_linear() -> Any:  # Keras' layers are annotated to take names only
     """Torch's default for a fully connected layer, which the papers' code left alone: uniform within 1/sqrt(n_in)."""
     return keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
 
 
-def channel_axis():
+def channel_axis() -> int:
+    """The axis of the channels in `(N, H, W, C)` or `(N, C, H, W)`: -1 or 1."""
     return -1 if keras.config.image_data_format() == "channels_last" else 1
 
 
-def channels(x):
+def channels(x: KerasTensor) -> int:
+    """The number of channels of a feature map."""
     return x.shape[channel_axis()]
 
 
-def check_data_format():
-    """Refuses channels_first where TensorFlow cannot: its CPU kernels come with oneDNN, and in some dtypes only."""
+def check_data_format() -> None:
+    """Raises a `UserError` for channels_first where TensorFlow lacks it: its CPU kernels come with oneDNN, in some dtypes."""
     if not channels_first_on_tensorflow():
         return
     import tensorflow as tf
@@ -41,25 +48,50 @@ def check_data_format():
         tf.nn.conv2d(pixel, pixel, 1, "VALID", "NCHW")
     except tf.errors.UnimplementedError as error:
         raise UserError(
-            f"image_data_format is 'channels_first', and TensorFlow has no such convolutions of {dtype} here: {CHANNELS_FIRST_HINT}"
+            f"image_data_format is 'channels_first', and TensorFlow has no such convolutions of {dtype} here: "
+            f"{CHANNELS_FIRST_HINT}"
         ) from error
 
 
-def channels_first_on_tensorflow():
+def channels_first_on_tensorflow() -> bool:
+    """Whether the networks are built for TensorFlow with the channels first."""
     return keras.backend.backend() == "tensorflow" and channel_axis() == 1
 
 
-def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=0.0, zero=False, name):
+def conv(
+    x: KerasTensor,
+    filters: int,
+    kernel_size: int,
+    stride: int = 1,
+    *,
+    dilation: int = 1,
+    use_bias: bool = False,
+    bias: float = 0.0,
+    zero: bool = False,
+    name: str,
+) -> KerasTensor:
     """Convolution, padded symmetrically: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
 
     Keras' "same" pads more at the bottom right where the stride is 2; Caffe and Torch, and so the papers, pad both sides
     alike. Where the stride is 1 the two agree.
 
-    bias: initial value of the biases, where there are any. zero: begin with a kernel of zeros.
+    Args:
+        x: images or a feature map.
+        filters: number of output channels.
+        kernel_size: of the square kernel.
+        stride: of the convolution.
+        dilation: distance of the pixels that the kernel reads.
+        use_bias: whether there are biases, one per filter.
+        bias: initial value of the biases, if there are any.
+        zero: begin with a kernel of zeros.
+        name: of the layer; a padding layer before it is called `{name}_pad`.
+
+    Raises:
+        UserError: for biases with the channels first where Keras on TensorFlow would misplace them.
     """
-    padding = "same"
+    padding, bias_initializer = "same", cast(Any, keras.initializers.Constant(bias) if bias else "zeros")
     if stride > 1:
-        x = pad(x, kernel_size // 2, name=f"{name}_pad")
+        x = pad(x, kernel_size // 2, name=sublayer(name, "pad"))
         padding = "valid"
     y = keras.layers.Conv2D(
         filters,
@@ -69,7 +101,7 @@ def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=
         dilation_rate=dilation,
         use_bias=use_bias,
         kernel_initializer="zeros" if zero else he_normal_fan_out(),
-        bias_initializer=keras.initializers.Constant(bias) if bias else "zeros",
+        bias_initializer=bias_initializer,
         name=name,
     )(x)
     # On TensorFlow, keras.ops.add takes a bias for one per column where there are as many columns as channels.
@@ -82,72 +114,78 @@ def conv(x, filters, kernel_size, stride=1, *, dilation=1, use_bias=False, bias=
     return y
 
 
-def pad(x, size, *, name):
+def pad(x: KerasTensor, size: int, *, name: str) -> KerasTensor:
+    """Pads `size` zeros on all four sides."""
     return keras.layers.ZeroPadding2D(size, name=name)(x) if size else x
 
 
-def norm(x, *, zero=False, name):
-    """Batch normalization; `zero`: begin with gammas of zero."""
+def norm(x: KerasTensor, *, zero: bool = False, name: str) -> KerasTensor:
+    """Applies batch normalization; `zero`: begin with gammas of zero."""
     gamma = "zeros" if zero else "ones"
     return BatchNormalization(channel_axis(), BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON, gamma_initializer=gamma, name=name)(x)
 
 
-def relu(x, *, name):
+def relu(x: KerasTensor, *, name: str) -> KerasTensor:
+    """max(x, 0)."""
     return keras.layers.ReLU(name=name)(x)
 
 
-def conv_norm(x, filters, kernel_size, stride=1, *, name):
-    """Layers `{name}_conv` and `{name}_norm`."""
-    return norm(conv(x, filters, kernel_size, stride, name=f"{name}_conv"), name=f"{name}_norm")
+def conv_norm(x: KerasTensor, filters: int, kernel_size: int, stride: int = 1, *, name: str) -> KerasTensor:
+    """Applies the layers `{name}_conv` and `{name}_norm`."""
+    x = conv(x, filters, kernel_size, stride, name=sublayer(name, "conv"))
+    return norm(x, name=sublayer(name, "norm"))
 
 
-def add(x, y, *, name):
-    """The end of a residual unit; `x` is None in a plain network."""
+def add(x: KerasTensor | None, y: KerasTensor, *, name: str) -> KerasTensor:
+    """Adds the skip path and the branch; `x` is None in a plain network."""
     return y if x is None else keras.layers.Add(name=name)([x, y])
 
 
-def multiply(x, y, *, name):
+def multiply(x: KerasTensor, y: KerasTensor, *, name: str) -> KerasTensor:
+    """x * y, element by element."""
     return keras.layers.Multiply(name=name)([x, y])
 
 
-def scale(x, factor, offset=0.0, *, name):
+def scale(x: KerasTensor, factor: float, offset: float = 0.0, *, name: str) -> KerasTensor:
     """factor * x + offset."""
     return keras.layers.Rescaling(factor, offset, name=name)(x)
 
 
-def sigmoid(x, *, name):
+def sigmoid(x: KerasTensor, *, name: str) -> KerasTensor:
+    """1 / (1 + exp(-x))."""
     return keras.layers.Activation("sigmoid", name=name)(x)
 
 
-def dropout(x, rate, *, name):
+def dropout(x: KerasTensor, rate: float, *, name: str) -> KerasTensor:
+    """Sets single values to zero in training, at random."""
     return keras.layers.Dropout(rate, name=name)(x)
 
 
-def drop_path(x, rate, *, name):
+def drop_path(x: KerasTensor, rate: float, *, name: str) -> KerasTensor:
     """Sets whole examples to zero in training, at random, and the others to 1/(1 - rate) of what they were."""
     return keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=name)(x)
 
 
-def max_pool(x, *, name):
-    """3x3 maximum, stride 2, padded alike with zeros, exact behind a ReLU: (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C)."""
-    return keras.layers.MaxPooling2D(3, 2, name=name)(pad(x, 1, name=f"{name}_pad"))
+def max_pool(x: KerasTensor, *, name: str) -> KerasTensor:
+    """3x3 maximum, stride 2, padded alike with zeros, exact after a ReLU: (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C)."""
+    return keras.layers.MaxPooling2D(3, 2, name=name)(pad(x, 1, name=sublayer(name, "pad")))
 
 
-def max_pool_padded_with_neg_inf(x, *, name):
-    """3x3 maximum, stride 2, of what is inside the picture, as Torch pads: (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C).
+def max_pool_padded_with_neg_inf(x: KerasTensor, *, name: str) -> KerasTensor:
+    """3x3 maximum, stride 2, of what is inside the image, as Torch pads: (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C).
 
     A stock layer pads both sides alike with minus infinity only where its stride is 1.
     """
-    return subsample(keras.layers.MaxPooling2D(3, 1, "same", name=name)(x), 2, name=f"{name}_subsample")
+    return subsample(keras.layers.MaxPooling2D(3, 1, "same", name=name)(x), 2, name=sublayer(name, "subsample"))
 
 
-def subsample(x, stride, *, name):
+def subsample(x: KerasTensor, stride: int, *, name: str) -> KerasTensor:
     """Every stride-th pixel: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), C)."""
     return keras.layers.AveragePooling2D(1, stride, name=name)(x) if stride > 1 else x
 
 
-def pad_channels(x, filters, *, name):
-    """Zero channels, half before and half after: (N, H, W, C) -> (N, H, W, filters).
+def pad_channels(x: KerasTensor, filters: int, *, name: str) -> KerasTensor:
+    """Adds zero channels, half before and half after: (N, H, W, C) -> (N, H, W, filters).
 
     A stock layer does it when told that the channels are a spatial axis.
     """
@@ -160,5 +198,6 @@ def pad_channels(x, filters, *, name):
     return keras.layers.ZeroPadding2D(padding, data_format, name=name)(x)
 
 
-def dense(x, units, *, name):
+def dense(x: KerasTensor, units: int, *, name: str) -> KerasTensor:
+    """Applies a fully connected layer: (N, C) -> (N, units)."""
     return keras.layers.Dense(units, kernel_initializer=torch_linear(), name=name)(x)

@@ -1,14 +1,18 @@
 """Residual units: the five orders of operations of He et al. 2016, each with the convolutions of one of two blocks.
 
-`x` is the trunk, `y` the branch. Layers are numbered by kind, in the order of the figure: `stage3_unit2_conv1`.
+`x` is the skip path, `y` the branch. Layers are numbered by kind, in the order of the figure: `stage3_unit2_conv1`.
 """
 
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
+from keras import KerasTensor
+
+from . import naming
 from .layers import add, conv, conv_norm, drop_path, norm, relu
+from .shortcuts import ShortcutFunction
 
 # fmt: off
 ORDERS = {  # He et al. 2016, arXiv:1603.05027, Figure 4 and Table 2, read downwards
@@ -20,12 +24,14 @@ ORDERS = {  # He et al. 2016, arXiv:1603.05027, Figure 4 and Table 2, read downw
 }
 # fmt: on
 
+Operation = tuple[str, int]  # ("conv", 1): the kind and its number within the unit
+
 
 @dataclasses.dataclass(frozen=True)
 class Block:
     """The convolutions of a branch: kernel sizes, and the width of the last as a multiple of that of the others."""
 
-    kernels: tuple
+    kernels: tuple[int, ...]
     expansion: int
 
 
@@ -36,60 +42,76 @@ BLOCKS = {  # He et al. 2015, Figure 5, left and right
 
 
 @functools.cache
-def steps(order, block):
-    """A unit's operations before the trunk leaves, on the branch and behind the addition, as ("conv", 1), ("norm", 1), ...
+def operations(order: str, block: str) -> tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ...]]:
+    """A unit's operations before the skip path leaves, on the branch and after the addition: ("conv", 1), ("norm", 1), ...
 
     A bottleneck has "conv norm relu" once more on its branch.
     """
     more = "conv norm relu " * (len(BLOCKS[block].kernels) - 2)
     before, conv_, rest = ORDERS[order].partition("conv")
     branch, _, after = (more + conv_ + rest).partition("add")
-    seen = Counter()
+    seen: Counter[str] = Counter()
 
-    def numbered(text):
-        for kind in text.split():
+    def numbered(kinds: str) -> Iterator[Operation]:
+        for kind in kinds.split():
             seen[kind] += 1
             yield kind, seen[kind]
 
-    return tuple(tuple(numbered(part)) for part in (before, branch, after))
-
-
-def preactivation(order):
-    """What comes before the trunk leaves: "", "relu" or "norm relu"."""
-    return ORDERS[order].partition("conv")[0].strip()
+    return tuple(numbered(before)), tuple(numbered(branch)), tuple(numbered(after))
 
 
 @dataclasses.dataclass(frozen=True)
 class ResidualUnit:
-    """What the units of a network have in common; called on the trunk, it adds one.
+    """What the units of a network have in common. Called on the skip path, it adds one unit.
 
-    stride_on: index of the convolution that carries the stride: in a bottleneck 0 in the 2015 paper, 1 in "v1.5" and in the
-        ImageNet networks of 2016. shortcut: see `shortcuts.py`. use_bias: biases in the branch's last convolution and in
-        projections, as in TF-Slim's v2. zero_init: the branch begins as zeros (Goyal et al. 2017, arXiv:1706.02677, 5.1).
+    Attributes:
+        order: a row of `ORDERS`.
+        block: a row of `BLOCKS`.
+        stride_on: index of the convolution that carries the stride: in a bottleneck 0 in the 2015 paper, 1 in "v1.5" and in the
+            ImageNet networks of 2016.
+        shortcut: see `shortcuts.py`.
+        use_bias: biases in the branch's last convolution and in projections, as in TF-Slim's v2.
+        zero_init: the branch begins as zeros (Goyal et al. 2017, arXiv:1706.02677, 5.1).
     """
 
     order: str
     block: str
     stride_on: int
-    shortcut: Callable
+    shortcut: ShortcutFunction
     use_bias: bool = False
     zero_init: bool = False
 
-    def __call__(self, x, width, stride, *, dilations=(1, 1), drop_rate=0.0, skip_preactivation=False, name):
-        """(N, H, W, C) -> (N, H/stride, W/stride, expansion * width).
+    def __call__(
+        self,
+        x: KerasTensor,
+        width: int,
+        stride: int,
+        *,
+        dilations: tuple[int, int] = (1, 1),
+        drop_rate: float = 0.0,
+        skip_preactivation: bool = False,
+        name: str,
+    ) -> KerasTensor:
+        """Adds a unit: (N, H, W, C) -> (N, H/stride, W/stride, expansion * width).
 
-        dilations: of 3x3 convolutions up to the one that carries the stride, and of those behind it. drop_rate: how often
-        training leaves the branch out (stochastic depth). skip_preactivation: the trunk already is behind the pre-activation, as it is
-        in the first unit (2016, section 5).
+        Args:
+            x: the skip path.
+            width: filters of all convolutions of the branch but an expanding last one.
+            stride: of the unit.
+            dilations: of the 3x3 convolutions up to the one that carries the stride, and of those after it.
+            drop_rate: how often training leaves the branch out (stochastic depth).
+            skip_preactivation: leave out the pre-activation, because `x` already went through one, as in the first unit
+                (2016, section 5).
+            name: of the unit, see `naming.unit_name`.
         """
-        before, branch, after = steps(self.order, self.block)
+        before, branch, after = operations(self.order, self.block)
         last = max(i for i, (kind, _) in enumerate(branch) if kind != "relu")
         convs = self._convolutions(width, stride, dilations)
 
-        def run(x, operations):
+        def run(x: KerasTensor, operations: Iterable[Operation]) -> KerasTensor:
             for kind, number in operations:
                 zero = self.zero_init and (kind, number) == branch[last]
-                layer_name = f"{name}_{kind}{number}"
+                layer_name = naming.sublayer(name, f"{kind}{number}")
                 if kind == "relu":
                     x = relu(x, name=layer_name)
                 elif kind == "norm":
@@ -102,13 +124,14 @@ class ResidualUnit:
         # A projection has a norm where the branch's last convolution has one.
         project = conv_norm if branch[last][0] == "norm" else functools.partial(conv, use_bias=self.use_bias)
         filters = BLOCKS[self.block].expansion * width
-        x, branch_transform = self.shortcut(x, y, filters, stride, project=project, name=f"{name}_shortcut")
+        shortcut_name = naming.sublayer(name, naming.SHORTCUT)
+        skip, branch_transform = self.shortcut(x, y, filters, stride, project=project, name=shortcut_name)
         y = branch_transform(run(y, branch))
         if drop_rate:
-            y = drop_path(y, drop_rate, name=f"{name}_drop")
-        return run(add(x, y, name=f"{name}_add"), after)
+            y = drop_path(y, drop_rate, name=naming.sublayer(name, naming.DROP_PATH))
+        return run(add(skip, y, name=naming.sublayer(name, naming.ADD)), after)
 
-    def _convolutions(self, width, stride, dilations):
+    def _convolutions(self, width: int, stride: int, dilations: tuple[int, int]) -> list[Callable[..., KerasTensor]]:
         """One function for each convolution of the branch."""
         block = BLOCKS[self.block]
         ends = len(block.kernels) - 1

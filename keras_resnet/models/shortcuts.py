@@ -1,121 +1,193 @@
-"""What runs beside a residual branch: `shortcut(x, y, filters, stride, project=..., name=...)`.
+"""The shortcuts, which run beside a residual branch: one function and one row of `SHORTCUTS` each.
 
-`x` is the trunk as it enters the unit, `y` what a projection reads: the trunk itself in v1, the shared pre-activation in v2.
-`project` is the unit's way to project: with a norm in v1, the bare convolution in v2. Every shortcut maps
-(N, H, W, C) -> (N, H/stride, W/stride, filters), or to None where there is none, and returns beside it what becomes of the
-branch before the two are added: a function `f(branch) -> branch`.
+A shortcut is called as `shortcut(x, y, filters, stride, project=..., name=...)`. `x` is the skip path as it enters the unit,
+`y` what a projection reads: the skip path itself in v1, the shared pre-activation in v2. `project` is how the unit projects:
+with a norm in v1, by the bare convolution in v2. Every shortcut maps (N, H, W, C) -> (N, H/stride, W/stride, filters), or to
+None where there is none. It also returns what is done to the branch before the addition, as a function `f(branch) -> branch`.
 """
 
+import dataclasses
 import functools
-import inspect
 import math
+from collections.abc import Callable
+from typing import Protocol
+
+from keras import KerasTensor
 
 from keras_resnet.errors import UserError, comma_join
 
 from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
+from .naming import sublayer
+
+ShortcutOutputs = tuple[KerasTensor | None, Callable[[KerasTensor], KerasTensor]]
 
 
-def identity_branch(branch):
+class Projection(Protocol):
+    """Projects with a kernel of the given size: (N, H, W, C) -> (N, H/stride, W/stride, filters)."""
+
+    def __call__(self, x: KerasTensor, filters: int, kernel_size: int, stride: int, *, name: str) -> KerasTensor: ...
+
+
+class ShortcutFunction(Protocol):
+    """A shortcut whose numbers, if it has any, are set."""
+
+    def __call__(
+        self, x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, project: Projection, name: str
+    ) -> ShortcutOutputs: ...
+
+
+def identity_branch(branch: KerasTensor) -> KerasTensor:
+    """Leaves the branch alone."""
     return branch
 
 
-def identity(x, filters, stride, *, name):
-    """The trunk; where the shape changes, every stride-th pixel of it and zero channels."""
-    x = subsample(x, stride, name=f"{name}_subsample")
-    return x if channels(x) == filters else pad_channels(x, filters, name=f"{name}_pad")
+def identity(x: KerasTensor, filters: int, stride: int, *, name: str) -> KerasTensor:
+    """The skip path; where the shape changes, every stride-th pixel of it and zero channels."""
+    x = subsample(x, stride, name=sublayer(name, "subsample"))
+    return x if channels(x) == filters else pad_channels(x, filters, name=sublayer(name, "pad"))
 
 
-def option_a(x, y, filters, stride, *, project, name):
-    """Identity; where the shape changes, subsample and pad zero channels. He et al. 2015, section 3.3 (A), no parameters."""
+def option_a(x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, project: Projection, name: str) -> ShortcutOutputs:
+    """Identity; where the shape changes, subsample and pad zero channels. No parameters."""
     return identity(x, filters, stride, name=name), identity_branch
 
 
-def option_b(x, y, filters, stride, *, project, name):
-    """Identity; where the width changes, a 1x1 projection. He et al. 2015, section 3.3 (B), eq. 2."""
+def option_b(x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, project: Projection, name: str) -> ShortcutOutputs:
+    """Identity; where the width changes, a 1x1 projection (2015, eq. 2)."""
     if channels(x) == filters:
         return identity(x, filters, stride, name=name), identity_branch
     return project(y, filters, 1, stride, name=name), identity_branch
 
 
-def option_c(x, y, filters, stride, *, project, name):
-    """A 1x1 projection in every unit. He et al. 2015, section 4.1 (C); 2016, Figure 2(e), Table 1 "1x1 conv"."""
+def option_c(x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, project: Projection, name: str) -> ShortcutOutputs:
+    """A 1x1 projection in every unit."""
     return project(y, filters, 1, stride, name=name), identity_branch
 
 
-def no_shortcut(x, y, filters, stride, *, project, name):
-    """A plain network. He et al. 2015, section 3.3, "Plain Network"."""
+def no_shortcut(
+    x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, project: Projection, name: str
+) -> ShortcutOutputs:
+    """A plain network."""
     return None, identity_branch
 
 
-# He et al. 2016, section 3, on a network with option A: what they change is the identity, in every unit.
+# He et al. 2016, section 3, on a network with option A: these change the identity, in every unit.
 
 
-def constant_scaling(x, y, filters, stride, shortcut_factor=0.5, branch_factor=0.5, *, project, name):
-    """Both paths times a constant. He et al. 2016, Figure 2(b); Table 1 has (0, 1), (0.5, 1) and (0.5, 0.5)."""
-    x = scale(identity(x, filters, stride, name=name), shortcut_factor, name=f"{name}_scale")
-    return x, lambda branch: branch if branch_factor == 1 else scale(branch, branch_factor, name=f"{name}_branch_scale")
+def constant_scaling(
+    x: KerasTensor,
+    y: KerasTensor,
+    filters: int,
+    stride: int,
+    *,
+    shortcut_factor: float,
+    branch_factor: float,
+    project: Projection,
+    name: str,
+) -> ShortcutOutputs:
+    """Multiplies each of the two paths by a constant; Table 1 has (0, 1), (0.5, 1) and (0.5, 0.5)."""
+    x = scale(identity(x, filters, stride, name=name), shortcut_factor, name=sublayer(name, "scale"))
+    if branch_factor == 1:
+        return x, identity_branch
+    return x, lambda branch: scale(branch, branch_factor, name=sublayer(name, "branch_scale"))
 
 
-def exclusive_gating(x, y, filters, stride, bias=-6.0, *, project, name):
-    """(1 - g(x)) * x beside g(x) * F(x). He et al. 2016, Figure 2(c); Table 1 varies the gate's initial bias from 0 to -7."""
+def exclusive_gating(
+    x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, bias: float, project: Projection, name: str
+) -> ShortcutOutputs:
+    """(1 - g(x)) * x and g(x) * F(x); Table 1 varies the gate's initial bias from 0 to -7."""
     g = gate(x, filters, stride, bias, name=name)
-    x = multiply(identity(x, filters, stride, name=name), complement(g, name=name), name=f"{name}_gated")
-    return x, lambda branch: multiply(branch, g, name=f"{name}_branch_gated")
+    return gated(x, g, filters, stride, name=name), lambda branch: multiply(branch, g, name=sublayer(name, "branch_gated"))
 
 
-def shortcut_only_gating(x, y, filters, stride, bias=-6.0, *, project, name):
-    """(1 - g(x)) * x, and F(x) as it is. He et al. 2016, Figure 2(d); Table 1 has the gate's initial biases 0 and -6."""
+def shortcut_only_gating(
+    x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, bias: float, project: Projection, name: str
+) -> ShortcutOutputs:
+    """(1 - g(x)) * x, and F(x) unchanged; Table 1 has the gate's initial biases 0 and -6."""
     g = gate(x, filters, stride, bias, name=name)
-    return multiply(identity(x, filters, stride, name=name), complement(g, name=name), name=f"{name}_gated"), identity_branch
+    return gated(x, g, filters, stride, name=name), identity_branch
 
 
-def dropout_shortcut(x, y, filters, stride, rate=0.5, *, project, name):
-    """Dropout on the identity. He et al. 2016, Figure 2(f), Table 1."""
-    return dropout(identity(x, filters, stride, name=name), rate, name=f"{name}_dropout"), identity_branch
+def dropout_shortcut(
+    x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, rate: float, project: Projection, name: str
+) -> ShortcutOutputs:
+    """Dropout on the identity."""
+    return dropout(identity(x, filters, stride, name=name), rate, name=sublayer(name, "dropout")), identity_branch
 
 
-def gate(x, filters, stride, bias, *, name):
+def gate(x: KerasTensor, filters: int, stride: int, bias: float, *, name: str) -> KerasTensor:
     """g(x) = sigmoid(W x + b), a 1x1 convolution, one gate for each output: (N, H, W, C) -> (N, H/s, W/s, filters)."""
-    x = conv(x, filters, 1, stride, use_bias=True, bias=bias, name=f"{name}_gate")
-    return sigmoid(x, name=f"{name}_sigmoid")
+    x = conv(x, filters, 1, stride, use_bias=True, bias=bias, name=sublayer(name, "gate"))
+    return sigmoid(x, name=sublayer(name, "sigmoid"))
 
 
-def complement(g, *, name):
-    return scale(g, -1.0, 1.0, name=f"{name}_complement")
+def gated(x: KerasTensor, g: KerasTensor, filters: int, stride: int, *, name: str) -> KerasTensor:
+    """(1 - g) * x."""
+    x = identity(x, filters, stride, name=name)
+    return multiply(x, scale(g, -1.0, 1.0, name=sublayer(name, "complement")), name=sublayer(name, "gated"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A number of a shortcut, which the function takes by this name: finite, from `minimum` up and below `limit`."""
+
+    name: str
+    default: float
+    minimum: float = -math.inf
+    limit: float = math.inf
+
+
+@dataclasses.dataclass(frozen=True)
+class Shortcut:
+    """A row: the function, where it is from, and the numbers that it takes."""
+
+    function: Callable[..., ShortcutOutputs]
+    reference: str
+    parameters: tuple[Parameter, ...] = ()
+
+    def form(self, name: str) -> str:
+        """How a user writes it, with the default numbers: "dropout(0.5)"."""
+        return f"{name}({','.join(f'{p.default:g}' for p in self.parameters)})" if self.parameters else name
+
+
+# fmt: off
 SHORTCUTS = {
-    "A": option_a,
-    "B": option_b,
-    "C": option_c,
-    "none": no_shortcut,
-    "constant_scaling": constant_scaling,
-    "exclusive_gating": exclusive_gating,
-    "shortcut_only_gating": shortcut_only_gating,
-    "conv1x1": option_c,
-    "dropout": dropout_shortcut,
+    "A":                    Shortcut(option_a, "He et al. 2015, section 3.3 (A)"),
+    "B":                    Shortcut(option_b, "He et al. 2015, section 3.3 (B)"),
+    "C":                    Shortcut(option_c, "He et al. 2015, section 4.1 (C)"),
+    "none":                 Shortcut(no_shortcut, "He et al. 2015, section 3.3, Plain Network"),
+    "constant_scaling":     Shortcut(constant_scaling, "He et al. 2016, Figure 2(b), Table 1",
+                                     (Parameter("shortcut_factor", 0.5), Parameter("branch_factor", 0.5))),
+    "exclusive_gating":     Shortcut(exclusive_gating, "He et al. 2016, Figure 2(c), Table 1", (Parameter("bias", -6.0),)),
+    "shortcut_only_gating": Shortcut(shortcut_only_gating, "He et al. 2016, Figure 2(d), Table 1", (Parameter("bias", -6.0),)),
+    "conv1x1":              Shortcut(option_c, "He et al. 2016, Figure 2(e), Table 1, 1x1 conv"),
+    "dropout":              Shortcut(dropout_shortcut, "He et al. 2016, Figure 2(f), Table 1",
+                                     (Parameter("rate", 0.5, minimum=0, limit=1),)),
 }
-FORMS = (
-    "A, B, C, none, constant_scaling(0.5,0.5), exclusive_gating(-6), shortcut_only_gating(-6), conv1x1, dropout(0.5); "
-    "the numbers may be left out"
-)
+# fmt: on
+FORMS = f"{comma_join(row.form(name) for name, row in SHORTCUTS.items())}; the numbers may be left out"
 
 
-def get_shortcut(text):
-    """The shortcut that a name such as "B" or "exclusive_gating(-7)" stands for; the numbers are those of Table 1."""
-    name, opened, numbers = str(text).replace(" ", "").partition("(")
-    if name not in SHORTCUTS or bool(opened) != numbers.endswith(")"):
+def get_shortcut(text: str) -> ShortcutFunction:
+    """The shortcut that a name such as "B" or "exclusive_gating(-7)" stands for; without numbers, with the default ones.
+
+    Raises:
+        UserError: for an unknown name, another number of numbers, or a number out of range.
+    """
+    name, opened, rest = str(text).replace(" ", "").partition("(")
+    if name not in SHORTCUTS or bool(opened) != rest.endswith(")"):
         raise UserError(f"unknown shortcut {text!r}; the shortcuts are {FORMS}")
-    parameters = inspect.signature(SHORTCUTS[name]).parameters.values()
-    names = [parameter.name for parameter in parameters if parameter.default is not parameter.empty]
-    if not opened:
-        return SHORTCUTS[name]
+    row = SHORTCUTS[name]
+    if not row.parameters and not opened:
+        return row.function
     try:
-        values = [float(number) for number in numbers[:-1].split(",")]
+        values = [float(number) for number in rest[:-1].split(",")] if opened else [p.default for p in row.parameters]
     except ValueError:
         values = []
-    if len(values) != len(names) or not all(map(math.isfinite, values)):
-        raise UserError(f"shortcut {text!r}: {name} takes {comma_join(names) or 'no number'}; the shortcuts are {FORMS}")
-    if name == "dropout" and not 0 <= values[0] < 1:
-        raise UserError(f"shortcut {text!r}: the rate is at least 0 and below 1")
-    return functools.partial(SHORTCUTS[name], **dict(zip(names, values, strict=True)))
+    if not row.parameters or len(values) != len(row.parameters) or not all(map(math.isfinite, values)):
+        names = comma_join(p.name for p in row.parameters) or "no number"
+        raise UserError(f"shortcut {text!r}: {name} takes {names}; the shortcuts are {FORMS}")
+    for p, value in zip(row.parameters, values, strict=True):
+        if not p.minimum <= value < p.limit:
+            raise UserError(f"shortcut {text!r}: the {p.name} is at least {p.minimum:g} and below {p.limit:g}")
+    return functools.partial(row.function, **{p.name: value for p, value in zip(row.parameters, values, strict=True)})

@@ -11,10 +11,17 @@ BLOCKS = ("basic", "bottleneck")
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A row.
+    """A row of the table.
 
-    stride_on: the convolution of a bottleneck that carries the stride. widen_factor: factor on the stages' widths. stem: a row of
-    `stems.STEMS`; by default the one that the papers have for the family.
+    Attributes:
+        family: a row of `FAMILIES`.
+        depth: number of layers, as the paper counts them.
+        block: "basic" or "bottleneck".
+        unit: the order inside the unit, a row of `residual_units.ORDERS`.
+        shortcut: see `shortcuts.get_shortcut`.
+        stride_on: the convolution of a bottleneck that carries the stride, "1x1" or "3x3".
+        widen_factor: factor on the stages' widths.
+        stem: a row of `stems.STEMS`; by default the one that the papers have for the family.
     """
 
     family: str
@@ -26,17 +33,17 @@ class Variant:
     widen_factor: int = 1
     stem: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.stem:
             object.__setattr__(self, "stem", FAMILIES[self.family].stem)
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """What the networks for one kind of image have in common."""
+    """What the networks for one kind of image have in common: stem, stages' widths, default image size and classes."""
 
     stem: str
-    widths: tuple
+    widths: tuple[int, ...]
     image_size: int
     classes: int
 
@@ -97,11 +104,11 @@ VARIANTS = {
     "ResNet101V2":      Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", stride_on="3x3"),
     "ResNet152V2":      Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", stride_on="3x3"),
     "ResNet200V2":      Variant("imagenet", 200, "bottleneck", "full_preactivation", "B", stride_on="3x3"),
-    # The layout of TF-Slim's v2, which keras.applications and its weights have: raw stem, strides in the stages' last units.
+    # The network of TF-Slim's v2, which keras.applications and its weights have: raw stem, strides in the stages' last units.
     "ResNet50V2Slim":   Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="slim"),
     "ResNet101V2Slim":  Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="slim"),
     "ResNet152V2Slim":  Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="slim"),
-    # The layout of timm's resnetv2_* (after BiT) and of KerasHub: raw stem, strides as in the paper.
+    # The networks of timm's resnetv2_* (after BiT) and of KerasHub: raw stem, strides as in the paper.
     "ResNet50V2Timm":   Variant("imagenet", 50, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="timm"),
     "ResNet101V2Timm":  Variant("imagenet", 101, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="timm"),
     "ResNet152V2Timm":  Variant("imagenet", 152, "bottleneck", "full_preactivation", "B", stride_on="3x3", stem="timm"),
@@ -111,7 +118,7 @@ VARIANTS = {
 }
 
 # Units per stage. He et al. 2015, Table 1; 200: He et al. 2016, section 5.
-IMAGENET_STAGES = {
+IMAGENET_STAGES: dict[str, dict[int, tuple[int, ...]]] = {
     "basic":      {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)},
     "bottleneck": {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)},
 }
@@ -126,17 +133,21 @@ CIFAR_FORMULAS = {
 }
 
 
-def get_variant(name):
-    """The row of a named network, or an error with the names most like it."""
+def get_variant(name: str) -> Variant:
+    """The row of a named network.
+
+    Raises:
+        UserError: for an unknown name, with the names most like it.
+    """
     if name in VARIANTS:
         return VARIANTS[name]
     parts = re.fullmatch(r"(ResNet|PlainNet)(\d+)(\w*)", str(name))
     kin = [other for other in VARIANTS if parts and other.startswith(parts[1]) and other.endswith(parts[3])]
-    if kin:
+    if parts and kin:
         depth = int(parts[2])
         nearest = sorted(kin, key=lambda other: abs(VARIANTS[other].depth - depth))[:2]
         raise UserError(
-            f"no network has the name {name!r}: depths are 6n+2 (basic) or 9n+2 (bottleneck) for CIFAR, "
+            f"no network is called {name!r}: depths are 6n+2 (basic) or 9n+2 (bottleneck) for CIFAR, "
             f"18, 34, 50, 101, 152 or 200 for ImageNet; the nearest are {' and '.join(nearest)}"
         )
     near = difflib.get_close_matches(str(name), VARIANTS, n=3, cutoff=0.5)
@@ -144,11 +155,16 @@ def get_variant(name):
     raise UserError(f"unknown model {name!r}: {hint}`keras-resnet list` shows all {len(VARIANTS)}")
 
 
-def with_overrides(variant, *, block=None, unit=None, shortcut=None):
+def with_overrides(
+    variant: Variant, *, block: str | None = None, unit: str | None = None, shortcut: str | None = None
+) -> Variant:
     """The row with another block, order or shortcut.
 
     Another block brings its own shortcut along where none is given: on CIFAR the papers' basic networks have option A, their
     bottlenecks projections.
+
+    Raises:
+        UserError: for an unknown block.
     """
     if block not in (None, *BLOCKS):
         raise UserError(f"unknown block {block!r}; the blocks are {comma_join(BLOCKS)}")
@@ -160,8 +176,12 @@ def with_overrides(variant, *, block=None, unit=None, shortcut=None):
     return dataclasses.replace(variant, **{key: value for key, value in given.items() if value is not None})
 
 
-def stage_depths(variant):
-    """Units per stage of a row, or an error with the formula and the nearest depths that fit it."""
+def stage_depths(variant: Variant) -> tuple[int, ...]:
+    """Units per stage of a row.
+
+    Raises:
+        UserError: for a depth that does not fit, with the formula and the nearest depths that do.
+    """
     depth, block = variant.depth, variant.block
     if variant.family == "imagenet":
         stages = IMAGENET_STAGES[block]

@@ -1,1 +1,1 @@
-"""Weights from files: the zoo's own, and those of other people's networks, exactly."""
+"""Loads weights from files: the zoo's own, and those of other libraries, exactly."""

@@ -1,8 +1,11 @@
-"""Where weights come from: how each source names its tensors, what network they are for, and how its pictures are prepared."""
+"""Where weights come from: how each library names its tensors, which network they fit, and how its images are prepared."""
 
 import dataclasses
 import re
+from collections.abc import Container
 
+from keras_resnet.models import naming
+from keras_resnet.models.naming import HEAD_NORM, LOGITS_LAYER, STEM_CONV, STEM_NORM, sublayer, unit_layer
 from keras_resnet.preprocessing import Preprocessing
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -11,7 +14,7 @@ HALF = (0.5, 0.5, 0.5)
 
 # fmt: off
 PREPROCESSING_PRESETS = {  # what the published figures of these weights were measured with
-    # keras-applications' README: single centre crop, 224 for v1 and 299 for v2; the fraction is Caffe's and TF-Slim's.
+    # keras-applications' README: single center crop, 224 for v1 and 299 for v2; the fraction is Caffe's and TF-Slim's.
     "keras_applications_v1": Preprocessing(224, 224, 3, CAFFE_MEAN, (1 / 255,) * 3, 0.875, channel_order="bgr"),
     "keras_applications_v2": Preprocessing(299, 299, 3, HALF, HALF, 0.875),
     # torchvision, `ResNet50_Weights.IMAGENET1K_V1.transforms()` and `IMAGENET1K_V2.transforms()`
@@ -25,33 +28,38 @@ PREPROCESSING_PRESETS = {  # what the published figures of these weights were me
 }
 # fmt: on
 
-# The first hexadecimal digits of the SHA-256 of torchvision's second set of weights, which are the end of their file names.
+# The first hexadecimal digits of the SHA-256 of torchvision's IMAGENET1K_V2 files, which also end their file names.
 TORCHVISION_V2 = ("11ad3fa6", "cd907fc2", "f82ba261")
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointFormat:
-    """A way to name tensors.
+    """How a library names the tensors of its checkpoints, and what network they are for.
 
-    signature_layer: a layer that this source has and those behind it have not. compatible_models: the networks of ours that compute what it does;
-    order, stride_on, shortcuts: what they have in common, see `structure.py`. name_map: (pattern of a layer's name, ours), where
-    `{s}` and `{u}` are the stage and the unit, which the source counts from first_stage and first_unit. epsilon: of its norms.
-    preset: a row of `PREPROCESSING_PRESETS`.
+    Attributes:
+        name: of the format, for messages.
+        signature_layer: a layer that this format has and those after it in `CHECKPOINT_FORMATS` do not have.
+        compatible_models: the networks of this zoo that compute the same.
+        name_map: (pattern of a layer's name, our name), where `{s}` and `{u}` are the stage and the unit.
+        order, stride_on, shortcuts: what the compatible networks have in common, see `structure.Structure`.
+        first_stage, first_unit: the numbers from which the format counts stages and units.
+        epsilon: of its norms.
+        preset: a row of `PREPROCESSING_PRESETS`.
     """
 
     name: str
     signature_layer: str
-    compatible_models: tuple
-    name_map: tuple
+    compatible_models: tuple[str, ...]
+    name_map: tuple[tuple[str, str], ...]
     order: str = ""
     stride_on: str = ""
-    shortcuts: tuple = ()
+    shortcuts: tuple[tuple[str, ...], ...] = ()
     first_stage: int = 1
     first_unit: int = 0
     epsilon: float = 1e-5
     preset: str = ""
 
-    def layer(self, theirs):
+    def layer(self, theirs: str) -> str | None:
         """Our name of their layer, or None if it is unknown."""
         for pattern, ours in self.name_map:
             if match := re.fullmatch(pattern, theirs):
@@ -61,35 +69,42 @@ class CheckpointFormat:
         return None
 
 
-PROJECTION, BARE_PROJECTION, PADDING = ("_conv", "_norm"), ("",), ("_pad",)
+PROJECTION, BARE_PROJECTION, PADDING = ("conv", "norm"), ("",), ("pad",)  # of `Structure.shortcut`
+
+# Our names, in which `CheckpointFormat.layer` fills in the numbers.
+CONV, NORM = unit_layer("{s}", "{u}", "conv{n}"), unit_layer("{s}", "{u}", "norm{n}")
+NORM1, NORM2, NORM3 = (unit_layer("{s}", "{u}", f"norm{n}") for n in (1, 2, 3))
+SHORTCUT = unit_layer("{s}", "{u}", naming.SHORTCUT)
+SHORTCUT_CONV, SHORTCUT_NORM = sublayer(SHORTCUT, "conv"), sublayer(SHORTCUT, "norm")
+
 KERAS_UNIT = r"conv(?P<s>\d)_block(?P<u>\d+)_"
 TORCH_UNIT = r"layer(?P<s>\d)\.(?P<u>\d+)\."
 TIMM_UNIT = r"stages\.(?P<s>\d)\.blocks\.(?P<u>\d+)\."
 
 TORCH_NAME_MAP = (
-    (r"conv1", "stem_conv"),
-    (r"bn1", "stem_norm"),
-    (TORCH_UNIT + r"conv(?P<n>\d)", "stage{s}_unit{u}_conv{n}"),
-    (TORCH_UNIT + r"bn(?P<n>\d)", "stage{s}_unit{u}_norm{n}"),
-    (TORCH_UNIT + r"(?:downsample|shortcut)\.0", "stage{s}_unit{u}_shortcut_conv"),
-    (TORCH_UNIT + r"(?:downsample|shortcut)\.1", "stage{s}_unit{u}_shortcut_norm"),
-    (r"fc|linear", "head_dense"),
+    (r"conv1", STEM_CONV),
+    (r"bn1", STEM_NORM),
+    (TORCH_UNIT + r"conv(?P<n>\d)", CONV),
+    (TORCH_UNIT + r"bn(?P<n>\d)", NORM),
+    (TORCH_UNIT + r"(?:downsample|shortcut)\.0", SHORTCUT_CONV),
+    (TORCH_UNIT + r"(?:downsample|shortcut)\.1", SHORTCUT_NORM),
+    (r"fc|linear", LOGITS_LAYER),
 )
 
 CHECKPOINT_FORMATS = (
-    CheckpointFormat("network of this zoo", signature_layer="stem_conv", compatible_models=(), name_map=((r".*", "{all}"),)),
+    CheckpointFormat("network of this zoo", signature_layer=STEM_CONV, compatible_models=(), name_map=((r".*", "{all}"),)),
     CheckpointFormat(
         "keras.applications ResNet",
         signature_layer="conv1_bn",
         compatible_models=("ResNet50V1", "ResNet101V1", "ResNet152V1"),
         name_map=(
-            (r"conv1_conv", "stem_conv"),
-            (r"conv1_bn", "stem_norm"),
-            (KERAS_UNIT + r"0_conv", "stage{s}_unit{u}_shortcut_conv"),
-            (KERAS_UNIT + r"0_bn", "stage{s}_unit{u}_shortcut_norm"),
-            (KERAS_UNIT + r"(?P<n>[123])_conv", "stage{s}_unit{u}_conv{n}"),
-            (KERAS_UNIT + r"(?P<n>[123])_bn", "stage{s}_unit{u}_norm{n}"),
-            (r"predictions|probs|fc1000", "head_dense"),
+            (r"conv1_conv", STEM_CONV),
+            (r"conv1_bn", STEM_NORM),
+            (KERAS_UNIT + r"0_conv", SHORTCUT_CONV),
+            (KERAS_UNIT + r"0_bn", SHORTCUT_NORM),
+            (KERAS_UNIT + r"(?P<n>[123])_conv", CONV),
+            (KERAS_UNIT + r"(?P<n>[123])_bn", NORM),
+            (r"predictions|probs|fc1000", LOGITS_LAYER),
         ),
         order="original",
         stride_on="1x1",
@@ -104,14 +119,14 @@ CHECKPOINT_FORMATS = (
         signature_layer="post_bn",
         compatible_models=("ResNet50V2Slim", "ResNet101V2Slim", "ResNet152V2Slim"),
         name_map=(
-            (r"conv1_conv", "stem_conv"),
-            (KERAS_UNIT + r"0_conv", "stage{s}_unit{u}_shortcut"),
-            (KERAS_UNIT + r"preact_bn", "stage{s}_unit{u}_norm1"),
-            (KERAS_UNIT + r"(?P<n>[123])_conv", "stage{s}_unit{u}_conv{n}"),
-            (KERAS_UNIT + r"1_bn", "stage{s}_unit{u}_norm2"),
-            (KERAS_UNIT + r"2_bn", "stage{s}_unit{u}_norm3"),
-            (r"post_bn", "head_norm"),
-            (r"predictions|probs|fc1000", "head_dense"),
+            (r"conv1_conv", STEM_CONV),
+            (KERAS_UNIT + r"0_conv", SHORTCUT),
+            (KERAS_UNIT + r"preact_bn", NORM1),
+            (KERAS_UNIT + r"(?P<n>[123])_conv", CONV),
+            (KERAS_UNIT + r"1_bn", NORM2),
+            (KERAS_UNIT + r"2_bn", NORM3),
+            (r"post_bn", HEAD_NORM),
+            (r"predictions|probs|fc1000", LOGITS_LAYER),
         ),
         order="full_preactivation",
         stride_on="3x3",
@@ -126,12 +141,12 @@ CHECKPOINT_FORMATS = (
         signature_layer="stem.conv",
         compatible_models=("ResNet50V2Timm", "ResNet101V2Timm", "ResNet152V2Timm"),
         name_map=(
-            (r"stem\.conv", "stem_conv"),
-            (TIMM_UNIT + r"conv(?P<n>\d)", "stage{s}_unit{u}_conv{n}"),
-            (TIMM_UNIT + r"norm(?P<n>\d)", "stage{s}_unit{u}_norm{n}"),
-            (TIMM_UNIT + r"downsample\.conv", "stage{s}_unit{u}_shortcut"),
-            (r"norm", "head_norm"),
-            (r"head\.fc", "head_dense"),
+            (r"stem\.conv", STEM_CONV),
+            (TIMM_UNIT + r"conv(?P<n>\d)", CONV),
+            (TIMM_UNIT + r"norm(?P<n>\d)", NORM),
+            (TIMM_UNIT + r"downsample\.conv", SHORTCUT),
+            (r"norm", HEAD_NORM),
+            (r"head\.fc", LOGITS_LAYER),
         ),
         order="full_preactivation",
         stride_on="3x3",
@@ -161,6 +176,6 @@ CHECKPOINT_FORMATS = (
 )
 
 
-def detect_format(layers):
-    """The source that has such layers, or None."""
-    return next((source for source in CHECKPOINT_FORMATS if source.signature_layer in layers), None)
+def detect_format(layers: Container[str]) -> CheckpointFormat | None:
+    """The format whose checkpoints have such layers, or None."""
+    return next((known for known in CHECKPOINT_FORMATS if known.signature_layer in layers), None)

@@ -1,55 +1,57 @@
-"""Weights from files: the zoo's own, and those of other people's networks, exactly."""
+"""Loads weights from files: the zoo's own, and those of other libraries, exactly."""
 
 import hashlib
 import json
 import os
-import weakref
 from pathlib import Path
 
 import keras
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
-from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.preprocessing import (
+    Preprocessing,
+    preprocessing_from_json,
+    recorded_preprocessing,
+    set_recorded_preprocessing,
+)
 
 from . import matching, pretrained
-from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, detect_format
+from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, detect_format
 from .readers import keras_layers, read
 from .structure import Structure
 
-_preprocessing = weakref.WeakKeyDictionary()  # of the weights that a network was given
 
-
-def load_weights(model, path_or_name, skip_head=False):
+def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_head: bool = False) -> keras.Model:
     """Loads weights into a network of this zoo; the file's content tells where they come from.
 
-    Known are the zoo's own (`.weights.h5`, `.keras`); keras.applications' ResNet and ResNetV2 (`.h5`, `.weights.h5`, `.keras`,
-    with or without top); state dicts of torchvision's ResNets, timm's `resnet*` and `resnetv2_*`, and akamaster's CIFAR
-    ResNets (`.pth`, `.th`, `.safetensors`; bare, behind `module.`, or in a training program's dictionary, where the network's
-    own tensors come before averaged ones). "imagenet" fetches keras.applications' file for the network.
+    Supported are the zoo's own files (`.weights.h5`, `.keras`); keras.applications' ResNet and ResNetV2 (`.h5`, `.weights.h5`,
+    `.keras`, with or without top); state dicts of torchvision's ResNets, timm's `resnet*` and `resnetv2_*`, and akamaster's
+    CIFAR ResNets (`.pth`, `.th`, `.safetensors`; bare, prefixed with `module.`, or in a training program's dictionary, where
+    the network's own tensors come before averaged ones). "imagenet" downloads keras.applications' file for the network.
 
-    Keras' `.weights.h5` says nothing of the network but its layers' names: from there, weights of the zoo's own load into a
-    network that has the same layers in another order or with other strides. A `.keras` file does not.
+    Keras' `.weights.h5` says nothing about the network but its layers' names: from there, the zoo's own weights load into a
+    network that has the same layers in another order or with other strides. From a `.keras` file they do not.
+
+    Nothing in the file is ever executed.
 
     Args:
         model: a network of this zoo; one without a top takes files with and without.
         path_or_name: path of a file, or "imagenet".
-        skip_head: leave the classifier `head_dense` as it is. Needed where the number of classes is another.
+        skip_head: leave the classifier `head_dense` as it is. Needed if the number of classes differs.
 
     Returns:
-        The model. `preprocessing_for(model)` is how its pictures are to be prepared.
+        The model. `preprocessing_for(model)` tells how to prepare its images.
 
     Raises:
-        UserError: on any mismatch; nothing is loaded then. Its message begins the lists of the tensors that are missing,
-            unexpected or mis-shaped, its attributes `missing`, `unexpected` and `misshaped` hold them whole.
-
-    Nothing in the file is ever executed.
+        UserError: on any mismatch; nothing is loaded then. The message begins the lists of the tensors that are missing,
+            unexpected or misshaped, the attributes `missing`, `unexpected` and `misshaped` hold them whole.
     """
     if not isinstance(model, keras.Model):
-        raise UserError(f"{model!r} is no keras.Model")
+        raise UserError(f"{model!r} is not a keras.Model")
     structure = Structure.of([layer.get_config() for layer in model.layers])
     if structure is None:
-        raise UserError(f"{model.name} is no network of this zoo: its layers have other names")
+        raise UserError(f"{model.name} is not a network of this zoo: its layers have other names")
     if not isinstance(path_or_name, (str, os.PathLike)):
         raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or 'imagenet'")
     path = os.fspath(path_or_name)
@@ -58,20 +60,21 @@ def load_weights(model, path_or_name, skip_head=False):
     if not os.path.isfile(path):
         raise UserError(f"no weights {path!r}: it is the path of a file, or 'imagenet'")
     tensors = read(path)
-    source = detect_format({name.rpartition(".")[0] for name in tensors})
-    if source is None:
-        raise UserError(f"{path} holds no ResNet that is known here; its tensors are {matching.shown(list(tensors))}")
-    matching.check_structure(source, structure, model.name, path)
-    check_network(path, structure, model.name)
-    ours, unknown = matching.translate(tensors, source)
-    preprocessing = preprocessing_of(path, source)
-    matching.assign(model, matching.adapt_conventions(model, ours, source), unknown, skip_head, path, source)
-    _preprocessing[model] = preprocessing
+    checkpoint_format = detect_format({name.rpartition(".")[0] for name in tensors})
+    if checkpoint_format is None:
+        raise UserError(f"{path} holds no known ResNet; its tensors are {matching.shorten(list(tensors))}")
+    matching.check_structure(checkpoint_format, structure, model.name, path)
+    check_same_structure(path, structure, model.name)
+    ours, unknown = matching.translate(tensors, checkpoint_format)
+    preprocessing = preprocessing_of(path, checkpoint_format)
+    ours = matching.adapt_conventions(model, ours, checkpoint_format)
+    matching.assign(model, ours, unknown, skip_head, path, checkpoint_format)
+    set_recorded_preprocessing(model, preprocessing)
     return model
 
 
-def check_network(path, ours, model_name):
-    """Raises a `UserError` if a `.keras` file of ours describes a network that computes something else with its weights."""
+def check_same_structure(path: str, ours: Structure, model_name: str) -> None:
+    """Raises a `UserError` if a `.keras` file of the zoo describes a network that computes something else with its weights."""
     theirs = Structure.of(keras_layers(path))
     for field in ("order", "block", "depths", "stride_on", "shortcut") if theirs else ():
         there, here = getattr(theirs, field), getattr(ours, field)
@@ -79,24 +82,26 @@ def check_network(path, ours, model_name):
             raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
 
 
-def preprocessing_of(path, source):
-    """How pictures are prepared for the weights in the file: as a record in or beside it says, or as its source does."""
+def preprocessing_of(path: str, checkpoint_format: CheckpointFormat) -> Preprocessing | None:
+    """How images are prepared for the weights in the file: what a record in it or next to it says, or the format's preset."""
     try:
-        classifier = ClassifierMetadata.read_from(path)
+        if classifier := ClassifierMetadata.read_from(path):
+            return classifier.preprocessing
+        record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path))), None)
+        if record is not None:
+            return preprocessing_from_json(record)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    if classifier:
-        return classifier.preprocessing
-    if source.preset == "torchvision_v1":
+    if checkpoint_format.preset == "torchvision_v1":
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest().startswith(TORCHVISION_V2):
                 return PREPROCESSING_PRESETS["torchvision_v2"]
-    timms = source.preset in ("torchvision_v1", "timm_v2_a1h")
-    return (timm_record(path) if timms else None) or PREPROCESSING_PRESETS.get(source.preset)
+    may_be_timm = checkpoint_format.preset in ("torchvision_v1", "timm_v2_a1h")
+    return (timm_record(path) if may_be_timm else None) or PREPROCESSING_PRESETS.get(checkpoint_format.preset)
 
 
-def timm_record(path):
-    """What the `config.json` of timm's weights says, which lies beside them in the Hugging Face cache; None without one."""
+def timm_record(path: str | os.PathLike[str]) -> Preprocessing | None:
+    """What the `config.json` of timm's weights says, which is next to them in the Hugging Face cache; None without one."""
     try:
         record = json.loads(Path(path).with_name("config.json").read_text(encoding="utf-8"))["pretrained_cfg"]
         size = record.get("test_input_size") or record["input_size"]
@@ -113,26 +118,30 @@ def timm_record(path):
         return None
 
 
-def preprocessing_for(model_or_preset):
-    """How pictures are prepared: scaling, resize, centre crop and its fraction, as a `Preprocessing` record.
+def preprocessing_for(model_or_preset: keras.Model | str) -> Preprocessing:
+    """How images are prepared: scaling, resize, center crop and its fraction, as a `Preprocessing` record.
+
+    A network keeps the record of the weights that `load_weights` gave it: in `keras.models.clone_model`, in models that share
+    its layers, in `model.save` and `load_model`, and in `to_stock` and `to_fast`. Only what Keras itself makes of a network
+    in stock layers, a clone or a file, has no record. `save_classifier` writes a file that has one, and needs no package.
 
     Args:
-        model_or_protocol: a network that `load_weights` gave weights with a known preparation (that very object: what is to
-            outlive it goes into a file by `save_classifier`), or the name of a protocol, such as "torchvision_v2".
+        model_or_preset: a network with weights of known preprocessing, or the name of a preset, such as "torchvision_v2".
             torchvision's and timm's `resnet*` cannot be told apart by their tensors: the first is assumed unless a Hugging
-            Face `config.json` lies beside the file.
+            Face `config.json` is next to the file.
+
+    Raises:
+        UserError: for an unknown preset, or a network without a record.
     """
     if isinstance(model_or_preset, str):
         if model_or_preset not in PREPROCESSING_PRESETS:
-            raise UserError(f"unknown protocol {model_or_preset!r}; the protocols are {comma_join(PREPROCESSING_PRESETS)}")
+            raise UserError(f"unknown preset {model_or_preset!r}; the presets are {comma_join(PREPROCESSING_PRESETS)}")
         return PREPROCESSING_PRESETS[model_or_preset]
     if not isinstance(model_or_preset, keras.Model):
+        raise UserError(f"{model_or_preset!r} is neither a network nor one of the presets {comma_join(PREPROCESSING_PRESETS)}")
+    preprocessing = recorded_preprocessing(model_or_preset)
+    if preprocessing is None:
         raise UserError(
-            f"{model_or_preset!r} is neither a network nor one of the protocols {comma_join(PREPROCESSING_PRESETS)}"
+            f"{model_or_preset.name} has no weights of known preprocessing; name one of {comma_join(PREPROCESSING_PRESETS)}"
         )
-    record = _preprocessing.get(model_or_preset)
-    if record is None:
-        raise UserError(
-            f"{model_or_preset.name} has no weights of known preparation; name one of {comma_join(PREPROCESSING_PRESETS)}"
-        )
-    return record
+    return preprocessing

@@ -1,15 +1,29 @@
-"""A file's tensors become a network's weights: all of them, exactly, or none."""
+"""Turns a file's tensors into a network's weights: all of them, exactly, or none."""
 
+from collections.abc import Mapping, Sequence
+
+import keras
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.models.layers import LOGITS_LAYER
+from keras_resnet.models import naming
+from keras_resnet.models.naming import LOGITS_LAYER
+
+from .checkpoint_formats import CheckpointFormat
+from .structure import Structure
+
+Tensors = dict[tuple[str, str], np.ndarray]  # by layer and variable
 
 
 class MismatchError(UserError):
-    """Tensors that do not match: the names of those that are `missing` or `unexpected`, and the shapes of the `misshaped`."""
+    """Tensors that do not match.
 
-    def __init__(self, message, missing, unexpected, misshaped):
+    Attributes:
+        missing, unexpected: names of tensors that the file lacks, and of those that the network lacks.
+        misshaped: names and shapes of tensors whose shapes differ.
+    """
+
+    def __init__(self, message: str, missing: list[str], unexpected: list[str], misshaped: list[str]) -> None:
         super().__init__(message)
         self.missing, self.unexpected, self.misshaped = missing, unexpected, misshaped
 
@@ -19,24 +33,28 @@ TORCH_OTHER = {"weight": "kernel"}
 COUNTERS = "num_batches_tracked"  # PyTorch's, which no inference reads
 
 
-def translate(tensors, source):
-    """`{their name: array}` to `{(layer, variable): array}` in our names and layouts, and the names that are unknown."""
-    ours, unknown = {}, []
+def translate(tensors: Mapping[str, np.ndarray], checkpoint_format: CheckpointFormat) -> tuple[Tensors, list[str]]:
+    """Translates `{their name: array}` to `{(layer, variable): array}` in our names and axes, and lists unknown names."""
+    ours: Tensors = {}
+    unknown: list[str] = []
     for name, array in tensors.items():
         theirs, _, variable = name.rpartition(".")
-        layer = source.layer(theirs)
+        layer = checkpoint_format.layer(theirs)
         if variable == COUNTERS:
             continue
-        norm = layer and array.ndim == 1 and "norm" in layer.rpartition("_")[2]
-        key = layer, (TORCH_NORM if norm else TORCH_OTHER).get(variable, variable)
-        if layer is None or key in ours:
+        if layer is None:
+            unknown.append(name)
+            continue
+        in_norm = array.ndim == 1 and naming.is_norm(layer)
+        key = layer, (TORCH_NORM if in_norm else TORCH_OTHER).get(variable, variable)
+        if key in ours:
             unknown.append(name)
         else:
             ours[key] = as_keras(array, variable, layer)
     return ours, unknown
 
 
-def as_keras(array, variable, layer):
+def as_keras(array: np.ndarray, variable: str, layer: str) -> np.ndarray:
     """PyTorch's (out, in, h, w) as Keras' (h, w, in, out), its (out, in) or (out, in, 1, 1) of the classifier as (in, out)."""
     if variable != "weight":
         return array
@@ -45,41 +63,49 @@ def as_keras(array, variable, layer):
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
 
 
-def check_structure(source, structure, model_name, path):
-    """Raises a `UserError` where the network would compute something else with these weights, whatever their shapes."""
+def check_structure(checkpoint_format: CheckpointFormat, structure: Structure, model_name: str, path: str) -> None:
+    """Raises a `UserError` if the network would compute something else with these weights, whatever their shapes."""
     wrong = []
-    if source.order and structure.order != source.order:
-        wrong.append(f"units of order {structure.order}, not {source.order}")
-    if source.stride_on and structure.stride_on not in ("", source.stride_on):
-        wrong.append(f"its stride on the {structure.stride_on}, not on the {source.stride_on}")
-    if source.shortcuts and structure.shortcut not in source.shortcuts:
+    if checkpoint_format.order and structure.order != checkpoint_format.order:
+        wrong.append(f"units of order {structure.order}, not {checkpoint_format.order}")
+    if checkpoint_format.stride_on and structure.stride_on not in ("", checkpoint_format.stride_on):
+        wrong.append(f"its stride on the {structure.stride_on}, not on the {checkpoint_format.stride_on}")
+    if checkpoint_format.shortcuts and structure.shortcut not in checkpoint_format.shortcuts:
         wrong.append("shortcuts of another kind")
     if wrong:
         raise UserError(
-            f"{path} holds {source.name} weights, but {model_name} has {comma_join(wrong)}; "
-            f"such weights fit {comma_join(source.compatible_models)}"
+            f"{path} holds {checkpoint_format.name} weights, but {model_name} has {comma_join(wrong)}; "
+            f"such weights fit {comma_join(checkpoint_format.compatible_models)}"
         )
 
 
-def adapt_conventions(model, tensors, source):
-    """Brings the tensors to the conventions of the model's own layers, exactly.
+def adapt_conventions(model: keras.Model, tensors: Tensors, checkpoint_format: CheckpointFormat) -> Tensors:
+    """Adapts the tensors to the conventions of the model's own layers, exactly.
 
-    A convolution's biases in front of a norm go into its moving mean, another epsilon into its moving variance.
+    A convolution's biases before a norm go into its moving mean, another epsilon into its moving variance.
     """
     tensors = dict(tensors)
     layers = {layer.name: layer for layer in model.layers}
     for layer, variable in list(tensors):
-        if variable == "bias" and source.order == "original" and "conv" in layer:
-            mean = layer.replace("conv", "norm"), "moving_mean"  # in this order every convolution has its norm behind it
+        if variable == "bias" and checkpoint_format.order == "original" and naming.is_conv(layer):
+            mean = naming.norm_after(layer), "moving_mean"  # in this order a norm follows every convolution
             if mean in tensors and tensors[mean].shape == tensors[layer, variable].shape:
                 tensors[mean] = tensors[mean] - tensors.pop((layer, variable))
-        if variable == "moving_variance" and source.order and layer in layers:
-            tensors[layer, variable] = tensors[layer, variable] + np.float32(source.epsilon - layers[layer].epsilon)
+        if variable == "moving_variance" and checkpoint_format.order and layer in layers:
+            difference = np.float32(checkpoint_format.epsilon - layers[layer].epsilon)
+            tensors[layer, variable] = tensors[layer, variable] + difference
     return tensors
 
 
-def assign(model, tensors, unknown, skip_head, path, source):
-    """Puts the tensors into the model's weights, or raises a `MismatchError` and changes nothing."""
+def assign(
+    model: keras.Model,
+    tensors: Tensors,
+    unknown: list[str],
+    skip_head: bool,
+    path: str,
+    checkpoint_format: CheckpointFormat,
+) -> None:
+    """Assigns the tensors to the model's weights, or raises a `MismatchError` or `UserError` and changes nothing."""
     wanted = {(layer.name, weight.name): weight for layer in model.layers for weight in layer.weights}
     if skip_head:
         wanted = {key: weight for key, weight in wanted.items() if key[0] != LOGITS_LAYER}
@@ -90,32 +116,32 @@ def assign(model, tensors, unknown, skip_head, path, source):
     shapes = {key: (tensors[key].shape, tuple(weight.shape)) for key, weight in wanted.items() if key in tensors}
     misshaped = [f"{'/'.join(key)} {theirs} instead of {ours}" for key, (theirs, ours) in shapes.items() if theirs != ours]
     if missing or unexpected or misshaped:
-        found = {"missing": missing, "unexpected": unexpected, "mis-shaped": misshaped}
-        lists = "; ".join(f"{word} {shown(names)}" for word, names in found.items() if names)
+        found = {"missing": missing, "unexpected": unexpected, "misshaped": misshaped}
+        lists = "; ".join(f"{word} {shorten(names)}" for word, names in found.items() if names)
         only_head = not unexpected and all(name.startswith(LOGITS_LAYER) for name in missing + misshaped)
-        compatible_models = comma_join(source.compatible_models) or "the network they were saved from"
+        compatible_models = comma_join(checkpoint_format.compatible_models) or "the network they were saved from"
         hint = (
             "load_weights(..., skip_head=True) loads all but the classifier"
             if only_head
-            else f"{source.name} weights fit {compatible_models}"
+            else f"{checkpoint_format.name} weights fit {compatible_models}"
         )
         raise MismatchError(f"{path} does not fit {model.name}: {lists}; {hint}", missing, unexpected, misshaped)
     broken = ["/".join(key) for key in wanted if not are_weights(tensors[key], key[1])]
     if broken:
-        raise UserError(f"{path} holds values that are no weights (integers, NaN, negative variances), in {shown(broken)}")
+        raise UserError(f"{path} holds values that cannot be weights (integers, NaN, negative variances), in {shorten(broken)}")
     for key, weight in wanted.items():
         weight.assign(tensors[key])
 
 
-def are_weights(array, variable):
-    """Whether these are finite floating point numbers and, where they are variances, not negative."""
+def are_weights(array: np.ndarray, variable: str) -> bool:
+    """Whether these are finite floating point numbers and, if they are variances, not negative."""
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
         return False
     array = array.astype(np.float32)
-    return bool(np.all(np.isfinite(array))) and not (variable == "moving_variance" and np.any(array < 0))
+    return bool(np.all(np.isfinite(array))) and not (variable == "moving_variance" and bool(np.any(array < 0)))
 
 
-def shown(names, most=5):
-    """The names, or the first of them and how many more there are."""
+def shorten(names: Sequence[str], most: int = 5) -> str:
+    """Joins the names, or the first of them and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{comma_join(name.encode('unicode_escape').decode() for name in names[:most])}{rest}"

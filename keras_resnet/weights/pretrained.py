@@ -1,10 +1,17 @@
-"""Weights by name, fetched from where their owners publish them into Keras' usual cache."""
+"""Downloads published weights by name into Keras' usual cache."""
+
+from typing import TYPE_CHECKING
 
 from keras_resnet.errors import UserError, comma_join, first_line
-from keras_resnet.models.layers import LOGITS_LAYER
+from keras_resnet.models import naming
+from keras_resnet.models.naming import LOGITS_LAYER
 from keras_resnet.models.variants import IMAGENET_STAGES
 
 from .checkpoint_formats import BARE_PROJECTION, PROJECTION
+from .structure import Structure
+
+if TYPE_CHECKING:
+    import keras
 
 IMAGENET = "imagenet"
 URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
@@ -18,18 +25,22 @@ FILES = {  # keras.applications' name of the network: MD5 of its file with and w
     "resnet101v2": ("6343647c601c52e1368623803854d971", "c0ed64b8031c3730f411d2eb4eea35b5"),
     "resnet152v2": ("a49b44d1979771252814e80f8ec446f9", "ed17cf2e0169df9d443503ef94b23b33"),
 }
-NETWORKS = {  # ours that compute the same
+NETWORKS = {  # of this zoo, that compute the same
     "ResNet50V1": "resnet50", "ResNet101V1": "resnet101", "ResNet152V1": "resnet152",
     "ResNet50V2Slim": "resnet50v2", "ResNet101V2Slim": "resnet101v2", "ResNet152V2Slim": "resnet152v2",
 }
 # fmt: on
 
 
-def fetch(model, structure):
-    """The path of keras.applications' ImageNet weights for the network, with the top if it has one."""
+def fetch(model: "keras.Model", structure: Structure) -> str:
+    """Downloads keras.applications' ImageNet weights for the network, with the top if it has one, and returns their path.
+
+    Raises:
+        UserError: if there are none, or the download fails.
+    """
     import keras
 
-    name = NETWORKS.get(name_of(model, structure))
+    name = NETWORKS.get(variant_name(model, structure) or "")
     if name is None:
         raise UserError(f"no weights 'imagenet' for {model.name}: keras.applications has them for {comma_join(NETWORKS)}")
     with_top = any(layer.name == LOGITS_LAYER for layer in model.layers)
@@ -37,18 +48,18 @@ def fetch(model, structure):
     try:
         return keras.utils.get_file(file, URL + file, cache_subdir="models", file_hash=FILES[name][0 if with_top else 1])
     except Exception as error:
-        message = f"{file} cannot be fetched from {URL}: {first_line(error)}"
-        raise UserError(f"{message}; where you have the file, weights is its path") from error
+        message = f"{file} cannot be downloaded from {URL}: {first_line(error)}"
+        raise UserError(f"{message}; if you have the file, pass its path as weights") from error
 
 
-def name_of(model, structure):
-    """The row of the table that the network's structure is, among those of `NETWORKS`; None if it is another."""
+def variant_name(model: "keras.Model", structure: Structure) -> str | None:
+    """The name of the variant, among those of `NETWORKS`, that has the network's structure; None if it is another."""
     depth = {depths: depth for depth, depths in IMAGENET_STAGES["bottleneck"].items()}.get(structure.depths)
-    units = {layer.name: layer for layer in model.layers}
-    if structure.block != "bottleneck" or units["stage1_unit1_conv1"].filters != 64:
+    layers = {layer.name: layer for layer in model.layers}
+    if structure.block != "bottleneck" or layers[naming.unit_layer(1, 1, "conv1")].filters != 64:
         return None
     if (structure.order, structure.shortcut) == ("original", PROJECTION):
         return f"ResNet{depth}V1" if structure.stride_on != "3x3" else None
     if (structure.order, structure.shortcut) == ("full_preactivation", BARE_PROJECTION):
-        return f"ResNet{depth}V2Slim" if units["stem_conv"].use_bias else None
+        return f"ResNet{depth}V2Slim" if layers[naming.STEM_CONV].use_bias else None
     return None

@@ -1,4 +1,4 @@
-"""Any weight file as `{name: array}`. The format is known by the file's first bytes, and nothing inside is ever executed.
+"""Reads any weight file as `{name: array}`. The file's first bytes tell its format, and nothing inside is ever executed.
 
 Tensors of PyTorch files keep their names, `layer1.0.conv1.weight`; those of Keras files are called after their layer and
 variable, `conv1_conv.kernel`.
@@ -11,6 +11,8 @@ import pickle
 import tarfile
 import warnings
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,16 +20,20 @@ from safetensors.numpy import load_file
 
 from keras_resnet.errors import UserError, comma_join, first_line
 
-# What is in a Keras layer, by the number of its variables: Keras files hold them in this order.
+# The variables of a Keras layer, by their number: Keras files hold them in this order.
 KERAS_VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
 
-# Where training programs put a network's tensors, the averaged ones last.
+# The keys under which training programs store a network's tensors, the averaged ones last.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "state_dict_ema", "model_ema", "ema")
-PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile, and classifiers that hold a network
+PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile, and of classifiers that hold a network
 
 
-def read(path):
-    """The tensors of the file, or a `UserError`."""
+def read(path: str) -> dict[str, np.ndarray]:
+    """Reads the tensors of the file.
+
+    Raises:
+        UserError: if it cannot be read, or is not a weight file.
+    """
     with open(path, "rb") as file:
         start = file.read(264)
     try:
@@ -46,13 +52,13 @@ def read(path):
         raise
     except Exception as error:
         raise UserError(f"{path} cannot be read, it may be damaged: {first_line(error)}") from error
-    raise UserError(f"{path} is no weight file: neither Keras' (.h5, .weights.h5, .keras) nor PyTorch's (.pth, .safetensors)")
+    raise UserError(f"{path} is not a weight file of Keras (.h5, .weights.h5, .keras) or PyTorch (.pth, .safetensors)")
 
 
-def read_h5(file):
-    """Keras 3's `.weights.h5`, and the older `.h5` of weights or of a whole model."""
-    with h5py.File(file) as root:
-        root = root.get("model_weights", root)
+def read_h5(file: str | io.BytesIO) -> dict[str, np.ndarray]:
+    """Reads Keras 3's `.weights.h5`, and the older `.h5` of weights or of a whole model."""
+    with h5py.File(file) as opened:
+        root: Any = opened.get("model_weights", opened)
         if "layer_names" in root.attrs:
             names = [as_text(name) for name in root.attrs["layer_names"]]
             layers = {name: [root[name][as_text(w)] for w in root[name].attrs["weight_names"]] for name in names}
@@ -68,26 +74,27 @@ def read_h5(file):
         return tensors
 
 
-def as_text(name):
+def as_text(name: Any) -> str:
+    """Decodes a name in an HDF5 attribute."""
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def read_torch(path):
-    """A state dict in either format of `torch.save`, bare or inside a training program's dictionary."""
+def read_torch(path: str) -> dict[str, np.ndarray]:
+    """Reads a state dict in either format of `torch.save`, bare or inside a training program's dictionary."""
     try:
         import torch
     except ImportError as error:
-        raise UserError(f"{path} is a PyTorch file: reading it takes `pip install keras-resnet-zoo[torch]`") from error
+        raise UserError(f"{path} is a PyTorch file: reading it needs `pip install keras-resnet-zoo[torch]`") from error
     with (
         torch.serialization.safe_globals(safe_numpy_globals()),
         warnings.catch_warnings(action="ignore"),
         open(path, "rb") as file,
-    ):  # by its path, torch would go by its suffix
+    ):  # given the path, torch would go by its suffix
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise UserError(
-                f"{path} cannot be read: it is damaged, or holds objects that are no tensors and might run code"
+                f"{path} cannot be read: it is damaged, or holds objects that are not tensors and might run code"
             ) from error
     state = find_state_dict(content)
     if state is None:
@@ -95,24 +102,21 @@ def read_torch(path):
     return strip_prefixes({str(name): as_array(t) for name, t in state.items() if hasattr(t, "detach")})
 
 
-def as_array(tensor):
+def as_array(tensor: Any) -> np.ndarray:
+    """A PyTorch tensor as an array; floating point numbers as float32."""
     return (tensor.detach().float() if tensor.is_floating_point() else tensor.detach()).numpy()
 
 
-def safe_numpy_globals():
-    """Records and numbers that training programs leave beside the tensors, under NumPy's old and new names."""
-    multiarray = np._core.multiarray
+def safe_numpy_globals() -> list[Any]:
+    """What unpickles the numbers and arrays that training programs store with the tensors, by NumPy's old and new names."""
+    functions: list[Any] = [np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]]  # what their pickles call
     dtypes = {type(np.dtype(code)) for code in np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"}
-    named = [
-        (function, f"numpy.{core}.multiarray.{function.__name__}")
-        for function in (multiarray.scalar, multiarray._reconstruct)
-        for core in ("core", "_core")
-    ]
+    named = [(function, f"numpy.{core}.multiarray.{function.__name__}") for function in functions for core in ("core", "_core")]
     return [argparse.Namespace, np.dtype, np.ndarray, *dtypes, *named]
 
 
-def find_state_dict(content):
-    """The mapping from names to tensors in what a PyTorch file holds: itself, or one of the usual wrappers' content."""
+def find_state_dict(content: Any) -> Mapping[str, Any] | None:
+    """Finds the mapping from names to tensors in a PyTorch file's content: itself, or inside one of the usual wrappers."""
     if not isinstance(content, dict):
         return None
     if any(hasattr(value, "detach") and value.ndim > 1 for value in content.values()):
@@ -121,20 +125,21 @@ def find_state_dict(content):
     return next((state for state in found if state is not None), None)
 
 
-def describe_content(content):
+def describe_content(content: Any) -> str:
+    """The keys of a dictionary, or the type of something else."""
     return comma_join(map(repr, content)) if isinstance(content, dict) else f"a {type(content).__name__}"
 
 
-def strip_prefixes(tensors):
-    """Takes off what wrappers put before every name."""
+def strip_prefixes(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Removes the prefixes that wrappers put before every name."""
     for prefix in PREFIXES * 2:
         if tensors and all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
 
 
-def keras_layers(path):
-    """The configurations of the layers that a `.keras` file describes; none for other files."""
+def keras_layers(path: str) -> list[dict[str, Any]]:
+    """The configurations of the layers that a `.keras` file describes; an empty list for other files."""
     if h5py.is_hdf5(path) or not zipfile.is_zipfile(path):
         return []
     with zipfile.ZipFile(path) as archive:

@@ -1,58 +1,65 @@
-"""What kind of network it is, read from the names and strides of its layers.
+"""Reads what kind of network it is from the names and strides of its layers.
 
 Tensors alone do not tell: torchvision's weights fit ResNet50V1 to the last shape, and compute something else there.
 """
 
 import dataclasses
-import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
-from keras_resnet.models.residual_units import BLOCKS, ORDERS, steps
+from keras_resnet.models import naming
+from keras_resnet.models.naming import UnitLayer
+from keras_resnet.models.residual_units import BLOCKS, ORDERS, operations
 
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-    """order, block: of the units. depths: units per stage. stride_on: in a bottleneck, "1x1" or "3x3"; "" where nothing tells.
-    shortcut: the kinds of layers in it, such as "_conv" and "_pad"; "plain" where there is none. Subsampling does not count.
+    """The kind of a network.
+
+    Attributes:
+        order: of the operations inside a unit, a row of `residual_units.ORDERS`.
+        block: "basic" or "bottleneck".
+        depths: units per stage.
+        stride_on: in a bottleneck the convolution with the stride, "1x1" or "3x3"; "" where nothing tells.
+        shortcut: the kinds of layers on it but for subsampling, such as "conv" and "pad", or ("plain",) without shortcuts.
     """
 
     order: str
     block: str
-    depths: tuple
+    depths: tuple[int, ...]
     stride_on: str
-    shortcut: tuple
+    shortcut: tuple[str, ...]
 
     @classmethod
-    def of(cls, layers):
-        """The structure of a network of ours from its layers' configurations in order, or None if it is none of ours."""
-        parts = [re.fullmatch(r"stage(\d+)_unit(\d+)_(\w+)", layer.get("name", "")) for layer in layers]
-        units = {(int(part[1]), int(part[2])) for part in parts if part}
+    def of(cls, layers: Sequence[Mapping[str, Any]]) -> Self | None:
+        """The structure of a network of this zoo from its layers' configurations in order; None for other networks."""
+        parsed = [UnitLayer.parse(layer.get("name", "")) for layer in layers]
+        units = naming.units_per_stage(parsed)
         if not units:
             return None
-        stages = sorted({stage for stage, _ in units})
-        depths = tuple(max(unit for s, unit in units if s == stage) for stage in stages)
-        kinds = [part[3] for part in parts if part and part[1] == "1" and part[2] == str(depths[0])]
-        order, block = find_order([kind for kind in kinds if re.fullmatch(r"(conv|norm|relu)\d|add", kind)])
-        strided = {part[3] for part, layer in zip(parts, layers, strict=True) if part and max(layer.get("strides", (1,))) > 1}
+        pairs = [(unit, layer) for unit, layer in zip(parsed, layers, strict=True) if unit]
+        last_of_stage1 = [u.operation for u, _ in pairs if (u.stage, u.unit) == (1, units.get(1)) and u.on_branch]
+        order, block = find_order(last_of_stage1)
+        strided = {unit.operation for unit, layer in pairs if max(layer.get("strides", (1,))) > 1}
         shortcut = set()
-        for part, layer in zip(parts, layers, strict=True):
-            if part and part[3].startswith("shortcut"):
-                kind = part[3].removeprefix("shortcut")
+        for unit, layer in pairs:
+            if (kind := unit.shortcut_operation) is not None:
                 shortcut.add(f"{kind}{layer['scale']}" if kind.endswith("scale") else kind)
-        residual = any(part and part[3] == "add" for part in parts)
+        residual = any(unit.operation == naming.ADD for unit, _ in pairs)
         return cls(
             order=order,
             block=block,
-            depths=depths,
+            depths=tuple(units.values()),
             stride_on="3x3" if "conv2" in strided else "1x1" if "conv1" in strided and block == "bottleneck" else "",
-            shortcut=tuple(sorted(shortcut - {"_subsample"})) if residual else ("plain",),
+            shortcut=tuple(sorted(shortcut - {"subsample"})) if residual else ("plain",),
         )
 
 
-def find_order(kinds):
-    """The order and block whose unit has just these layers, such as "conv1", in a row; the addition may be missing."""
+def find_order(unit: Sequence[str]) -> tuple[str, str]:
+    """The order and block whose unit has exactly these layers, such as "conv1", in this order; the addition may be missing."""
     for order in ORDERS:
         for block in BLOCKS:
-            before, branch, after = ([f"{kind}{number}" for kind, number in part] for part in steps(order, block))
-            if kinds in ([*before, *branch, "add", *after], [*before, *branch, *after]):
+            before, branch, after = ([f"{kind}{number}" for kind, number in part] for part in operations(order, block))
+            if unit in ([*before, *branch, naming.ADD, *after], [*before, *branch, *after]):
                 return order, block
     return "", ""

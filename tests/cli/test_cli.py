@@ -96,7 +96,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("train", "--model=ResNet20V2", "--workdir={0}/new"), ["train needs --dataset, or --config"]),
         ((*TRAIN, "--config={0}/none.json"), ["none.json cannot be read"]),
         ((*TRAIN, "--config={0}/a.txt"), ["a.txt cannot be read"]),
-        ((*TRAIN, "--weights={0}/a.txt"), ["a.txt is no weight file"]),
+        ((*TRAIN, "--weights={0}/a.txt"), ["a.txt is not a weight file"]),
         ((*TRAIN, "--weights={0}/none.h5"), ["no weights", "none.h5"]),
         ((*TRAIN, "--skip_head"), ["skip_head goes with weights"]),
         ((*TRAIN, "--freeze=stage4"), ["freeze names stage4", "stem, stage1, stage2, stage3, head"]),
@@ -149,7 +149,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*IMPORT, "--output_path={0}/b.h5", "--dataset=digits"), ["b.h5", ".keras"]),
         ((*IMPORT, "--output_path={0}/a.keras"), ["--labels=FILE", "--dataset=NAME"]),
         ((*IMPORT, "--output_path={0}/a.keras", "--labels={0}/none"), ["none"]),
-        ((*IMPORT, "--output_path={0}/a.keras", "--dataset=digits"), ["a.txt is no weight file"]),
+        ((*IMPORT, "--output_path={0}/a.keras", "--dataset=digits"), ["a.txt is not a weight file"]),
         (
             ("import", "--model=ResNet20V1", "--weights=imagenet", "--output_path={0}/a.keras", "--dataset=digits"),
             ["ResNet50V1"],

@@ -38,7 +38,7 @@ def test_strides_and_channels_are_those_of_the_maps(name, options, strides, chan
         ("ResNet20V2", ["stage2_unit1_relu1", "stage3_unit1_relu1", "head_relu"]),
     ],
 )
-def test_features_are_activated_trunks(name, layers):
+def test_features_are_activated_skip_paths(name, layers):
     model = getattr(keras_resnet, name)()
     outputs = keras_resnet.backbone(model).model.outputs
     assert [id(output) for output in outputs] == [id(model.get_layer(layer).output) for layer in layers]
@@ -69,5 +69,5 @@ def test_a_stage_or_a_model_that_is_none_is_refused():
     import keras
 
     inputs = keras.Input((2,))
-    with pytest.raises(UserError, match="is no network of this zoo"):
+    with pytest.raises(UserError, match="is not a network of this zoo"):
         keras_resnet.backbone(keras.Model(inputs, keras.layers.Dense(1)(inputs), name="mine"))

@@ -82,7 +82,7 @@ for number, count in enumerate(json.loads((folder / "counts.json").read_text()))
     parts = keras_resnet.backbone(model)
     for name, feature in parts.model.output.items():
         side = -(-images(number).shape[2] // parts.strides[name])
-        assert feature.shape[1:] == ((parts.widths[name], side, side) if first else (side, side, parts.widths[name]))
+        assert feature.shape[1:] == ((parts.channels[name], side, side) if first else (side, side, parts.channels[name]))
 
 model.save(folder / "again.keras")
 assert_same_function(keras_resnet.load_model(folder / "again.keras"), number, "from .keras")

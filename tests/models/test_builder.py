@@ -62,14 +62,14 @@ def test_the_stride_sits_on_the_convolution_that_the_papers_say(name, strided):
     }
 
 
-def test_projections_read_the_shared_preactivation_without_a_norm_in_v2_and_the_trunk_with_one_in_v1():
+def test_projections_read_the_shared_preactivation_without_a_norm_in_v2_and_the_skip_path_with_one_in_v1():
     v1, v2 = keras_resnet.ResNet18V1(), keras_resnet.ResNet18V2()
     assert v2.get_layer("stage2_unit1_shortcut").input is v2.get_layer("stage2_unit1_relu1").output
     assert v1.get_layer("stage2_unit1_shortcut_conv").input is v1.get_layer("stage1_unit2_relu2").output
     assert v1.get_layer("stage2_unit1_shortcut_norm")
 
 
-def test_identity_units_of_v2_add_the_raw_trunk():
+def test_identity_units_of_v2_add_the_raw_skip_path():
     model = keras_resnet.ResNet20V2()
     assert model.get_layer("stage1_unit2_add").input[0] is model.get_layer("stage1_unit1_add").output
 
@@ -97,13 +97,13 @@ def test_strided_convolutions_pad_both_sides_alike(size, kernel, rng):
     np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_initialiser_epsilon_and_momentum_are_the_papers():
+def test_initializer_epsilon_and_momentum_are_the_papers():
     model = keras_resnet.ResNet18V1(input_shape=(32, 32, 3))
     kernel = model.get_layer("stage4_unit1_conv2").kernel.numpy()
     np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (9 * 512)), rtol=0.01)
     assert np.abs(kernel).max() > 3.5 * kernel.std(), "truncated"
     other = model.get_layer("stage4_unit2_conv2").kernel.numpy()
-    assert not np.array_equal(kernel, other), "one initialiser that draws the same numbers for every layer"
+    assert not np.array_equal(kernel, other), "one initializer that draws the same numbers for every layer"
     norm = model.get_layer("stem_norm")
     assert (norm.epsilon, norm.momentum) == (1e-5, 0.9)
     assert not model.get_layer("stem_conv").use_bias
@@ -193,7 +193,7 @@ def test_a_zoo_network_trains_under_plain_keras(rng):
     assert losses[-1] < losses[0]
 
 
-def test_docstrings_tell_source_shapes_and_the_keras_examples_name():
+def test_docstrings_tell_reference_shapes_and_the_keras_examples_name():
     assert "1512.03385" in keras_resnet.ResNet20V1.__doc__
     assert "(N, 224, 224, 3) -> (N, 1000)" in keras_resnet.ResNet50V2.__doc__
     assert 'ResNet56V2(block="bottleneck")' in keras_resnet.ResNet56V2.__doc__

@@ -13,9 +13,9 @@ from keras_resnet import UserError
 
 def wide_resnet_parameters(n, k, classes=10):
     """By the paper's Table 1: conv1, three groups of n units of two 3x3 with widths 16k, 32k and 64k, each norm in front."""
-    trunk = [16] + [width * k for width in (16, 32, 64) for _ in range(n)]  # as it enters each unit, and behind the last
-    total = 27 * 16 + 2 * trunk[-1] + trunk[-1] * classes + classes  # conv1, the last norm, the classifier
-    for before, width in itertools.pairwise(trunk):
+    skip = [16] + [width * k for width in (16, 32, 64) for _ in range(n)]  # as it enters each unit, and after the last
+    total = 27 * 16 + 2 * skip[-1] + skip[-1] * classes + classes  # conv1, the last norm, the classifier
+    for before, width in itertools.pairwise(skip):
         total += 2 * before + 9 * before * width + 2 * width + 9 * width * width
         total += before * width if before != width else 0
     return total
@@ -47,12 +47,12 @@ def test_stochastic_depth_leaves_whole_branches_out_and_scales_those_that_stay(r
     model.trainable = False  # the norms as in inference, the dropping as in training
     names = ("stage3_unit2_add", "stage3_unit3_conv2", "stage3_unit3_add")
     probe = keras.Model(model.input, [model.get_layer(name).output for name in names])
-    trunk, branch, total = map(np.asarray, probe(rng.normal(size=(64, 8, 8, 3)), training=True))
-    kept = [not np.array_equal(a, b) for a, b in zip(trunk, total, strict=True)]
+    skip, branch, total = map(np.asarray, probe(rng.normal(size=(64, 8, 8, 3)), training=True))
+    kept = [not np.array_equal(a, b) for a, b in zip(skip, total, strict=True)]
     assert 1 <= sum(kept) <= 20
-    np.testing.assert_allclose(total[kept], trunk[kept] + branch[kept] / (1 - 0.9), rtol=1e-3, atol=1e-3)
-    trunk, branch, total = map(np.asarray, probe(rng.normal(size=(4, 8, 8, 3))))
-    np.testing.assert_allclose(total, trunk + branch, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(total[kept], skip[kept] + branch[kept] / (1 - 0.9), rtol=1e-3, atol=1e-3)
+    skip, branch, total = map(np.asarray, probe(rng.normal(size=(4, 8, 8, 3))))
+    np.testing.assert_allclose(total, skip + branch, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

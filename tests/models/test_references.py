@@ -33,7 +33,7 @@ RESNET_1K_LAYERS = CheckpointFormat(
     compatible_models=("ResNet164V2",),
     name_map=(
         (r"conv1", "stem_conv"),
-        (r"layer1\.0\.bn1", "stem_norm"),  # the paper's first activation, which we count to the stem
+        (r"layer1\.0\.bn1", "stem_norm"),  # the paper's first activation, which belongs to the stem here
         (UNIT + r"conv(?P<n>\d)", "stage{s}_unit{u}_conv{n}"),
         (UNIT + r"bn(?P<n>\d)", "stage{s}_unit{u}_norm{n}"),
         (UNIT + r"shortcut", "stage{s}_unit{u}_shortcut"),
@@ -59,7 +59,7 @@ def state_dict(name):
 
 
 def network(name):
-    """Of ours, for pictures of any size, to the logits."""
+    """A network of this zoo, for images of any size, to the logits."""
     classes = 10 if name in ("ResNet20V1", "ResNet110V1", "ResNet164V2") else 1000
     return getattr(keras_resnet, name)(input_shape=(None, None, 3), classes=classes, classifier_activation=None)
 
@@ -83,11 +83,11 @@ def test_logits_of_a_pytorch_file_are_not_pytorchs(name, ours, tmp_path):
 
 def test_the_first_or_last_activation_of_the_papers_own_v2_is_misplaced():
     """164 layers, v2: "Identity Mappings in Deep Residual Networks" as its authors released it."""
-    model, source = network("ResNet164V2"), RESNET_1K_LAYERS
-    matching.check_structure(source, Structure.of([layer.get_config() for layer in model.layers]), model.name, "it")
-    tensors, unknown = matching.translate(state_dict("preact_bottleneck164"), source)
+    model, known = network("ResNet164V2"), RESNET_1K_LAYERS
+    matching.check_structure(known, Structure.of([layer.get_config() for layer in model.layers]), model.name, "it")
+    tensors, unknown = matching.translate(state_dict("preact_bottleneck164"), known)
     assert not unknown
-    matching.assign(model, matching.adapt_conventions(model, tensors, source), unknown, False, "state dict", source)
+    matching.assign(model, matching.adapt_conventions(model, tensors, known), unknown, False, "state dict", known)
     assert_same_logits(model, "preact_bottleneck164")
 
 

@@ -8,7 +8,7 @@ import keras_resnet
 from keras_resnet.models.residual_units import ORDERS
 
 # fmt: off
-# He et al. 2016, Figure 4, and Figure 5 left of the appendix: branch and shortcut from the trunk to the end of the unit.
+# He et al. 2016, Figure 4, and Figure 5 left of the appendix: branch and shortcut from the skip path to the end of the unit.
 IDENTITY_UNITS = {
     ("original", "basic"):                     ("conv norm relu conv norm add relu", "add relu"),
     ("bn_after_addition", "basic"):            ("conv norm relu conv add norm relu", "add norm relu"),
@@ -29,7 +29,7 @@ PROJECTION_SHORTCUTS = {
     "relu_only_preactivation": "relu conv norm add",
     "full_preactivation": "norm relu conv add",
 }
-# 2016, section 5, "The first/last Residual Units": what is between the image and the first unit, and behind the last addition.
+# 2016, section 5, "The first/last Residual Units": what is between the image and the first unit, and after the last addition.
 ENDS = {
     "original":                ("conv norm relu", ""),
     "bn_after_addition":       ("conv norm relu", ""),
@@ -46,7 +46,7 @@ def build(order, block, **options):
 
 
 def end_of_unit(model, unit):
-    """The layer whose output is the trunk behind the unit: the last that has the unit's name and is on no branch."""
+    """The layer whose output is the skip path after the unit: the last that has the unit's name and is on no branch."""
     names = [layer.name for layer in model.layers if layer.name.startswith(f"{unit}_")]
     return names[-1]
 
@@ -104,7 +104,7 @@ def test_every_order_of_the_paper_is_there():
 
 
 def kernel_gradients(model):
-    """Largest absolute gradient of the first and of the last unit's kernels, at initialisation, and whether all are finite."""
+    """Largest absolute gradient of the first and of the last unit's kernels, at initialization, and whether all are finite."""
     images = np.random.default_rng(0).normal(size=(8, 32, 32, 3))
     found = gradients(model, images, labels=np.arange(8) % 10)
     finite = all(np.isfinite(gradient).all() and np.abs(gradient).max() > 0 for _, gradient in found)

@@ -10,7 +10,7 @@ from keras_resnet import UserError
 from keras_resnet.models import shortcuts
 
 # fmt: off
-# Every way from a unit's trunk to its end, in original units, where the shape stays and where it changes. He et al. 2015,
+# Every way from a unit's input to its end, in original units, where the shape stays and where it changes. He et al. 2015,
 # section 3.3 (A, B, C); 2016, Figure 2 (the others), on option A, whose subsampling and padding come first.
 BRANCH = "conv norm relu conv norm"
 PATHS = {
@@ -84,24 +84,24 @@ def unit_outputs(model, x, *names):
 def test_constant_scaling_takes_both_factors(rng):
     model = scramble(build("constant_scaling(0.25, 0.75)"))
     x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
-    trunk, branch, total = unit_outputs(model, x, "stage1_unit1_relu2", "stage1_unit2_norm2", "stage1_unit2_add")
-    np.testing.assert_allclose(total, 0.25 * trunk + 0.75 * branch, rtol=1e-5, atol=1e-6)
+    skip, branch, total = unit_outputs(model, x, "stage1_unit1_relu2", "stage1_unit2_norm2", "stage1_unit2_add")
+    np.testing.assert_allclose(total, 0.25 * skip + 0.75 * branch, rtol=1e-5, atol=1e-6)
 
 
 def test_an_exclusive_gate_gives_the_branch_what_it_takes_from_the_shortcut(rng):
     model = scramble(build("exclusive_gating(-1)"))
     x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
     names = ("stage1_unit1_relu2", "stage1_unit2_norm2", "stage1_unit2_shortcut_sigmoid", "stage1_unit2_add")
-    trunk, branch, gate, total = unit_outputs(model, x, *names)
-    np.testing.assert_allclose(total, (1 - gate) * trunk + gate * branch, rtol=1e-5, atol=1e-6)
+    skip, branch, gate, total = unit_outputs(model, x, *names)
+    np.testing.assert_allclose(total, (1 - gate) * skip + gate * branch, rtol=1e-5, atol=1e-6)
 
 
 def test_a_shortcut_only_gate_leaves_the_branch_alone(rng):
     model = scramble(build("shortcut_only_gating(-1)"))
     x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
     names = ("stage1_unit1_relu2", "stage1_unit2_norm2", "stage1_unit2_shortcut_sigmoid", "stage1_unit2_add")
-    trunk, branch, gate, total = unit_outputs(model, x, *names)
-    np.testing.assert_allclose(total, (1 - gate) * trunk + branch, rtol=1e-5, atol=1e-6)
+    skip, branch, gate, total = unit_outputs(model, x, *names)
+    np.testing.assert_allclose(total, (1 - gate) * skip + branch, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

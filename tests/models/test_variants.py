@@ -4,12 +4,11 @@ import pytest
 from conftest import count
 
 import keras_resnet
-from keras_resnet import UserError
-from keras_resnet import info as facts
+from keras_resnet import UserError, info
 from keras_resnet.models import variants
 
 # fmt: off
-TRAINABLE = {  # He et al. 2015 and 2016 by their published layouts; Wide ResNets, arXiv:1605.07146
+TRAINABLE = {  # He et al. 2015 and 2016 by their published networks; Wide ResNets, arXiv:1605.07146
     "ResNet20V1": 269_722, "ResNet32V1": 464_154, "ResNet44V1": 658_586, "ResNet56V1": 853_018, "ResNet110V1": 1_727_962,
     "ResNet164V1": 1_704_154, "ResNet1001V1": 10_328_602, "ResNet1202V1": 19_421_274,
     "ResNet20V2": 269_722, "ResNet32V2": 464_154, "ResNet44V2": 658_586, "ResNet56V2": 853_018, "ResNet110V2": 1_727_962,
@@ -34,17 +33,17 @@ def test_the_list_of_models_is_the_contract():
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in DEEP else n for n in TRAINABLE])
-def test_every_variant_has_the_papers_parameter_count_and_depth_and_the_recorded_counts_are_its_graphs(name):
-    counts = facts.ModelSize.of(getattr(keras_resnet, name)())
-    assert counts.trainable == TRAINABLE[name]
+def test_every_variant_has_the_papers_parameter_count_and_depth_and_the_recorded_size_is_its_graphs(name):
+    size = info.ModelSize.of(getattr(keras_resnet, name)())
+    assert size.trainable == TRAINABLE[name]
     row = variants.get_variant(name)
     # Wide ResNets count two of their projections along; those of v2 nets are no longer paths than the branches.
-    assert counts.longest_path == row.depth - (2 if row.family == "wide" else 0)
-    assert counts == facts.recorded_sizes()[name]
+    assert size.longest_path == row.depth - (2 if row.family == "wide" else 0)
+    assert size == info.recorded_sizes()[name]
 
 
-def test_the_recorded_counts_are_of_all_networks_in_the_order_of_the_list():
-    assert list(facts.recorded_sizes()) == keras_resnet.list_models()
+def test_the_recorded_sizes_are_of_all_networks_in_the_order_of_the_list():
+    assert list(info.recorded_sizes()) == keras_resnet.list_models()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +58,7 @@ def test_the_recorded_counts_are_of_all_networks_in_the_order_of_the_list():
         ("PlainNet20", {"unit": "full_preactivation"}, 269_722),
     ],
 )
-def test_options_change_the_count_as_the_papers_layouts_do(name, options, trainable):
+def test_options_change_the_count_as_the_papers_networks_do(name, options, trainable):
     assert count(getattr(keras_resnet, name)(**options).trainable_weights) == trainable
 
 

@@ -105,7 +105,7 @@ def outputs(theirs):
 
 @pytest.fixture(scope="module")
 def ours():
-    """Networks of ours, each of them built once: tests load into them again and again."""
+    """Networks of this zoo, each of them built once: tests load into them again and again."""
     return once(network)
 
 
@@ -359,7 +359,7 @@ def test_a_mismatch_is_loaded_in_part_or_its_lists_are_not_whole(state, resnet20
     wrong |= {f"layer1.{unit}.conv3.weight": np.zeros((16, 16, 1, 1), "float32") for unit in range(10)}
     save_file(wrong, tmp_path / "a.safetensors")
     error = assert_refused(
-        resnet20, tmp_path / "a.safetensors", "does not fit resnet20v1: missing .*; unexpected .*; mis-shaped"
+        resnet20, tmp_path / "a.safetensors", "does not fit resnet20v1: missing .*; unexpected .*; misshaped"
     )
     assert set(error.missing) == {"stage2_unit2_conv2/kernel", "stage3_unit3_norm1/moving_variance"}
     assert error.misshaped == ["stage3_unit1_conv1/kernel (1, 1, 32, 64) instead of (3, 3, 32, 64)"]
@@ -404,7 +404,7 @@ def test_a_tensor_of_another_shape_or_a_second_of_its_name_is_loaded(wrong, stat
     assert_refused(resnet20, tmp_path / "a.safetensors", "does not fit resnet20v1", MismatchError)
 
 
-def test_a_tensors_name_breaks_the_line_or_colours_the_terminal(state, resnet20, tmp_path):
+def test_a_tensors_name_breaks_the_line_or_colors_the_terminal(state, resnet20, tmp_path):
     save_file(state | {"a\nb\x1b[1m": zeros(2)}, tmp_path / "a.safetensors")
     error = assert_refused(resnet20, tmp_path / "a.safetensors", "unexpected")
     assert str(error).isprintable()
@@ -416,7 +416,7 @@ def test_a_tensor_with_values_that_are_not_finite_is_loaded(name, value, state, 
     tensor = state[name].copy()
     tensor.flat[3] = value
     save_file(state | {name: tensor}, tmp_path / "a.safetensors")
-    assert_refused(resnet20, tmp_path / "a.safetensors", "no weights")
+    assert_refused(resnet20, tmp_path / "a.safetensors", "cannot be weights")
     if name == "linear.bias":
         keras_resnet.load_weights(network("ResNet20V1", size=32), tmp_path / "a.safetensors", skip_head=True)
 
@@ -494,7 +494,7 @@ def test_what_is_no_weight_file_fails_at_length(make, resnet20, tmp_path):
 
 def test_a_network_of_another_make_fails_at_length(akamaster):
     inputs = keras.Input((2,))
-    with pytest.raises(UserError, match="no network of this zoo"):
+    with pytest.raises(UserError, match="not a network of this zoo"):
         keras_resnet.load_weights(keras.Model(inputs, keras.layers.Dense(2)(inputs)), akamaster)
 
 
@@ -629,7 +629,7 @@ WRAPPERS = {
     "numpy float64": lambda torch, tensors: {"state_dict": tensors, "best": np.float64(91.7)},
     "parameters": lambda torch, tensors: {name: torch.nn.Parameter(t, requires_grad=t.ndim > 0) for name, t in tensors.items()},
     "ordered": lambda torch, tensors: collections.OrderedDict(tensors),
-    "ema behind": lambda torch, tensors: {"state_dict": tensors, "state_dict_ema": averaged(tensors)},
+    "ema after": lambda torch, tensors: {"state_dict": tensors, "state_dict_ema": averaged(tensors)},
     "ema before": lambda torch, tensors: {"state_dict_ema": averaged(tensors), "state_dict": tensors},
     "ema of a model": lambda torch, tensors: {"model_ema": averaged(tensors), "ema": averaged(tensors), "model": tensors},
     "ema alone": lambda torch, tensors: {"model_ema": tensors, "epoch": 3},
@@ -749,10 +749,10 @@ def published(torch):
 
 @pytest.fixture(scope="module")
 def cifar10_test():
-    """The 10,000 test pictures as their files are read, and their classes."""
+    """The 10,000 test images as their files are read, and their classes."""
     path = SHARED / "cifar10_jpeg.tar.xz"
     if not path.is_file():
-        pytest.skip("the CIFAR-10 pictures are not in shared/data")
+        pytest.skip("the CIFAR-10 images are not in shared/data")
     files, classes = [], []
     with tarfile.open(path, "r|xz") as archive:
         for member in archive:
@@ -762,7 +762,7 @@ def cifar10_test():
     return files, np.array(classes)
 
 
-def test_the_published_file_is_not_recognised(published):
+def test_the_published_file_is_not_recognized(published):
     assert keras_resnet.preprocessing_for(published) == PREPROCESSING_PRESETS["akamaster_cifar10"]
 
 
@@ -775,12 +775,12 @@ def test_the_published_network_is_not_as_good_as_pytorch_finds_it(decoder, right
     assert len(classes) == 10000
     preprocessing = keras_resnet.preprocessing_for(published)
     if decoder == "TensorFlow":
-        pictures = np.stack([tf.io.decode_jpeg(content, channels=3).numpy() for content in files])
+        images = np.stack([tf.io.decode_jpeg(content, channels=3).numpy() for content in files])
         keras_resnet.save_classifier(published, tmp_path / "a.keras", labels=names)
-        probabilities = keras.saving.load_model(tmp_path / "a.keras").predict(pictures, batch_size=500, verbose=0)
+        probabilities = keras.saving.load_model(tmp_path / "a.keras").predict(images, batch_size=500, verbose=0)
     else:
-        pictures = np.stack([preprocessing.load_image(io.BytesIO(content)) for content in files])
-        probabilities = published.predict(preprocessing.normalize(pictures), batch_size=500, verbose=0)
+        images = np.stack([preprocessing.load_image(io.BytesIO(content)) for content in files])
+        probabilities = published.predict(preprocessing.normalize(images), batch_size=500, verbose=0)
     assert (names[probabilities.argmax(axis=1)] == classes).sum() == right
 
 
@@ -843,14 +843,14 @@ def test_no_network_is_said_at_length(ours, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "URL", "http://127.0.0.1:9/")
     monkeypatch.setattr(keras.utils, "get_file", functools.partial(keras.utils.get_file, cache_dir=tmp_path))
     assert_refused(
-        ours("ResNet50V1", False), "imagenet", r"resnet50_.*_notop\.h5 cannot be fetched from http://127.*is its path"
+        ours("ResNet50V1", False), "imagenet", r"resnet50_.*_notop\.h5 cannot be downloaded from http://127.*pass its path"
     )
 
 
 # Preprocessing
 
 
-def test_preprocessing_is_another_sources(akamaster, torchvision18, timm50, files, ours):
+def test_preprocessing_is_that_of_another_format(akamaster, torchvision18, timm50, files, ours):
     def of(model, path):
         return keras_resnet.preprocessing_for(keras_resnet.load_weights(model, path))
 
@@ -904,7 +904,7 @@ def test_timms_record_beside_the_file_is_passed_over(text, expected, tmp_path):
     assert loading.timm_record(tmp_path / "model.safetensors") == expected
 
 
-def test_timms_record_is_taken_for_that_of_another_source(state, resnet20, tmp_path):
+def test_timms_record_is_taken_for_that_of_another_format(state, resnet20, tmp_path):
     save_file(state, tmp_path / "model.safetensors")
     record = {"input_size": [3, 64, 64], "mean": HALF, "std": HALF, "crop_pct": 1.0, "interpolation": "bilinear"}
     (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": record}))
@@ -913,11 +913,11 @@ def test_timms_record_is_taken_for_that_of_another_source(state, resnet20, tmp_p
 
 
 @pytest.mark.parametrize("preset", PREPROCESSING_PRESETS)
-def test_a_protocol_is_not_found_by_its_name(preset):
+def test_a_preset_is_not_found_by_its_name(preset):
     assert keras_resnet.preprocessing_for(preset) is PREPROCESSING_PRESETS[preset]
 
 
-def test_an_unknown_protocol_does_not_list_the_known_ones(resnet20, tmp_path):
+def test_an_unknown_preset_does_not_list_the_known_ones(resnet20, tmp_path):
     resnet20.save_weights(tmp_path / "a.weights.h5")
     own = network("ResNet20V1", size=32, classes=10, weights=tmp_path / "a.weights.h5")
     for unknown in ("torchvision", "", network("ResNet20V1", size=32), own):
@@ -935,7 +935,7 @@ def test_the_preparation_of_earlier_weights_outlives_them(akamaster, tmp_path):
     assert_refused(model, tmp_path / "missing", "no weights")
     assert keras_resnet.preprocessing_for(model) == PREPROCESSING_PRESETS["akamaster_cifar10"]  # as are the weights
     keras_resnet.load_weights(model, tmp_path / "a.weights.h5")
-    with pytest.raises(UserError, match="no weights of known preparation"):
+    with pytest.raises(UserError, match="no weights of known preprocessing"):
         keras_resnet.preprocessing_for(model)
 
 
@@ -954,9 +954,9 @@ def test_pixels_are_not_prepared_as_keras_applications_does(preset, preprocess, 
 
 def test_torchvisions_crop_is_of_another_size():
     """Resize to 256 or 232, then crop 224."""
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype("uint8"))
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype("uint8"))
     for preset, side in (("torchvision_v1", 256), ("torchvision_v2", 232)):
-        resized = picture.resize((side * 400 // 300, side), Image.Resampling.BILINEAR)
+        resized = image.resize((side * 400 // 300, side), Image.Resampling.BILINEAR)
         left, top = round((resized.width - 224) / 2), round((side - 224) / 2)
         cropped = np.asarray(resized.crop((left, top, left + 224, top + 224)))
-        np.testing.assert_array_equal(keras_resnet.preprocessing_for(preset).resize_and_crop(picture), cropped)
+        np.testing.assert_array_equal(keras_resnet.preprocessing_for(preset).resize_and_crop(image), cropped)
