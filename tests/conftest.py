@@ -1,5 +1,6 @@
 """Two logical CPU devices stand in for two GPUs; one small trained and exported run serves many tests."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -70,6 +71,8 @@ def in_process(monkeypatch, capfd):
     from keras_resnet import cli, environment
 
     monkeypatch.setattr(environment, "configure", lambda verbosity, tensorflow=True: None)
+    logger = logging.getLogger("tensorflow")  # which the command silences, and which warns of what earlier tests traced
+    monkeypatch.setattr(logger, "disabled", True)
 
     def call(*arguments):
         capfd.readouterr()

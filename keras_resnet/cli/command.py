@@ -105,7 +105,7 @@ def main(commands: Mapping[str, Command], argv: list[str]) -> int:
 
     Returns:
         0 for success; 2 for a user's mistake, with one line that says it; 1 for what failed without one: a verification, or a
-        worker that others have left; 128 and the signal's number for a run that a signal stopped.
+        worker whose peers have ended; 128 and the signal's number for a run that a signal stopped.
     """
     try:
         return _dispatch(commands, argv)

@@ -224,6 +224,5 @@ RECIPE_FLAG = FlagHelp(
     "How to train: the named set of values for the flags of this group and for those of augmentation and fine-tuning, each of "
     "which can be changed by its own flag.",
     tuple(RECIPES),
-    "the one named like --dataset; else finetune with --weights; else he2016_imagenet for networks of ImageNet's size, short "
-    "for others",
+    "the one named like --dataset; else finetune with --weights; else he2016_imagenet for ImageNet networks, short for others",
 )

@@ -1,4 +1,4 @@
-"""`keras-resnet import`: somebody's weights made into a classifier."""
+"""`keras-resnet import`: existing weights made into a classifier."""
 
 import dataclasses
 from pathlib import Path
@@ -40,7 +40,7 @@ def define_flags(flags: Flags) -> None:
 
 
 def import_weights(flags: Flags, arguments: list[str]) -> None:
-    """Makes a classifier of raw pixels from somebody's weights, for evaluate, predict and export."""
+    """Turns existing weights into a classifier of raw pixels that evaluate, predict and export can use."""
     check_model(**flags.values(("model", *VARIATIONS)))
     environment.configure(flags.verbosity)
     import keras_resnet

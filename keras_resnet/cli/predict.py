@@ -1,4 +1,4 @@
-"""`keras-resnet predict`: what is on image files."""
+"""`keras-resnet predict`: the labels of image files."""
 
 from pathlib import Path
 
