@@ -46,7 +46,8 @@ def define_flags(flags: Flags) -> None:
 def define_artifact_flags(flags: Flags) -> None:
     output_dir = "Folder for the artifacts and their report. An earlier export of the same network in it is replaced."
     flags.define("output_dir", str, None, FlagHelp(ARTIFACTS, output_dir, placeholder="FOLDER"))
-    flags.define("formats", tuple, targets.FORMATS, FlagHelp(ARTIFACTS, "The formats to write.", targets.FORMATS))
+    formats = tuple(targets.FORMATS)
+    flags.define("formats", tuple, formats, FlagHelp(ARTIFACTS, "The formats to write.", formats))
     quantize = FlagHelp(
         ARTIFACTS,
         "The number types to write each format in, as far as it has them. int8_dynamic and int8_weight quantize the weights "

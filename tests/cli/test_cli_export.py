@@ -42,23 +42,23 @@ def test_a_gate_that_is_not_passed_ends_with_1_and_no_file_of_the_final_name(run
 
 
 def test_somebody_elses_network_is_exported_and_predicts(tmp_path, in_process, rng):
-    """A Keras file without labels, and a folder of pictures of another size, as a user has them."""
-    for part in ("train", "test"):
+    """A Keras file without labels, and a folder of images of another size, as a user has them."""
+    for split in ("train", "test"):
         for label in ("cat", "dog"):
-            (tmp_path / "pictures" / part / label).mkdir(parents=True)
+            (tmp_path / "images" / split / label).mkdir(parents=True)
             for index in range(12):
                 pixels = rng.integers(0, 256, (20, 24, 3)).astype("uint8")
-                Image.fromarray(pixels).save(tmp_path / "pictures" / part / label / f"{index}.png")
+                Image.fromarray(pixels).save(tmp_path / "images" / split / label / f"{index}.png")
     theirs = keras.applications.ResNet50V2(weights=None, classes=2, input_shape=(32, 32, 3))
     theirs.save(tmp_path / "theirs.keras")
     done = in_process(
         "export", f"--model_path={tmp_path / 'theirs.keras'}", "--normalization=tf", "--dataset=folder",
-        f"--data_dir={tmp_path / 'pictures'}", f"--output_dir={tmp_path / 'out'}", "--formats=tflite", "--quantize=none,int8",
+        f"--data_dir={tmp_path / 'images'}", f"--output_dir={tmp_path / 'out'}", "--formats=tflite", "--quantize=none,int8",
         "--max_accuracy_drop=100",
     )  # fmt: skip
     assert (done.returncode, done.err) == (0, "")
-    picture = tmp_path / "pictures" / "test" / "cat" / "0.png"
-    done = in_process("predict", f"--model_path={tmp_path / 'out' / 'model_int8.tflite'}", picture)
+    image = tmp_path / "images" / "test" / "cat" / "0.png"
+    done = in_process("predict", f"--model_path={tmp_path / 'out' / 'model_int8.tflite'}", image)
     assert (done.returncode, done.err) == (0, "")
     assert {"cat", "dog"} <= set(done.out.replace(",", "").split())
 

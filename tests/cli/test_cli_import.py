@@ -27,15 +27,15 @@ def imported(tmp_path_factory, data_dir):
     return done
 
 
-def test_imported_weights_become_a_classifier_with_labels_and_protocol(imported):
+def test_imported_weights_become_a_classifier_with_labels_and_preprocessing(imported):
     assert imported.out == f"the classifier is {imported.path}: 32x32x3, 10 classes\n"
     record = ClassifierMetadata.read_from(imported.path)
     assert (record.dataset, record.labels) == ("digits", tuple("0123456789"))
     assert record.preprocessing.mean == (0.485, 0.456, 0.406)
 
 
-def test_an_imported_classifier_is_evaluated_and_exported_by_its_protocol(imported, data_dir, tmp_path, in_process):
-    """Grey digits of 8x8 become the colour pictures of 32x32 that its weights were made for, inside the proof too."""
+def test_an_imported_classifier_is_evaluated_and_exported_by_its_preprocessing(imported, data_dir, tmp_path, in_process):
+    """Gray digits of 8x8 become the color images of 32x32 that its weights were made for, in the verification too."""
     common = (f"--model_path={imported.path}", f"--data_dir={data_dir}")
     done = in_process("evaluate", *common)
     assert (done.returncode, done.err) == (0, "")

@@ -37,12 +37,12 @@ def test_evaluate_reads_every_kind_of_artifact_and_is_quiet(run, exported, data_
 def test_predict_prints_labels_and_scores(name, run, exported, tmp_path, in_process):
     for index in range(2):
         Image.new("RGB", (30, 20), (90 * index,) * 3).save(tmp_path / f"{index}.png")
-    pictures = [tmp_path / f"{index}.png" for index in range(2)]
-    done = in_process("predict", f"--model_path={run.workdir / name}", "--top=2", *pictures)
+    images = [tmp_path / f"{index}.png" for index in range(2)]
+    done = in_process("predict", f"--model_path={run.workdir / name}", "--top=2", *images)
     assert (done.returncode, done.err) == (0, "")
-    for line, picture in zip(done.out.splitlines(), pictures, strict=True):
+    for line, image in zip(done.out.splitlines(), images, strict=True):
         path, _, answers = line.partition(": ")
-        assert path == str(picture)
+        assert path == str(image)
         first, second = (answer.split() for answer in answers.split(", "))
         assert {first[0], second[0]} <= set("0123456789")
         assert float(first[1]) >= float(second[1])
