@@ -51,7 +51,7 @@ def test_somebody_elses_network_is_exported_and_predicts(tmp_path, in_process, r
                 Image.fromarray(pixels).save(tmp_path / "images" / split / label / f"{index}.png")
     theirs = keras.applications.ResNet50V2(weights=None, classes=2, input_shape=(32, 32, 3))
     theirs.save(tmp_path / "theirs.keras")
-    done = in_process(
+    done = keras_resnet_command(
         "export", f"--model_path={tmp_path / 'theirs.keras'}", "--normalization=tf", "--dataset=folder",
         f"--data_dir={tmp_path / 'images'}", f"--output_dir={tmp_path / 'out'}", "--formats=tflite", "--quantize=none,int8",
         "--max_accuracy_drop=100",
