@@ -1,5 +1,6 @@
 """Two logical CPU devices stand in for two GPUs; one small trained and exported run serves many tests."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -64,6 +65,39 @@ def keras_resnet_command(*arguments, before=""):
     command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return types.SimpleNamespace(returncode=done.returncode, out=done.stdout, err=done.stderr)
+
+
+@pytest.fixture
+def in_process(monkeypatch, capfd):
+    """Runs a command in this process, which has TensorFlow loaded: for what does not depend on a fresh one."""
+    from keras_resnet import cli, environment
+
+    monkeypatch.setattr(environment, "configure", lambda verbosity, tensorflow=True: None)
+    logger = logging.getLogger("tensorflow")  # which the command silences, and which warns of what earlier tests traced
+    monkeypatch.setattr(logger, "disabled", True)
+
+    def call(*arguments):
+        capfd.readouterr()
+        status = cli.command.main(cli.COMMANDS, [str(argument) for argument in arguments])
+        return types.SimpleNamespace(returncode=status, **capfd.readouterr()._asdict())
+
+    return call
+
+
+def assert_refused(done, *parts):
+    """One line on standard error, nothing on standard output, exit status 2."""
+    assert done.returncode == 2, done.err
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 1, done.err
+    assert done.err.startswith("keras-resnet: ")
+    for part in parts:
+        assert part in done.err
+
+
+# Python for `keras_resnet_command(before=...)`: no file may become longer than so many bytes.
+FULL_DISK = """import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"""
 
 
 @pytest.fixture(scope="session")

@@ -1,62 +1,111 @@
-"""absl flags per command, without absl's exit status 1 for a user's mistake: here it is 2, with one line."""
+"""Finds and runs a command, and turns what goes wrong into one line and an exit status."""
 
+import dataclasses
 import difflib
 import os
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from absl import flags
+from absl import flags as absl_flags
 
 from keras_resnet import environment
 from keras_resnet.errors import TrainingInterrupted, UserError, WorkerLost, comma_join, first_line
 
+from .flags import DefineFlags, FlagHelp, Flags
+from .help import GENERAL, command_help, overview
 
+HELP_FLAGS = ("--help", "-help", "-h")
+
+
+def define_nothing(flags: Flags) -> None:
+    """Defines no flags."""
+
+
+def no_defaults(flags: Flags) -> tuple[str, dict[str, Any]]:
+    return "", {}
+
+
+@dataclasses.dataclass(frozen=True)
 class Command:
-    """A function `run(flags, arguments)` behind a name, with flags of its own; `arguments` is what follows them in the usage.
+    """A function with flags of its own.
 
-    `define(values)` declares the flags on an absl `FlagValues`; those in `required` must be given. `--flagfile` works.
+    Attributes:
+        run: does the work, and returns an exit status or None for 0. The first line of its docstring is its line in the help.
+        define: defines the flags.
+        required: the flags that must be given.
+        arguments: what follows the flags, for the usage; empty for a command that takes flags only.
+        example: a command line, for the help.
+        effective_defaults: from the flags that are given, the defaults of those whose default depends on them, for the help:
+            a line that says where they are from, and `{name: value}`.
     """
 
-    def __init__(self, run, define, required=(), arguments=""):
-        self.run, self.required, self.arguments = run, required, arguments
-        self.flags = flags.FlagValues()
-        flags.DEFINE_bool("help", False, "show this help", flag_values=self.flags)
-        verbosities = list(environment.VERBOSITIES)
-        flags.DEFINE_enum("verbosity", "quiet", verbosities, "what the libraries may print", flag_values=self.flags)
-        define(self.flags)
+    run: Callable[[Flags, list[str]], int | None]
+    define: DefineFlags = define_nothing
+    required: tuple[str, ...] = ()
+    arguments: str = ""
+    example: str = ""
+    effective_defaults: Callable[[Flags], tuple[str, dict[str, Any]]] = no_defaults
 
-    def parse(self, name, arguments):
-        """Sets the flags and returns the other arguments."""
-        try:
-            others = self.flags([name, *arguments])[1:]
-        except flags.UnrecognizedFlagError as error:
-            near = difflib.get_close_matches(error.flagname, list(self.flags), n=2)
-            hint = f"did you mean {comma_join(f'--{flag}' for flag in near)}?" if near else f"see keras-resnet {name} --help"
-            raise UserError(f"unknown flag --{error.flagname}; {hint}") from error
-        except flags.Error as error:
-            raise UserError(first_line(error)) from error
-        if self.flags.help:
-            return others
+    @property
+    def summary(self) -> str:
+        return (self.run.__doc__ or "").partition("\n")[0]
+
+    def new_flags(self) -> Flags:
+        """The flags with their defaults, nothing parsed yet."""
+        flags = Flags()
+        self.define(flags)
+        flags.define("help", bool, False, FlagHelp(GENERAL, "Show this help and exit."))
+        verbosities = tuple(environment.VERBOSITIES)
+        about = FlagHelp(GENERAL, "How much TensorFlow and the other libraries may print.", valid=verbosities)
+        flags.define("verbosity", str, "quiet", about, one_of=verbosities)
+        return flags
+
+    def parse(self, name: str, arguments: list[str]) -> tuple[Flags, list[str]]:
+        """Returns the flags as `arguments` set them, and the other arguments.
+
+        Raises:
+            UserError: for an unknown or missing flag, or a value of the wrong type.
+        """
+        flags = self.new_flags()
+        others = parse_flags(flags, name, arguments)
         if others and not self.arguments:
             raise UserError(f"{name} takes flags only, not {comma_join(others)}")
-        missing = [f"--{flag}" for flag in self.required if not self.flags[flag].value]
+        missing = [f"--{flag}" for flag in self.required if not flags.value(flag)]
         if missing or (self.arguments and not others):
             raise UserError(f"{name} needs {comma_join(missing or [self.arguments])}; see keras-resnet {name} --help")
-        return others
+        return flags, others
 
-    def help(self, name):
-        lines = [f"keras-resnet {name} [--flag=value ...] {self.arguments}".rstrip(), self.run.__doc__.splitlines()[0], ""]
-        for flag in sorted(self.flags):
-            default = self.flags[flag].default_as_str
-            note = " (required)" if flag in self.required else f" (default {default})" if default else ""
-            lines.append(f"  --{flag}: {self.flags[flag].help}{note}")
-        return "\n".join(lines)
+    def help(self, name: str, arguments: list[str]) -> str:
+        """The help, with the defaults that the flags among `arguments` lead to; a mistake in them is only mentioned."""
+        flags = self.new_flags()
+        try:
+            parse_flags(flags, name, arguments)
+            source, defaults = self.effective_defaults(flags)
+        except UserError as error:
+            source = f"This command line has a mistake: {error}."
+            _, defaults = self.effective_defaults(self.new_flags())
+        return command_help(name, self, flags, source, defaults)
 
 
-def main(commands, argv):
-    """Runs the command that `argv` names and returns the exit status: 0, 2 for a mistake, 1 for what failed without one: a
-    verification, or a worker that others have left.
+def parse_flags(flags: Flags, name: str, arguments: list[str]) -> list[str]:
+    """Sets the flags and returns the other arguments, or raises a `UserError` of one line."""
+    try:
+        return flags.parse(name, arguments)
+    except absl_flags.UnrecognizedFlagError as error:
+        near = difflib.get_close_matches(error.flagname, list(flags), n=2)
+        hint = f"did you mean {comma_join(f'--{flag}' for flag in near)}?" if near else f"see keras-resnet {name} --help"
+        raise UserError(f"unknown flag --{error.flagname}; {hint}") from error
+    except absl_flags.Error as error:
+        raise UserError(first_line(error)) from error
 
-    A run that a signal stopped ends with 128 and the signal's number.
+
+def main(commands: Mapping[str, Command], argv: list[str]) -> int:
+    """Runs the command that `argv` names and returns the exit status.
+
+    Returns:
+        0 for success; 2 for a user's mistake, with one line that says it; 1 for what failed without one: a verification, or a
+        worker whose peers have ended; 128 and the signal's number for a run that a signal stopped.
     """
     try:
         return _dispatch(commands, argv)
@@ -81,19 +130,16 @@ def main(commands, argv):
     return 2
 
 
-def _dispatch(commands, argv):
-    if not argv or argv[0] in ("--help", "-h", "help"):
-        print("keras-resnet COMMAND [--flag=value ...]\n")
-        for name, command in commands.items():
-            print(f"  {name:10} {command.run.__doc__.splitlines()[0]}")
-        print("\nkeras-resnet COMMAND --help shows a command's flags.")
+def _dispatch(commands: Mapping[str, Command], argv: list[str]) -> int:
+    if not argv or argv[0] in (*HELP_FLAGS, "help"):
+        print(overview(commands))
         return 0 if argv else 2
     name, *arguments = argv
     if name not in commands:
         raise UserError(f"unknown command {name!r}; the commands are {comma_join(commands)}")
     command = commands[name]
-    others = command.parse(name, arguments)
-    if command.flags.help:
-        print(command.help(name))
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if any(argument in HELP_FLAGS for argument in own):
+        print(command.help(name, [argument for argument in own if argument not in HELP_FLAGS]))
         return 0
-    return command.run(command.flags, others) or 0
+    return command.run(*command.parse(name, arguments)) or 0

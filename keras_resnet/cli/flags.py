@@ -1,193 +1,171 @@
-"""The flags of each command."""
+"""The flags of one command: absl's, each with what its help says."""
 
 import dataclasses
-import functools
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from absl import flags as absl_flags
 
-from keras_resnet.export import targets as artifacts
-from keras_resnet.models.options import ModelOptions
-from keras_resnet.training import recipes
-from keras_resnet.training.config import TrainConfig
 
-# What the flags of `train` say of themselves; the others override the recipe or are options of the network.
-RUN = {
-    "model": "a named network, see `keras-resnet list`",
-    "dataset": "digits, a set of tensorflow-datasets, or folder: pictures in --data_dir",
-    "block": "basic or bottleneck",
-    "unit": "the order inside the unit, such as bn_after_addition",
-    "shortcut": "A, B, C, none, or one of 2016, such as exclusive_gating(-6)",
-    "weights": "begin with these: a file of ours, keras.applications', torchvision's, timm's or akamaster's; or imagenet",
-    "skip_head": "leave the classifier out of --weights, as another number of classes needs",
-    "image_size": "side of the images in pixels; by default their own, or that of the weights' preprocessing",
-    "validation_fraction": "share of the training split to choose by",
-    "on_bad_image": "skip or fail: what to do about pictures that cannot be decoded",
-    "seed": "seed of the weights, the order and the augmentation",
-    "precision": "float32, mixed_bfloat16 or mixed_float16, of computation; weights are float32",
-    "sync_batch_norm": "normalise over the images of all replicas",
-    "deterministic": "the same bits in every run, where TensorFlow can; slower",
-    "data_dir": "folder of pictures, or of tensorflow-datasets' sets",
-    "manual_dir": "folder of archives that you downloaded, for sets that need it",
-    "strategy": "auto, one_device, mirrored, multi_worker or tpu",
-    "jit_compile": "compile the step with XLA; for GPUs and TPUs",
-    "steps_per_execution": "training steps in one call of the host; 0 fits it to about a second",
-    "checkpoint_minutes": "longest time between two checkpoints, besides those of every epoch",
-    "keep_checkpoints": "how many of the newest checkpoints stay",
-}
+@dataclasses.dataclass(frozen=True)
+class FlagHelp:
+    """What the help says about a flag besides its name and its default value.
+
+    Attributes:
+        group: the heading that the flag is listed under.
+        text: what the flag does, in full sentences.
+        valid: the range of a number in words, or the values to choose from.
+        default: the default in words, where it is a rule and not a value.
+        placeholder: what stands for the value, such as FILE; by default the name of its type.
+        item: type of the items of a list.
+    """
+
+    group: str
+    text: str
+    valid: str | tuple[str, ...] = ""
+    default: str = ""
+    placeholder: str = ""
+    item: type = str
 
 
-def run_fields():
-    return list(RUN)
+class NumberListParser(absl_flags.BaseListParser):
+    """Reads a list such as `0.5,0.75`."""
+
+    def __init__(self, item: type) -> None:
+        super().__init__(token=",", name="comma")
+        self.item = item
+
+    def parse(self, argument: str | list[Any]) -> list[Any]:
+        return [self.number(text) for text in (argument if isinstance(argument, list) else super().parse(argument))]
+
+    def number(self, text: Any) -> Any:
+        try:
+            return self.item(text)
+        except ValueError as error:
+            kind, example = ("", "0.5,0.75") if self.item is float else ("whole ", "1,2")
+            raise ValueError(f"{text!r} is not a {kind}number; this is a list such as {example}") from error
 
 
-def recipe_fields():
-    return [field.name for field in dataclasses.fields(recipes.Recipe) if field.name != "reference"]
+PLACEHOLDERS = {int: "INT", float: "FLOAT", str: "TEXT", tuple: "A,B,...", bool: ""}
 
 
-def option_fields():
-    return [field.name for field in dataclasses.fields(ModelOptions)]
+class Flags:
+    """The flags of one command: first defined, then parsed, then read as attributes.
+
+    Values of lists are tuples. `--flagfile` works.
+    """
+
+    def __init__(self) -> None:
+        self._values = absl_flags.FlagValues()
+        self._help: dict[str, FlagHelp] = {}
+        self._kinds: dict[str, type] = {}
+
+    def define(
+        self,
+        name: str,
+        kind: type,
+        default: Any,
+        help: FlagHelp,
+        *,
+        at_least: int | None = None,
+        one_of: Sequence[str] | None = None,
+    ) -> None:
+        """Defines a flag.
+
+        Args:
+            name: without dashes.
+            kind: bool, int, float, str, or tuple for a list.
+            default: a value of that kind, or None.
+            help: what the help says.
+            at_least: smallest value that is accepted; the help says it.
+            one_of: the only values that are accepted. Without it every text is, as with values that the library checks.
+        """
+        if at_least is not None and not help.valid:
+            help = dataclasses.replace(help, valid=f"at least {at_least}")
+        self._help[name], self._kinds[name] = help, kind
+        if one_of is not None:
+            absl_flags.DEFINE_enum(name, default, one_of, help.text, flag_values=self._values)
+        elif kind is bool:
+            absl_flags.DEFINE_bool(name, default, help.text, flag_values=self._values)
+        elif kind is int:
+            absl_flags.DEFINE_integer(name, default, help.text, lower_bound=at_least, flag_values=self._values)
+        elif kind is float:
+            absl_flags.DEFINE_float(name, default, help.text, lower_bound=at_least, flag_values=self._values)
+        elif kind is str:
+            absl_flags.DEFINE_string(name, default, help.text, flag_values=self._values)
+        elif kind is tuple and help.item is str:
+            absl_flags.DEFINE_list(name, None if default is None else list(default), help.text, flag_values=self._values)
+        elif kind is tuple:
+            parser, given = NumberListParser(help.item), None if default is None else list(default)
+            absl_flags.DEFINE(parser, name, given, help.text, flag_values=self._values)
+        else:
+            raise TypeError(f"no flag is of type {kind}")
+
+    def define_fields(
+        self, cls: type, names: Iterable[str], help: Mapping[str, FlagHelp], default: Any = dataclasses.MISSING
+    ) -> None:
+        """Defines a flag for each of those fields of a dataclass.
+
+        Args:
+            cls: the dataclass.
+            names: of its fields.
+            help: what the help says about each, in the order of the help; a field that is missing there is an error.
+            default: of all these flags, in place of the fields' own.
+        """
+        kinds = typing.get_type_hints(cls)
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for name in sorted(names, key=list(help).index):
+            own = None if fields[name].default is dataclasses.MISSING else fields[name].default
+            self.define(name, plain_type(kinds[name]), own if default is dataclasses.MISSING else default, help[name])
+
+    def parse(self, command: str, arguments: Sequence[str]) -> list[str]:
+        """Sets the flags and returns the other arguments; an `absl.flags.Error` says what is wrong."""
+        return self._values([command, *arguments])[1:]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the order in which they were defined."""
+        return iter(self._help)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # not set yet, as while a copy is made
+            raise AttributeError(name)
+        return self.value(name)
+
+    def value(self, name: str) -> Any:
+        try:
+            value = self._values[name].value
+        except KeyError:
+            raise AttributeError(name) from None
+        return tuple(value) if isinstance(value, list) else value
+
+    def default(self, name: str) -> Any:
+        return self._values[name].default
+
+    def is_given(self, name: str) -> bool:
+        """Whether the flag stands on the command line or in a flag file."""
+        return bool(self._values[name].present)
+
+    def values(self, names: Iterable[str]) -> dict[str, Any]:
+        return {name: self.value(name) for name in names}
+
+    def given(self, names: Iterable[str] | None = None) -> dict[str, Any]:
+        """`{name: value}` of those that are given, in all or among `names`."""
+        return {name: self.value(name) for name in (self if names is None else names) if self.is_given(name)}
+
+    def help_of(self, name: str) -> FlagHelp:
+        return self._help[name]
+
+    def kind(self, name: str) -> type:
+        return self._kinds[name]
 
 
-DEFINERS = {
-    int: absl_flags.DEFINE_integer,
-    float: absl_flags.DEFINE_float,
-    str: absl_flags.DEFINE_string,
-    bool: absl_flags.DEFINE_bool,
-    tuple: absl_flags.DEFINE_list,
-    int | None: absl_flags.DEFINE_integer,
-    str | None: absl_flags.DEFINE_string,
-}
+DefineFlags = Callable[[Flags], None]
 
 
-def define_nothing(values):
-    """A command without flags of its own."""
-
-
-def define_fields(cls, names, describe, values, default=lambda field: field.default):
-    """A flag for each of those fields of a dataclass."""
-    for field in dataclasses.fields(cls):
-        if field.name in names:
-            given = default(field)
-            given = None if given is dataclasses.MISSING else given
-            DEFINERS[field.type](field.name, given, describe(field.name), flag_values=values)
-
-
-def define_network(values):
-    define_fields(TrainConfig, ("model", "block", "unit", "shortcut"), RUN.get, values)
-    define_options(values)
-
-
-def define_options(values):
-    about = "an option of the network, see the docstrings of its constructor"
-    define_fields(ModelOptions, option_fields(), lambda name: about, values)
-
-
-def define_train(values):
-    string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
-    string("workdir", None, "folder of the run; one with a checkpoint in it continues")
-    string("config", None, "config.json of a run, to repeat it but for the flags that are given")
-    string("recipe", None, f"one of {', '.join(recipes.RECIPES)}; by default one that fits the data and the network")
-    define_fields(TrainConfig, run_fields(), RUN.get, values)
-    define_options(values)
-    define_fields(recipes.Recipe, recipe_fields(), lambda name: "overrides the recipe", values, lambda field: None)
-
-
-def define_launch(values):
-    absl_flags.DEFINE_integer("workers", None, "how many processes", lower_bound=1, flag_values=values)
-    absl_flags.DEFINE_integer(
-        "max_restarts", 0, "how often all begin again from the last checkpoint when one dies", lower_bound=0, flag_values=values
-    )
-
-
-def define_artifact(values):
-    absl_flags.DEFINE_string("model_path", None, "a file or folder that train or export wrote", flag_values=values)
-
-
-def define_data(values):
-    absl_flags.DEFINE_string(
-        "dataset", None, "where the test split is from; by default that of the training", flag_values=values
-    )
-    absl_flags.DEFINE_string("data_dir", None, "folder of tensorflow-datasets' sets", flag_values=values)
-
-
-def define_import(values):
-    define_network(values)
-    string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
-    string("weights", None, "a file of ours, keras.applications', torchvision's, timm's or akamaster's; or imagenet")
-    string("output_path", None, "the .keras file to write")
-    string("labels", None, "a text file with the classes' names, one a line, in the order of the outputs")
-    string("dataset", None, "the set whose labels they are, and that evaluate and export take by default")
-    string("data_dir", None, "folder of tensorflow-datasets' sets")
-    string(
-        "preprocessing", None, "how pictures are prepared, such as torchvision_v2; by default as the weights' source does it"
-    )
-
-
-def define_benchmark(values):
-    define_network(values)
-    string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
-    string(
-        "task",
-        None,
-        "train, fit, input, build or export: our training, Keras' fit, the input pipeline, building, what was exported; "
-        "each against others'",
-    )
-    string("json", None, "also write what was measured to this file")
-    string("output_dir", None, "for export: the folder that export left")
-    string("model_path", None, "for export: the .keras file behind it; by default the one that its report names")
-    several = functools.partial(absl_flags.DEFINE_list, flag_values=values)
-    several("threads", ["1", "2"], "for export: how many threads a runtime has, each number measured by itself")
-    several(
-        "baselines",
-        None,
-        "whom to run beside ours, for export also folders of other exports; by default all that fit and no folder",
-    )
-    number = functools.partial(absl_flags.DEFINE_integer, flag_values=values)
-    number("batch_size", None, "images per step or inference; by default 128, for export 1", lower_bound=1)
-    number("image_size", None, "side of the images in pixels; by default the network's own", lower_bound=1)
-    number("steps", 0, "steps or inferences per measurement; 0 fits them to a few seconds, for export to 0.3", lower_bound=0)
-    number("rounds", None, "measurements of each contestant; by default 5, for export 30", lower_bound=1)
-
-
-def define_evaluate(values):
-    define_artifact(values)
-    define_data(values)
-
-
-def define_predict(values):
-    define_artifact(values)
-    absl_flags.DEFINE_integer("top", 3, "how many labels", lower_bound=1, flag_values=values)
-
-
-def define_export(values):
-    define_artifact(values)
-    define_data(values)
-    string = functools.partial(absl_flags.DEFINE_string, flag_values=values)
-    several = functools.partial(absl_flags.DEFINE_list, flag_values=values)
-    string("output_dir", None, "folder for the artifacts")
-    several("formats", list(artifacts.FORMATS), "what to write")
-    several(
-        "quantize", None, f"of {', '.join(artifacts.QUANTIZATIONS)}; by default {', '.join(artifacts.DEFAULT_QUANTIZATIONS)}"
-    )
-    string("output", "probabilities", "probabilities or logits")
-    absl_flags.DEFINE_bool("fold", True, "take normalisations out of the network, which computes the same", flag_values=values)
-    several("keep_float", [], "operators that stay float in int8 and int16x8, by name; auto finds them by measuring")
-    absl_flags.DEFINE_integer(
-        "calibration_images", 256, "images of the training part that ranges are taken from", lower_bound=1, flag_values=values
-    )
-    absl_flags.DEFINE_float(
-        "max_difference", None, "largest difference to Keras allowed; by default 1e-4 in float32", flag_values=values
-    )
-    absl_flags.DEFINE_float("max_accuracy_drop", 1.0, "points of accuracy that may be lost", flag_values=values)
-    absl_flags.DEFINE_integer(
-        "verification_images", 1000, "images of the test split to verify on, 0 for all", lower_bound=0, flag_values=values
-    )
-    string("onnx_layout", "nhwc", "nhwc or nchw, of the pixels that the ONNX file takes")
-    absl_flags.DEFINE_integer("opset", 15, "of ONNX", flag_values=values)
-    string("description", "", "a sentence about the model, for the files and the card")
-    string("license", "", "the model's licence, for the files and the card")
-    string("normalization", None, "how somebody else's .keras file wants its pixels: none, caffe, tf or torch")
-    string("labels", None, "a text file with the classes' names, one a line, where the file does not know them")
-    absl_flags.DEFINE_integer(
-        "image_size", None, "side in pixels, for a network that takes any", lower_bound=1, flag_values=values
-    )
+def plain_type(annotation: Any) -> type:
+    """`int` for `int | None`, `tuple` for `tuple[float, ...]`, and a type for itself."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        (annotation,) = (part for part in typing.get_args(annotation) if part is not types.NoneType)
+    return typing.get_origin(annotation) or annotation

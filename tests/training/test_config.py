@@ -1,13 +1,12 @@
 """Catches a configuration that does not repeat its run, or that lets a run be continued as another one."""
 
-import copy
 import dataclasses
 import json
 
 import pytest
 
 from keras_resnet import UserError, cli
-from keras_resnet.cli.training import configuration
+from keras_resnet.cli.train import make_config
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig, open_workdir, read_config
@@ -22,9 +21,8 @@ CONFIG = TrainConfig(
 
 
 def parsed(*arguments):
-    command = copy.deepcopy(cli.COMMANDS["train"])
-    command.parse("train", ["--workdir=w", *arguments])
-    return configuration(command.flags)
+    flags, _ = cli.COMMANDS["train"].parse("train", ["--workdir=w", *arguments])
+    return make_config(flags)
 
 
 def test_a_configuration_survives_its_file(tmp_path):

@@ -1,0 +1,69 @@
+"""Trained classifiers, the data that they are measured on, and the names of its classes."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_resnet.errors import UserError
+from keras_resnet.metadata import ClassifierMetadata
+
+from .field_help import DATA, TRAINING_HELP
+from .flags import FlagHelp, Flags
+
+if TYPE_CHECKING:
+    from keras_resnet.training.data.dataset import Dataset
+
+MODEL = "Model"
+ARTIFACT = FlagHelp(
+    MODEL, "A .keras, .tflite or .onnx file or a SavedModel folder that train, import or export wrote.", placeholder="PATH"
+)
+DATASET = FlagHelp(
+    DATA,
+    "The data set with the test split: digits, a data set of tensorflow-datasets, or folder for the images in --data_dir.",
+    default="the one that the network was trained on",
+    placeholder="NAME",
+)
+LABELS_TEXT = "A text file with the names of the classes, one per line, in the order of the outputs"
+
+
+def define_artifact(flags: Flags) -> None:
+    flags.define("model_path", str, None, ARTIFACT)
+
+
+def define_test_data(flags: Flags) -> None:
+    flags.define("dataset", str, None, DATASET)
+    flags.define("data_dir", str, None, TRAINING_HELP["data_dir"])
+
+
+def read_labels_file(path: str) -> tuple[str, ...]:
+    """The lines of a text file that are not empty."""
+    try:
+        return tuple(line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a text file in UTF-8") from error
+
+
+def class_names_of_dataset(flags: Flags) -> tuple[str, ...]:
+    """The names of the classes of --dataset, which is not downloaded for that."""
+    from keras_resnet.training.data.dataset import labels_of
+
+    return labels_of(flags.dataset, flags.data_dir)
+
+
+def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
+    """Opens --dataset, or the data set that the classifier was trained on; it must have the classifier's classes."""
+    from keras_resnet.training.data.dataset import Dataset
+
+    if not (flags.dataset or metadata.dataset):
+        raise UserError(f"{flags.model_path} does not name the data set that its test images are from: give --dataset")
+    dataset = Dataset(flags.dataset or metadata.dataset, flags.data_dir)
+    if dataset.labels != metadata.labels:
+        pairs = itertools.zip_longest(metadata.labels, dataset.labels)
+        known, found = next((known, found) for known, found in pairs if known != found)
+        raise UserError(
+            f"{flags.model_path} has other class names than dataset {dataset.name!r}, or another order of them: "
+            f"{known!r} instead of {found!r}"
+        )
+    return dataset

@@ -1,0 +1,163 @@
+"""`keras-resnet export`: a classifier written as SavedModel, TFLite and ONNX, each verified."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_resnet import environment
+from keras_resnet.export import targets
+from keras_resnet.metadata import ClassifierMetadata
+
+from .command import Command
+from .data import LABELS_TEXT, MODEL, class_names_of_dataset, define_test_data, open_dataset, read_labels_file
+from .flags import FlagHelp, Flags
+from .output import show_table, status_line
+
+if TYPE_CHECKING:
+    from keras_resnet.training.data.dataset import Dataset
+    from keras_resnet.training.data.splits import ArraySplit, EncodedSplit
+
+ARTIFACTS, VERIFICATION, FOREIGN = "Artifacts", "Verification", "Models from elsewhere"
+OUTPUTS, LAYOUTS, OPSETS = ("probabilities", "logits"), ("nhwc", "nchw"), "9 to 21"  # a test compares these with the tables
+NORMALIZATIONS = ("none", "caffe", "tf", "torch")
+CONFIG_FIELDS = (
+    "formats", "quantize", "output", "fold", "keep_float", "max_difference", "max_accuracy_drop", "onnx_layout", "opset",
+    "description", "license",
+)  # fmt: skip
+CALIBRATION_VALIDATION = 0.1  # of the training split, which calibration leaves alone as training did
+
+
+def define_flags(flags: Flags) -> None:
+    model_path = "The .keras file to export: one that train or import wrote, or any Keras classifier with --normalization."
+    flags.define("model_path", str, None, FlagHelp(MODEL, model_path, placeholder="FILE"))
+    define_test_data(flags)
+    define_artifact_flags(flags)
+    define_verification_flags(flags)
+    define_foreign_model_flags(flags)
+
+
+def define_artifact_flags(flags: Flags) -> None:
+    output_dir = "Folder for the artifacts and their report. An earlier export of the same network in it is replaced."
+    flags.define("output_dir", str, None, FlagHelp(ARTIFACTS, output_dir, placeholder="FOLDER"))
+    formats = tuple(targets.FORMATS)
+    flags.define("formats", tuple, formats, FlagHelp(ARTIFACTS, "The formats to write.", formats))
+    quantize = FlagHelp(
+        ARTIFACTS,
+        "The number types to write each format in, as far as it has them. int8_dynamic and int8_weight quantize the weights "
+        "only; int8 and int16x8 also the activations, which takes calibration images.",
+        targets.QUANTIZATIONS,
+        ",".join(targets.DEFAULT_QUANTIZATIONS),
+    )
+    flags.define("quantize", tuple, None, quantize)
+    flags.define("output", str, "probabilities", FlagHelp(ARTIFACTS, "What the artifacts compute.", OUTPUTS))
+    fold = "Fold the normalization layers into the convolutions; the outputs stay the same up to rounding."
+    flags.define("fold", bool, True, FlagHelp(ARTIFACTS, fold))
+    keep_float = "Operators that int8 and int16x8 keep in float, by name or part of it; auto measures which are most sensitive."
+    flags.define("keep_float", tuple, (), FlagHelp(ARTIFACTS, keep_float))
+    calibration = "How many images of the training split the ranges of activations are taken from."
+    flags.define("calibration_images", int, 256, FlagHelp(ARTIFACTS, calibration), at_least=1)
+    layout = "Order of the axes of the pixels that the ONNX file takes."
+    flags.define("onnx_layout", str, "nhwc", FlagHelp(ARTIFACTS, layout, LAYOUTS))
+    flags.define("opset", int, 15, FlagHelp(ARTIFACTS, "Version of the ONNX operator set.", OPSETS))
+    flags.define("description", str, "", FlagHelp(ARTIFACTS, "A sentence about the model, for the files and the model card."))
+    flags.define("license", str, "", FlagHelp(ARTIFACTS, "License of the model, for the files and the model card."))
+
+
+def define_verification_flags(flags: Flags) -> None:
+    images = "How many images of the test split, evenly spread, each artifact is verified on; 0 takes all."
+    flags.define("verification_images", int, 1000, FlagHelp(VERIFICATION, images), at_least=0)
+    difference = (
+        "Largest difference from Keras' output that passes: of a probability, or of a logit as a share of the largest. It "
+        "applies to all artifacts; by default those in integers are judged by their accuracy only."
+    )
+    default = "1e-4 in float32, more for networks of over 100 kernels; 0.05 in fp16"
+    flags.define("max_difference", float, None, FlagHelp(VERIFICATION, difference, "above 0", default))
+    drop = "Largest loss of accuracy against Keras that passes, in percentage points."
+    flags.define("max_accuracy_drop", float, 1.0, FlagHelp(VERIFICATION, drop, "0 to 100"))
+
+
+def define_foreign_model_flags(flags: Flags) -> None:
+    normalization = FlagHelp(
+        FOREIGN,
+        "How a .keras file that this package did not write wants its pixels: a mode of keras.applications' preprocess_input, "
+        "or none for 0 to 255.",
+        NORMALIZATIONS,
+        "what the file says",
+    )
+    flags.define("normalization", str, None, normalization)
+    flags.define(
+        "labels",
+        str,
+        None,
+        FlagHelp(FOREIGN, f"{LABELS_TEXT}.", default="those in the file, or of --dataset", placeholder="FILE"),
+    )
+    size = "Height and width in pixels of the images, for a network that takes any."
+    flags.define("image_size", int, None, FlagHelp(FOREIGN, size, default="the network's own"), at_least=1)
+
+
+@contextlib.contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM raises SystemExit, so that temporary files are removed."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@exit_on_sigterm()
+def export(flags: Flags, arguments: list[str]) -> int:
+    """Writes a .keras file as SavedModel, TFLite and ONNX and verifies each; exit status 1 if one does not pass."""
+    environment.configure(flags.verbosity)
+    from keras_resnet.export import pipeline
+    from keras_resnet.export.reporting import report
+    from keras_resnet.export.source_model import load_source_model
+
+    config = pipeline.ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_FIELDS))
+    class_names = read_class_names(flags)
+    source = load_source_model(config.model_path, flags.normalization, class_names, flags.dataset or "", flags.image_size)
+    metadata = source.classifier
+    dataset = open_dataset(flags, metadata)
+    test = evenly_spread(dataset.test, flags.verification_images).prepared(metadata.preprocessing)
+    calibration = read_calibration(dataset, flags.calibration_images, metadata) if config.calibrated else None
+    with status_line() as show:
+        result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
+    show_table(report.COLUMNS, result.rows())
+    print(f"{result.verdict()}\nreport: {config.output_dir / report.PAGE}")
+    return 1 if result.failed else 0
+
+
+def read_class_names(flags: Flags) -> tuple[str, ...] | None:
+    """The names in --labels, or for a model from elsewhere those of --dataset; None for those in the file."""
+    if flags.labels:
+        return read_labels_file(flags.labels)
+    return class_names_of_dataset(flags) if flags.normalization and flags.dataset else None
+
+
+def read_calibration(dataset: Dataset, count: int, metadata: ClassifierMetadata) -> ArraySplit | EncodedSplit:
+    """Images of the training split, not augmented, chosen by a fixed seed."""
+    training, _ = dataset.train_and_validation(CALIBRATION_VALIDATION, seed=0)
+    chosen = np.random.default_rng(0).permutation(len(training))[:count]
+    return training.take(np.sort(chosen)).prepared(metadata.preprocessing)
+
+
+def evenly_spread(split: ArraySplit | EncodedSplit, most: int) -> ArraySplit | EncodedSplit:
+    """`most` examples of a split, evenly spread, or all for 0."""
+    if not 0 < most < len(split):
+        return split
+    return split.take(np.linspace(0, len(split) - 1, most).astype(int))
+
+
+COMMAND = Command(
+    export,
+    define_flags,
+    required=("model_path", "output_dir"),
+    example="keras-resnet export --model_path=runs/digits/model.keras --output_dir=runs/digits/export",
+)

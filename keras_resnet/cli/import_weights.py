@@ -1,0 +1,79 @@
+"""`keras-resnet import`: existing weights made into a classifier."""
+
+import dataclasses
+from pathlib import Path
+
+from keras_resnet import environment
+from keras_resnet.errors import UserError
+from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
+
+from .command import Command
+from .data import LABELS_TEXT, class_names_of_dataset, read_labels_file
+from .field_help import TRAINING_HELP, WEIGHTS
+from .flags import FlagHelp, Flags
+from .network import VARIATIONS, check_model, define_network, model_options
+
+CLASSIFIER = "Classifier"
+
+
+def define_flags(flags: Flags) -> None:
+    weights = FlagHelp(CLASSIFIER, f"The weights: {WEIGHTS}", placeholder="FILE")
+    flags.define("weights", str, None, weights)
+    output_path = FlagHelp(CLASSIFIER, "The .keras file to write. It must not exist yet.", placeholder="FILE")
+    flags.define("output_path", str, None, output_path)
+    define_network(flags)
+    labels = FlagHelp(CLASSIFIER, f"{LABELS_TEXT}.", default="the class names of --dataset", placeholder="FILE")
+    flags.define("labels", str, None, labels)
+    dataset = (
+        "The data set that has these classes, and that evaluate and export then use by default: digits, a data set of "
+        "tensorflow-datasets, or folder for the images in --data_dir."
+    )
+    flags.define("dataset", str, None, FlagHelp(CLASSIFIER, dataset, placeholder="NAME"))
+    flags.define("data_dir", str, None, dataclasses.replace(TRAINING_HELP["data_dir"], group=CLASSIFIER))
+    preprocessing = FlagHelp(
+        CLASSIFIER,
+        "How images are resized, cropped and normalized: as for the published figures of these weights.",
+        tuple(PREPROCESSING_PRESETS),
+        "that of the weights, which are recognized by their content",
+    )
+    flags.define("preprocessing", str, None, preprocessing)
+
+
+def import_weights(flags: Flags, arguments: list[str]) -> None:
+    """Turns existing weights into a classifier of raw pixels that evaluate, predict and export can use."""
+    check_model(**flags.values(("model", *VARIATIONS)))
+    environment.configure(flags.verbosity)
+    import keras_resnet
+
+    if Path(flags.output_path).suffix != ".keras" or Path(flags.output_path).exists():
+        raise UserError(f"--output_path is {flags.output_path}; it must be a .keras file that does not exist yet")
+    class_names = read_class_names(flags)
+    model = getattr(keras_resnet, flags.model)(
+        input_shape=(None, None, 3),
+        classes=len(class_names),
+        **flags.values(VARIATIONS),
+        **dataclasses.asdict(model_options(flags)),
+    )
+    keras_resnet.load_weights(model, flags.weights)
+    preprocessing = keras_resnet.preprocessing_for(flags.preprocessing or model)
+    keras_resnet.save_classifier(model, flags.output_path, class_names, preprocessing, flags.dataset or "")
+    print(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(class_names)} classes")
+
+
+def read_class_names(flags: Flags) -> tuple[str, ...]:
+    """The names in --labels, or those of --dataset."""
+    if flags.labels:
+        return read_labels_file(flags.labels)
+    if flags.dataset:
+        return class_names_of_dataset(flags)
+    raise UserError(
+        "import needs class names: --labels=FILE with one per line, or --dataset=NAME of the data set that has them"
+    )
+
+
+COMMAND = Command(
+    import_weights,
+    define_flags,
+    required=("model", "weights", "output_path"),
+    example="keras-resnet import --model=ResNet20V1 --weights=resnet20.th --dataset=cifar10 --output_path=resnet20.keras",
+)

@@ -1,0 +1,37 @@
+"""`keras-resnet launch`: training in several processes on this machine."""
+
+import sys
+
+from keras_resnet.errors import UserError
+
+from .command import Command
+from .flags import FlagHelp, Flags
+
+WORKERS = "Workers"
+CONSOLE_SCRIPT = [sys.executable, "-P", "-c", "from keras_resnet.cli import main; main()"]
+
+
+def define_flags(flags: Flags) -> None:
+    flags.define("workers", int, None, FlagHelp(WORKERS, "How many processes to train in."), at_least=1)
+    restarts = "How often all workers start again from the newest checkpoint after one of them has died."
+    flags.define("max_restarts", int, 0, FlagHelp(WORKERS, restarts), at_least=0)
+
+
+def launch(flags: Flags, arguments: list[str]) -> int:
+    """Runs `train` in several processes on this machine that train together, and restarts them if one dies."""
+    from keras_resnet.training.distribute import launcher
+
+    if arguments[0] != "train":
+        raise UserError(f"launch takes `train` and its flags after --, not {arguments[0]!r}")
+    if not any(argument.lstrip("-").partition("=")[0] == "strategy" for argument in arguments):
+        arguments = [*arguments, "--strategy=multi_worker"]
+    return launcher.launch([*CONSOLE_SCRIPT, *arguments], flags.workers, flags.max_restarts)
+
+
+COMMAND = Command(
+    launch,
+    define_flags,
+    required=("workers",),
+    arguments="-- train ...",
+    example="keras-resnet launch --workers=2 -- train --model=ResNet20V2 --dataset=digits --workdir=runs/two",
+)
