@@ -159,7 +159,10 @@ def build_loop(
     schedule: keras.optimizers.schedules.LearningRateSchedule,
     labels: np.ndarray,
 ) -> TrainLoop:
-    """Freezes parts of the network as the recipe says, and puts optimizer, step and loop around it; labels: (N,), to train on."""
+    """Freezes parts of the network as the recipe says, and puts optimizer, step and loop around it.
+
+    labels: (N,), of the images to train on; for class weights.
+    """
     recipe, classes = config.recipe, model.output_shape[-1]
     freeze(model, recipe)
     if config.sync_batch_norm:

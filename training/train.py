@@ -204,7 +204,7 @@ class Trainer:
 
 @contextlib.contextmanager
 def missing_file_as_user_error() -> Iterator[None]:
-    """Inside, an image file that disappears during the training raises a `UserError`: TensorFlow has no error of its own for it."""
+    """Inside, an image file that disappears raises a `UserError`: TensorFlow has no error of its own for it."""
     try:
         yield
     except tf.errors.UnknownError as error:

@@ -64,7 +64,7 @@ def matrix_image(evaluation: Evaluation) -> str:
     pixels[np.arange(classes), np.arange(classes), :3] = HIT
     pixels[..., 3] = np.round(255 * shade)
     return (
-        "<p>One row per true class, one column per predicted class, both in the order of the labels; the correct ones in blue.</p>\n"
+        "<p>One row per true class, one column per predicted class, both in the order of the labels; correct in blue.</p>\n"
         f'<img class="matrix pixelated" src="{data_uri(png(pixels))}" alt="confusion matrix">\n'
     )
 
