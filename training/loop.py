@@ -21,8 +21,11 @@ MOST_VARIABLES_IN_A_LOOP = 1000  # with more, TensorFlow takes as long to start 
 class LoopOutput:
     """What the host learns after each execution.
 
-    step: steps of the epoch that are done. sums: over all of these. gradient_norm: of the last one.
-    stop, save: whether any worker requested it before the execution; the answer is the same on all of them.
+    Attributes:
+        step: how many steps of the epoch are done.
+        sums: over all of these.
+        gradient_norm: of the last one.
+        stop, save: whether any worker requested it before the execution; the same on all workers.
     """
 
     step: int
@@ -66,7 +69,7 @@ class TrainLoop:
             count = 1 if self._step_from_host else min(batches.steps - done, self._steps)
             start = time.perf_counter()
             requests = poll_requests()._replace(seconds=self._seconds)
-            requests = HostRequests(*(tf.constant(value, tf.float32) for value in requests))
+            requests = HostRequests(*(tf.constant(float(value)) for value in requests))
             with grappler_disabled() if self._step_from_host else contextlib.nullcontext():
                 steps, output = self._train_steps(iterator, tf.constant(count), requests)
             done += int(steps)

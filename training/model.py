@@ -12,11 +12,12 @@ import keras_resnet
 from keras_resnet.classifier import with_preprocessing
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.models.naming import PARTS, part_of
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.preprocessing import Preprocessing
 
 from .config import TrainConfig
-from .recipes import PARTS, Recipe
+from .recipes import Recipe
 
 
 class NetworkConfig(Protocol):
@@ -75,12 +76,6 @@ def dtype_policy_scope(policy: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def part_of(layer_name: str) -> str | None:
-    """The part of a network that a layer belongs to, of `PARTS`; None for what comes before them."""
-    part = layer_name.partition("_")[0]
-    return part if part in PARTS else None
 
 
 def parts_of(model: keras.Model) -> list[str]:

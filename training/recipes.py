@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.models.naming import PARTS
 
 CHOICES = {
     "optimizer": ("sgd", "adamw", "muon"),
@@ -13,7 +14,6 @@ CHOICES = {
     "norm_layers": ("with_parts", "frozen", "trained"),
     "class_weights": ("none", "balanced"),
 }
-PARTS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")  # of a network, from the images to the classes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """One run from configuration to `model.keras`."""
 
 import contextlib
+import math
 import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import NoReturn
 
@@ -181,7 +181,7 @@ class Trainer:
             loss: at the step that the run has come to.
             weights_after: the step after which the weights were those that gave this loss; its checkpoint is not a good one.
         """
-        if isfinite(loss):
+        if math.isfinite(loss):
             return
         last = self.checkpoints.last_before(weights_after)
         kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is that of step {last}"

@@ -107,14 +107,14 @@ def test_every_execution_is_logged_by_step(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_batch_is_one_picture_even_after_the_training(channels, rng, tmp_path):
+def test_a_batch_is_one_image_even_after_the_training(channels, rng, tmp_path):
     file = TensorBoardLogger(tmp_path)
     file.on_train_end()
     file.images("augmented", rng.integers(0, 256, (10, 8, 8, channels)).astype(np.uint8), 7)
     ((step, value),) = events(tmp_path / "events" / "train")["augmented"]
-    width, height, *pictures = tf.make_ndarray(value)
-    assert (step, int(width), int(height), len(pictures)) == (7, 8 * 64, 2 * 64, 1)
-    assert tf.io.decode_png(pictures[0]).shape == (2 * 64, 8 * 64, channels)
+    width, height, *encoded = tf.make_ndarray(value)
+    assert (step, int(width), int(height), len(encoded)) == (7, 8 * 64, 2 * 64, 1)
+    assert tf.io.decode_png(encoded[0]).shape == (2 * 64, 8 * 64, channels)
 
 
 def test_nothing_is_written_before_there_is_something_to_write(tmp_path):

@@ -65,12 +65,12 @@ def test_layers_made_in_another_precision_keep_their_weights_in_float32():
 
 @pytest.fixture(scope="module")
 def own_images(tmp_path_factory):
-    """A folder of two classes, dark and light, of pictures of various sizes."""
-    folder, chance = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    """A folder of two classes, dark and light, of images of various sizes."""
+    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for name, level in (("dark", 40), ("light", 200)):
         (folder / name).mkdir()
         for index in range(24):
-            pixels = chance.normal(level, 20, (20 + index, 30, 3)).clip(0, 255).astype(np.uint8)
+            pixels = rng.normal(level, 20, (20 + index, 30, 3)).clip(0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{index}.jpg")
     return folder
 
@@ -101,7 +101,7 @@ def finetuning(weights, own_images, **overrides):
 
 
 def test_fine_tuning_begins_with_the_weights_and_keeps_frozen_parts(weights, own_images, tmp_path):
-    """End to end on a folder of pictures: frozen weights and statistics stay to the bit, the others move."""
+    """End to end on a folder of images: frozen weights and statistics stay to the bit, the others move."""
     test = train(finetuning(weights, own_images), tmp_path / "run")
     before, after = (keras.saving.load_model(path) for path in (weights, tmp_path / "run" / "model.keras"))
     assert test["images"] > 0
@@ -123,7 +123,7 @@ def test_the_preprocessing_of_the_weights_goes_into_the_new_classifier(weights, 
     assert "dark" in page
 
 
-def test_evaluate_and_export_take_the_same_pictures_of_various_sizes(weights, own_images, tmp_path):
+def test_evaluate_and_export_take_the_same_images_of_various_sizes(weights, own_images, tmp_path):
     """Catches commands that know decoded sets only, and an accuracy that is not the one that training reported."""
     test = train(finetuning(weights, own_images), tmp_path / "run")
     arguments = (f"--model_path={tmp_path / 'run' / 'model.keras'}", f"--data_dir={own_images}")
@@ -135,18 +135,18 @@ def test_evaluate_and_export_take_the_same_pictures_of_various_sizes(weights, ow
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grey_weights_take_coloured_pictures_and_the_other_way_round(channels, own_images, tmp_path):
-    """With random crops too, which are cut while a picture is decoded."""
-    path, pictures = tmp_path / "weights.keras", own_images
+def test_gray_weights_take_color_images_and_the_other_way_round(channels, own_images, tmp_path):
+    """With random crops too, which are cut while an image is decoded."""
+    path, images = tmp_path / "weights.keras", own_images
     model = keras_resnet.ResNet20V2(input_shape=(None, None, channels), classes=5, width_multiplier=0.25)
     record = Preprocessing(16, 16, channels, (0.4,) * channels, (0.2,) * channels)
     keras_resnet.save_classifier(scramble(model), path, tuple("abcde"), record)
     if channels == 3:
-        pictures = tmp_path / "grey"
-        for picture in own_images.glob("*/*.jpg"):
-            (pictures / picture.parent.name).mkdir(parents=True, exist_ok=True)
-            Image.open(picture).convert("L").save(pictures / picture.relative_to(own_images))
-    test = train(finetuning(path, pictures, epochs=1), tmp_path / "run")
+        images = tmp_path / "gray"
+        for image in own_images.glob("*/*.jpg"):
+            (images / image.parent.name).mkdir(parents=True, exist_ok=True)
+            Image.open(image).convert("L").save(images / image.relative_to(own_images))
+    test = train(finetuning(path, images, epochs=1), tmp_path / "run")
     assert keras.saving.load_model(tmp_path / "run" / "model.keras").input_shape == (None, 16, 16, channels)
     assert np.isfinite(test["loss"])
 

@@ -190,19 +190,19 @@ def test_a_checkpoint_of_the_weights_that_gave_no_number_is_not_called_good(tmp_
 
 
 def test_a_run_is_not_continued_on_other_data(tmp_path):
-    """Catches places in the data that are another picture's now, and a step after the end of an epoch."""
+    """Catches places in the data that are another image's now, and a step after the end of an epoch."""
     for label in "ab":
-        (tmp_path / "pictures" / label).mkdir(parents=True)
+        (tmp_path / "images" / label).mkdir(parents=True)
         for index in range(12):
-            Image.new("L", (8, 8), 20 * index).save(tmp_path / "pictures" / label / f"{index}.png")
+            Image.new("L", (8, 8), 20 * index).save(tmp_path / "images" / label / f"{index}.png")
     recipe = recipes.get_recipe("digits", epochs=1, batch_size=4)
-    pictures = config(tmp_path / "pictures", dataset="folder", recipe=recipe)
-    train(pictures, tmp_path / "run")
-    moved = (tmp_path / "pictures").rename(tmp_path / "moved")
-    train(dataclasses.replace(pictures, data_dir=str(moved)), tmp_path / "run")
+    images = config(tmp_path / "images", dataset="folder", recipe=recipe)
+    train(images, tmp_path / "run")
+    moved = (tmp_path / "images").rename(tmp_path / "moved")
+    train(dataclasses.replace(images, data_dir=str(moved)), tmp_path / "run")
     (moved / "a" / "0.png").rename(moved / "b" / "new.png")
     with pytest.raises(UserError, match="holds a run on other data"):
-        train(dataclasses.replace(pictures, data_dir=str(moved)), tmp_path / "run")
+        train(dataclasses.replace(images, data_dir=str(moved)), tmp_path / "run")
 
 
 @pytest.mark.parametrize("damage", ["[]", "null", "{", "{}"])
@@ -372,21 +372,21 @@ def test_callbacks_are_called_per_epoch_and_per_execution(tmp_path, data_dir):
     assert called == [(3, names), (7, names), (9, names), ("epoch 0", sorted([*names, "val_accuracy", "val_loss"]))]
 
 
-def test_a_picture_that_goes_during_the_training_is_named(tmp_path):
+def test_an_image_that_disappears_during_the_training_is_named(tmp_path):
     """Catches a traceback where a disk is unplugged at night."""
     for label in "ab":
-        (tmp_path / "pictures" / label).mkdir(parents=True)
+        (tmp_path / "images" / label).mkdir(parents=True)
         for index in range(12):
-            Image.new("L", (8 + index, 8), 20 * index).save(tmp_path / "pictures" / label / f"{index}.png")
+            Image.new("L", (8 + index, 8), 20 * index).save(tmp_path / "images" / label / f"{index}.png")
 
     class Unplug(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            (tmp_path / "pictures").rename(tmp_path / "elsewhere")
+            (tmp_path / "images").rename(tmp_path / "elsewhere")
 
     recipe = recipes.get_recipe("digits", epochs=3, batch_size=4, min_crop_area=0.5)
-    pictures = config(tmp_path / "pictures", dataset="folder", recipe=recipe, image_size=8)
+    images = config(tmp_path / "images", dataset="folder", recipe=recipe, image_size=8)
     with pytest.raises(UserError, match=r"has disappeared: \[Errno 2\] .*png'; once it is back, the same command"):
-        train(pictures, tmp_path / "run", [Unplug()])
+        train(images, tmp_path / "run", [Unplug()])
 
 
 def test_a_callback_that_stops_training_ends_it_with_its_epoch(tmp_path, data_dir):

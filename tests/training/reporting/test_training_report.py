@@ -122,7 +122,7 @@ def test_the_page_shows_what_it_was_given(tmp_path):
     assert "1 of 2 images of cat classified as dog" in [cell.get("title") for cell in page.all("td")]
     (mistake,) = [image for image in page.all("img") if image["alt"] == "cat"]
     assert mistake["class"] == "pixelated"
-    assert "classified correctly" not in text
+    assert "images are classified correctly" not in text
 
 
 def test_the_page_loads_nothing_from_outside(tmp_path):
@@ -156,7 +156,7 @@ def test_a_network_that_is_always_wrong_shows_the_first_of_its_mistakes(tmp_path
     assert "32 of 50" in "".join(page.text)
 
 
-def test_many_classes_make_a_picture_the_pairs_and_the_worst_class_first(tmp_path):
+def test_many_classes_make_an_image_the_confusions_and_the_worst_class_first(tmp_path):
     names = tuple(f"class {index}" for index in range(200))
     labels = np.repeat(np.arange(199), 3)  # the last class has no image
     predicted = labels.copy()
@@ -212,7 +212,7 @@ def test_a_report_that_fails_leaves_the_old_one(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_picture_is_the_image_it_was_made_of(channels, rng, tmp_path):
+def test_a_png_is_the_image_it_was_made_of(channels, rng, tmp_path):
     image = rng.integers(0, 256, (5, 7, channels)).astype(np.uint8)
     (tmp_path / "image.png").write_bytes(png(image))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "image.png")).reshape(5, 7, channels), image)
