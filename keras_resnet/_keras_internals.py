@@ -86,3 +86,21 @@ def seed_generators(model: keras.Layer) -> list[keras.random.SeedGenerator]:
     """Lists the seed generators of all layers of a model, each once. Missing: layers track them, but do not list them."""
     found = {id(g): g for layer in all_layers(model) for g in getattr(layer, "_seed_generators", ())}
     return list(found.values())
+
+
+def momentum_slot(optimizer: keras.optimizers.SGD, variable: Any) -> keras.Variable:
+    """The momentum that an SGD keeps for a variable. Missing: `optimizer.variables` does not say which is whose."""
+    return optimizer.momentums[optimizer._get_variable_index(variable)]
+
+
+class MuonForChosenVariables(keras.optimizers.Muon):
+    """`keras.optimizers.Muon` with a public method for subclasses that decides which variables take Adam's step instead.
+
+    Missing: `exclude_layers` can only add to what Keras excludes, which is everything but matrices.
+    """
+
+    def uses_adam(self, variable: keras.Variable) -> bool:
+        return super()._should_use_adamw(variable)
+
+    def _should_use_adamw(self, variable: keras.Variable) -> bool:
+        return self.uses_adam(variable)

@@ -1,1 +1,1 @@
-"""From a data set to `model.keras`: recipes, data, the loop, checkpoints, logs."""
+"""Trains networks: everything from a dataset and a recipe to `model.keras`."""

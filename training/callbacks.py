@@ -1,27 +1,32 @@
-"""What a run leaves to read, as Keras callbacks: `metrics.jsonl` here, TensorBoard events and the lines for a person beside.
+"""What a run writes and shows while it trains, as Keras callbacks: `metrics.jsonl`, TensorBoard events, a progress bar.
 
-All of them hear `on_train_batch_end(batch, logs)` once per call of the host, which is several steps: `batch` is the index of
-the last of them in the whole run, from 0.
+Their `on_train_batch_end(batch, logs)` is called once per execution, which is several steps: `batch` is the index of the last
+of them in the whole run, from 0.
 """
 
+import contextlib
 import json
 import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keras_resnet.files import attach_path, write_text
+from keras_resnet.files import attach_path, tf_errors_as_oserror, write_text
 
-from .events import TensorBoardLogger
-from .progress import ProgressBar
-
-__all__ = ["METRICS_FILE", "JsonlLogger", "ProgressBar", "TensorBoardLogger", "read_metrics"]
+from .reporting.image_grid import contact_sheet
 
 METRICS_FILE = "metrics.jsonl"
+Logs = Mapping[str, Any] | None  # as Keras passes them to its callbacks
 
 
-def read_metrics(workdir):
-    """The records of `metrics.jsonl`, one per epoch and one of the test; a line cut short or damaged ends the list."""
+def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+    """Reads the records of `metrics.jsonl`, one per epoch and one for the test; stops at a damaged or incomplete line."""
     path, records = workdir / METRICS_FILE, []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
@@ -35,35 +40,143 @@ def read_metrics(workdir):
 
 
 class JsonlLogger(keras.callbacks.Callback):
-    """Appends a line of JSON per epoch; a continued run first drops the lines behind its checkpoint."""
+    """Appends a line of JSON per epoch; a continued run first drops the lines that were logged after its checkpoint."""
 
-    def __init__(self, workdir, epochs_done):
+    def __init__(self, workdir: Path, epochs_done: int) -> None:
         super().__init__()
         self._path = workdir / METRICS_FILE
         kept = [record for record in read_metrics(workdir) if record.get("epoch", epochs_done + 1) <= epochs_done]
         write_text(self._path, "".join(json_line(record) for record in kept))
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.append({"epoch": epoch + 1, **logs})
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._append({"epoch": epoch + 1, **(logs or {})})
 
-    def on_test_end(self, logs=None):
-        self.append({"test": logs})
+    def on_test_end(self, logs: Logs = None) -> None:
+        self._append({"test": logs})
 
-    def append(self, record):
+    def _append(self, record: dict[str, Any]) -> None:
         with attach_path(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json_line(record))
 
 
-def json_line(record):
-    return json.dumps(valid(record), allow_nan=False) + "\n"
+def json_line(record: dict[str, Any]) -> str:
+    return json.dumps(to_json(record), allow_nan=False) + "\n"
 
 
-def valid(value):
-    """The same for JSON, which has no number that is not finite, and knows neither NumPy nor TensorFlow."""
-    if isinstance(value, dict):
-        return {key: valid(inner) for key, inner in value.items()}
+def to_json(value: Any) -> Any:
+    """Converts what JSON lacks: NaN and infinity to None, scalars of NumPy and TensorFlow to Python's."""
+    if isinstance(value, Mapping):
+        return {key: to_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [valid(inner) for inner in value]
+        return [to_json(inner) for inner in value]
     if hasattr(value, "dtype"):
         value = np.asarray(value).item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class TensorBoardLogger(keras.callbacks.Callback):
+    """Writes TensorBoard scalars and images, with the names and folders of Keras' own callback.
+
+    `train` and `validation` are runs of their own, whose `epoch_loss` TensorBoard draws into one chart; `batch_loss` and its
+    like are by step. A folder appears with the first thing written to it.
+    """
+
+    def __init__(self, workdir: Path) -> None:
+        super().__init__()
+        self._folder, self._writers = workdir / "events", {}
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._scalars("train", "batch", batch, logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        training = {name: value for name, value in (logs or {}).items() if not name.startswith("val_")}
+        validation = {name.removeprefix("val_"): value for name, value in (logs or {}).items() if name.startswith("val_")}
+        self._scalars("train", "epoch", epoch + 1, training)
+        self._scalars("validation", "epoch", epoch + 1, validation)
+        self._flush()
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self._flush()
+
+    def images(self, name: str, images: Any, step: int, run: str = "train") -> None:
+        """Writes the uint8 images (N, H, W, C) as one contact sheet."""
+        with self._writing(run):
+            tf.summary.image(name, contact_sheet(np.asarray(images))[np.newaxis], step=step)
+        self._flush()
+
+    def _scalars(self, run: str, prefix: str, step: int, values: Mapping[str, Any]) -> None:
+        if values:
+            with self._writing(run):
+                for name, value in values.items():
+                    tf.summary.scalar(f"{prefix}_{name}", value, step=step)
+
+    @contextlib.contextmanager
+    def _writing(self, run: str) -> Iterator[None]:
+        with tf_errors_as_oserror(self._folder):
+            if run not in self._writers:
+                self._writers[run] = tf.summary.create_file_writer(str(self._folder / run))
+            with self._writers[run].as_default():
+                yield
+
+    def _flush(self) -> None:
+        for writer in self._writers.values():
+            with tf_errors_as_oserror(self._folder):
+                writer.flush()
+
+
+SPEED_ESTIMATE_SECONDS = 120  # long enough that a validation does not upset the estimate of the time left
+STEP_FORMATS = {"loss": "loss {:.4f}", "images_per_second": "{:,.0f} images/s"}
+EPOCH_FORMATS = {
+    "loss": "loss {:.4f}",
+    "accuracy": "accuracy {:.2%}",
+    "val_accuracy": "validation {:.2%}",
+    "learning_rate": "rate {:.4f}",
+    "images_per_second": "{:,.0f} images/s",
+}
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Prints a plain line per epoch; on a terminal also shows a bar below."""
+
+    def __init__(
+        self, epochs: int, steps_per_epoch: int, epochs_done: int, steps_done: int = 0, console: Console | None = None
+    ) -> None:
+        """steps_done: those of the epoch after `epochs_done`, where a run continues in the middle of it."""
+        super().__init__()
+        self._epochs, self._steps, self._start = epochs, steps_per_epoch, epochs_done * steps_per_epoch + steps_done
+        console = console or Console(highlight=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[details]}"), TimeRemainingColumn())
+        self._bar = Progress(
+            *columns, console=console, disable=not console.is_interactive, speed_estimate_period=SPEED_ESTIMATE_SECONDS
+        )
+        self._task = self._bar.add_task(self._epoch(epochs_done), total=epochs * steps_per_epoch, details="")
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        epochs, steps = divmod(self._start, self._steps)
+        if epochs == self._epochs:
+            return
+        if self._start:
+            done = f"step {steps}/{self._steps} of {self._epoch(epochs)}" if steps else self._epoch(epochs - 1)
+            self._bar.console.print(f"continuing after {done}")
+        self._bar.update(self._task, completed=self._start)
+        self._bar.start()
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        epoch, step = divmod(batch, self._steps)
+        details = [f"step {step + 1:{len(str(self._steps))}}/{self._steps}", *formatted(logs, STEP_FORMATS)]
+        self._bar.update(self._task, completed=batch + 1, description=self._epoch(epoch), details="  ".join(details))
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._bar.console.print("  ".join([self._epoch(epoch), *formatted(logs, EPOCH_FORMATS)]))
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self._bar.stop()
+
+    def _epoch(self, epoch: int) -> str:
+        """The name of an epoch, counted from 0."""
+        return f"epoch {min(epoch + 1, self._epochs):{len(str(self._epochs))}}/{self._epochs}"
+
+
+def formatted(logs: Logs, formats: Mapping[str, str]) -> list[str]:
+    """Each of the logs that has a format, as text."""
+    return [text.format(logs[name]) for name, text in formats.items() if name in logs] if logs else []

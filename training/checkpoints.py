@@ -1,4 +1,4 @@
-"""Checkpoints of a run: the newest ones to continue from, and the best one to keep."""
+"""Checkpoints of a run: the newest to continue from, and the best to keep."""
 
 import contextlib
 import json
@@ -6,8 +6,10 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from keras_resnet.errors import UserError, first_line
@@ -15,48 +17,70 @@ from keras_resnet.files import tf_errors_as_oserror
 
 
 class TrainState(tf.train.experimental.PythonState):
-    """How far a run has come: `epoch` whole epochs and `step` steps of the next, the sums over these, and the best so far.
+    """How far a run has come; saved with every checkpoint.
 
-    seconds: spent training. best: (accuracy, loss) on the validation part. data: what tells this data from other data.
+    Attributes:
+        epoch: whole epochs that are done.
+        step: steps of the next epoch that are done.
+        sums: the `MetricSums` over these steps.
+        seconds: spent training.
+        best: (accuracy, loss) on the validation split, the best so far.
+        data_fingerprint: tells the data of the run from other data.
     """
 
-    def __init__(self, data=None):
-        self.epoch, self.step, self.sums, self.seconds, self.best = 0, 0, [0.0, 0.0, 0.0], 0.0, [-1.0, 0.0]
-        self.data = data
+    FIELDS = ("epoch", "step", "sums", "seconds", "best", "data_fingerprint")
 
-    def serialize(self):
-        return json.dumps(vars_of(self))
+    def __init__(self, data_fingerprint: Sequence[int | str] = ()) -> None:
+        self.epoch, self.step, self.sums, self.seconds = 0, 0, [0.0, 0.0, 0.0], 0.0
+        self.best, self.data_fingerprint = [-1.0, 0.0], [*data_fingerprint]
 
-    def deserialize(self, text):
-        for name, value in json.loads(text).items():
+    def serialize(self) -> str:
+        return json.dumps({name: getattr(self, name) for name in self.FIELDS})
+
+    def deserialize(self, string_value: str | bytes) -> None:
+        for name, value in json.loads(string_value).items():
             setattr(self, name, value)
 
 
-def vars_of(position):
-    return {name: getattr(position, name) for name in ("epoch", "step", "sums", "seconds", "best", "data")}
-
-
 class CheckpointManager:
-    """Everything that a run needs to go on as if nothing had happened, in the files `ckpt-STEP` of a folder."""
+    """Saves and restores everything that a run needs to continue as if nothing had happened: the files `ckpt-STEP` of a folder.
 
-    def __init__(self, folder, weights, state, position, *, max_to_keep=3, chief=True):
-        """weights: the network's variables. state: those of what trains it. chief: whether this worker's files are to stay."""
-        self._folder, self._best_folder, self._max_to_keep, self._chief = (
-            Path(folder),
-            Path(folder) / "best",
-            max_to_keep,
-            chief,
-        )
-        values = [[variable.value for variable in variables] for variables in (weights, state)]
-        self._whole = tf.train.Checkpoint(weights=values[0], state=values[1], position=position)
-        self._weights = tf.train.Checkpoint(weights=values[0])
+    Args:
+        folder: of the checkpoints; the best weights are in `best` inside of it.
+        weights: the network's variables.
+        state_variables: those of what trains it.
+        state: how far the run has come.
+        max_to_keep: how many of the newest checkpoints to keep.
+        chief: whether to keep the files that this worker writes.
+    """
 
-    def restore_latest(self):
-        """Restores the newest checkpoint that is whole, if there is one; damaged ones are named on standard error."""
+    def __init__(
+        self,
+        folder: Path,
+        weights: Sequence[keras.Variable],
+        state_variables: Sequence[keras.Variable],
+        state: TrainState,
+        *,
+        max_to_keep: int = 3,
+        chief: bool = True,
+    ) -> None:
+        self._folder, self._best_folder = folder, folder / "best"
+        self._max_to_keep, self._chief = max_to_keep, chief
+        values = [variable.value for variable in weights]
+        optimizer = [variable.value for variable in state_variables]
+        self._everything = tf.train.Checkpoint(weights=values, optimizer=optimizer, state=state)
+        self._weights = tf.train.Checkpoint(weights=values)
+
+    def restore_latest(self) -> None:
+        """Restores the newest intact checkpoint, if there is one; names damaged ones on standard error.
+
+        Raises:
+            UserError: if all are damaged.
+        """
         damaged = []
-        for path in found(self._folder):
+        for path in checkpoints_in(self._folder):
             try:
-                restore(self._whole, path)
+                restore(self._everything, path)
                 break
             except UserError as error:
                 damaged.append(str(error))
@@ -64,27 +88,27 @@ class CheckpointManager:
             if damaged:
                 raise UserError("; ".join(damaged))
         for message in damaged if self._chief else ():
-            print(f"keras-resnet: {message}; going on from the one before", file=sys.stderr)
+            print(f"keras-resnet: {message}; continuing from the one before it", file=sys.stderr)
 
-    def restore_best(self):
-        """Restores the weights that did best on the validation part."""
-        best = found(self._best_folder)
+    def restore_best(self) -> None:
+        """Restores the weights with the best validation accuracy."""
+        best = checkpoints_in(self._best_folder)
         if not best:
             raise UserError(f"{self._best_folder} holds no checkpoint: choose another --workdir")
         restore(self._weights, best[0])
 
-    def save(self, number):
-        """Saves everything as `ckpt-{number}`; of the earlier ones the newest stay."""
-        self._write(self._whole, self._folder, number, self._max_to_keep)
+    def save(self, number: int) -> None:
+        """Saves everything as `ckpt-{number}`, and removes all but the newest checkpoints."""
+        self._write(self._everything, self._folder, number, self._max_to_keep)
 
-    def save_best(self, number):
+    def save_best(self, number: int) -> None:
         """Saves the network's weights in place of the best so far."""
         self._write(self._weights, self._best_folder, number, 1)
 
-    def _write(self, checkpoint, folder, number, max_to_keep):
+    def _write(self, checkpoint: tf.train.Checkpoint, folder: Path, number: int, max_to_keep: int) -> None:
         with self._destination(folder) as folder:
-            for path in found(folder):
-                if number_of(path) > number:  # damaged, for the run went on from an earlier one
+            for path in checkpoints_in(folder):
+                if number_of(path) > number:  # damaged, as the run continued from an earlier one
                     remove(path)
             path = folder / f"ckpt-{number}"
             try:
@@ -93,46 +117,49 @@ class CheckpointManager:
             except BaseException:
                 remove(path)
                 raise
-            for old in found(folder)[max_to_keep:]:
+            for old in checkpoints_in(folder)[max_to_keep:]:
                 remove(old)
 
     @contextlib.contextmanager
-    def _destination(self, folder):
-        """Every worker takes part in saving, for some variables are read together; what the others write is thrown away."""
+    def _destination(self, folder: Path) -> Iterator[Path]:
+        """Yields the folder to write into: `folder` on the chief, a temporary one on the other workers.
+
+        Every worker takes part in saving, because some variables are read collectively.
+        """
         if self._chief:
             folder.mkdir(parents=True, exist_ok=True)
             yield folder
         else:
-            thrown_away = Path(tempfile.mkdtemp())
+            temporary = Path(tempfile.mkdtemp())
             try:
-                yield thrown_away
+                yield temporary
             finally:
-                shutil.rmtree(thrown_away, ignore_errors=True)
+                shutil.rmtree(temporary, ignore_errors=True)
 
-    def last_before(self, number):
-        """The number of the newest checkpoint in the folder below that one, or None."""
-        return next((number_of(path) for path in found(self._folder) if number_of(path) < number), None)
+    def last_before(self, number: int) -> int | None:
+        """The number of the newest checkpoint below `number`, or None."""
+        return next((number_of(path) for path in checkpoints_in(self._folder) if number_of(path) < number), None)
 
 
-def found(folder):
-    """The paths of the checkpoints in a folder, without their suffixes, the newest first."""
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The paths of the checkpoints in a folder, without their suffixes, newest first."""
     paths = [path.with_suffix("") for path in folder.glob("ckpt-*.index") if re.fullmatch(r"ckpt-\d+\.index", path.name)]
     return sorted(paths, key=number_of, reverse=True)
 
 
-def number_of(path):
+def number_of(path: Path) -> int:
     return int(path.name.removeprefix("ckpt-"))
 
 
-def remove(path):
-    """The index goes first: without it there is no checkpoint."""
+def remove(path: Path) -> None:
+    """Removes a checkpoint, its index first: without that it does not count as one."""
     for file in sorted(path.parent.glob(f"{path.name}.*"), key=lambda file: file.suffix != ".index"):
         file.unlink(missing_ok=True)
     shutil.rmtree(path.with_name(f"{path.name}_temp"), ignore_errors=True)
 
 
-def restore(checkpoint, path):
+def restore(checkpoint: tf.train.Checkpoint, path: Path) -> None:
     try:
         checkpoint.read(str(path)).expect_partial().assert_existing_objects_matched()
     except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
-        raise UserError(f"checkpoint {path} is damaged or of another network: {first_line(error)}") from error
+        raise UserError(f"checkpoint {path} is damaged or belongs to another network: {first_line(error)}") from error

@@ -2,38 +2,48 @@
 
 import dataclasses
 import json
-import typing
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from keras_resnet.errors import UserError, comma_join, first_line
-from keras_resnet.files import write_text
 from keras_resnet.models.options import ModelOptions
 
 from .recipes import Recipe
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
-FILE = "config.json"
-
-
+CONFIG_FILE = "config.json"
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BAD_IMAGES = ("skip", "fail")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """A network, a data set, a recipe with its overrides resolved, the seed, and how it is to run.
-
-    weights: file, or "imagenet", to begin with; skip_head: but for the classifier.
-    image_size: pixels of a side; None: that of the images, or of the weights' preprocessing.
-    validation_fraction: share of the training split that is kept apart to choose the best checkpoint by.
-    precision: of computation; weights are float32.
-    sync_batch_norm: normalise over the images of all replicas.
+    """What to train, on what, with which recipe, and how to run it.
 
     The fields in `RUNTIME_FIELDS` do not decide what comes out, and may differ when a run is continued.
+
+    Attributes:
+        model: name of the network.
+        dataset: name of the data set.
+        recipe_name: name of the recipe that `recipe` was made from.
+        recipe: how to train, with all overrides applied.
+        block, unit, shortcut: variations of the network; None for its own.
+        options: further options of the network.
+        weights: file to start from, or "imagenet"; None for random weights.
+        skip_head: leave the classifier out of what is loaded from `weights`.
+        image_size: side of the images in pixels; None for their own, or that of the weights' preprocessing.
+        validation_fraction: share of the training split that is set aside to choose the best checkpoint by.
+        on_bad_image: what to do about images that cannot be decoded, of `BAD_IMAGES`.
+        seed: of the weights, the order of the images and their augmentation.
+        precision: of computation, of `PRECISIONS`; weights are always float32.
+        sync_batch_norm: normalize over the images of all replicas.
+        deterministic: the same bits in every run, where TensorFlow can.
+        data_dir: folder of images, or of prepared TensorFlow datasets.
+        manual_dir: folder of archives that the user downloaded.
+        strategy: how to distribute, of `strategies.STRATEGIES`.
+        jit_compile: compile the step with XLA.
+        steps_per_execution: training steps between two returns to the host; 0 fits it to about a second.
+        checkpoint_minutes: longest time between two checkpoints.
+        keep_checkpoints: how many of the newest checkpoints to keep.
     """
 
     model: str
@@ -61,32 +71,37 @@ class TrainConfig:
     checkpoint_minutes: float = 10.0
     keep_checkpoints: int = 3
 
-    RUNTIME_FIELDS: typing.ClassVar = (
+    RUNTIME_FIELDS: ClassVar[tuple[str, ...]] = (
         "data_dir", "manual_dir", "strategy", "jit_compile", "steps_per_execution", "checkpoint_minutes", "keep_checkpoints",
     )  # fmt: skip
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.validation_fraction < 1:
-            raise UserError(f"validation_fraction is {self.validation_fraction}; it lies between 0 and 1")
+            raise UserError(f"validation_fraction is {self.validation_fraction}; it must be between 0 and 1")
         if not 0 <= self.seed < 2**31:
-            raise UserError(f"seed is {self.seed}; it is at least 0 and below 2**31")
+            raise UserError(f"seed is {self.seed}; it must be at least 0 and below 2**31")
         for field, valid in (("precision", PRECISIONS), ("on_bad_image", BAD_IMAGES)):
             if getattr(self, field) not in valid:
-                raise UserError(f"unknown {field} {getattr(self, field)!r}; it is one of {comma_join(valid)}")
+                raise UserError(f"unknown {field} {getattr(self, field)!r}; it must be one of {comma_join(valid)}")
         for field, least in (("image_size", 1), ("steps_per_execution", 0), ("keep_checkpoints", 1)):
             if getattr(self, field) is not None and getattr(self, field) < least:
-                raise UserError(f"{field} is {getattr(self, field)}; it is at least {least}")
+                raise UserError(f"{field} is {getattr(self, field)}; it must be at least {least}")
         if not self.checkpoint_minutes > 0:
-            raise UserError(f"checkpoint_minutes is {self.checkpoint_minutes}; it is above 0")
+            raise UserError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
         if self.skip_head and not self.weights:
             raise UserError("skip_head goes with weights: it leaves the classifier out of what is loaded")
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON holds it."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
-    def from_dict(cls, record):
-        """The inverse of `to_dict`; a `UserError` where the record is none of ours."""
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            UserError: if the record is not a configuration.
+        """
         try:
             recipe, options = Recipe(**as_tuples(record["recipe"])), ModelOptions(**as_tuples(record["options"]))
             config = cls(**{**record, "recipe": recipe, "options": options})
@@ -94,64 +109,38 @@ class TrainConfig:
                 check_types(part)
             return config
         except (TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"it is no configuration of a run: {first_line(error)}") from error
+            raise UserError(f"not the configuration of a run: {first_line(error)}") from error
 
 
-def as_tuples(record):
+def as_tuples(record: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
 
 
-def check_types(record):
+def check_types(record: Recipe | ModelOptions | TrainConfig) -> None:
     """Raises a `TypeError` where a field of a dataclass is not of its type; whole numbers are floats as well."""
     for field in dataclasses.fields(record):
         value, kind = getattr(record, field.name), field.type
-        if not isinstance(value, kind | int if kind is float else kind):
-            raise TypeError(f"{field.name} is {value!r}, which is no {getattr(kind, '__name__', kind)}")
+        if not isinstance(value, kind | int if kind is float else kind):  # pyright: ignore[reportArgumentType]
+            raise TypeError(f"{field.name} is {value!r}, which is not of type {getattr(kind, '__name__', kind)}")
 
 
-def read_config(path):
-    """The configuration in a `config.json`."""
+def read_config(path: str | Path) -> TrainConfig:
+    """Reads the configuration in a `config.json`."""
+    record = read_record(path)
     try:
-        return TrainConfig.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        return TrainConfig.from_dict(record)
+    except UserError as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """Reads the JSON object in a `config.json`, unless an earlier version wrote it."""
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {first_line(error)}") from error
-
-
-def open_workdir(workdir, config):
-    """Makes the work directory, or continues in it if it holds a run with just this configuration.
-
-    Returns a file to be closed at the end: while it is open, no other process can train here.
-    """
-    path = workdir / FILE
-    if path.is_file():
-        check_same_run(path, config)
-    elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
-        raise UserError(f"{workdir} is not empty and holds no run of ours (no {FILE}): choose another --workdir")
-    else:
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")
-    return lock(path)
-
-
-def check_same_run(path, config):
-    """Raises a `UserError` if the configuration in the file is not this one."""
-    try:
-        there = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged: {first_line(error)}; choose another --workdir") from error
-    ours = {key: value for key, value in config.to_dict().items() if key not in config.RUNTIME_FIELDS}
-    different = [f"{key} {there.get(key)!r}, not {ours[key]!r}" for key in ours if there.get(key) != ours[key]]
-    if different:
-        raise UserError(f"{path.parent} holds another run, with {'; '.join(different)}: choose another --workdir")
-
-
-def lock(path):
-    """The file, opened and locked until it is closed, where the system has such locks."""
-    file = path.open(encoding="utf-8")
-    if fcntl:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            raise UserError(f"another process is training in {path.parent}: choose another --workdir") from error
-    return file
+    if not isinstance(record, dict):
+        raise UserError(f"{path} cannot be read: it is not a JSON object")
+    if "settings" in record:
+        raise UserError(f"{path} was written by an earlier version of keras-resnet, whose runs this version cannot read")
+    return record

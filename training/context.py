@@ -2,117 +2,217 @@
 
 import dataclasses
 import hashlib
+from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_resnet.errors import UserError
-from keras_resnet.models.layers import LOGITS_LAYER
+from keras_resnet.models.naming import LOGITS_LAYER
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights.loading import preprocessing_for
 
-from . import model as networks
+from .config import TrainConfig
 from .data.batches import TrainBatches
 from .data.class_weights import class_weights
 from .data.dataset import Dataset
 from .data.splits import ArraySplit, EncodedSplit
 from .distribute.strategies import is_chief, make_strategy
 from .loop import TrainLoop
+from .model import build_classifier, dtype_policy_scope, freeze, lr_multipliers, pretrained_classifier, synchronize_norms
+from .optim.ema import ExponentialMovingAverage
 from .optim.loss_scale import LossScale
 from .optim.optimizers import make_optimizer
 from .optim.schedules import learning_rate_schedule
-from .optim.update import ExponentialMovingAverage, WeightUpdate
+from .optim.update import WeightUpdate
+from .recipes import Recipe
 from .step import TrainStep
 
-PICTURES = "torchvision_v1"  # how pictures of various sizes are prepared for a network that begins from nothing
-SIZE = 224
+IMAGE_PREPROCESSING = "torchvision_v1"  # of images of various sizes, for a network that starts from random weights
+IMAGE_SIZE = 224
+
+Split = ArraySplit | EncodedSplit
 
 
+class TrainingData(NamedTuple):
+    """A data set and the two of its splits that training uses."""
+
+    dataset: Dataset
+    train: Split
+    validation: Split
+
+
+class Network(NamedTuple):
+    """A classifier of raw pixels, and the preprocessing inside of it."""
+
+    model: keras.Model
+    preprocessing: Preprocessing
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class TrainingContext:
-    """What `config` describes, ready to train, and nothing written yet. What does not go together is a `UserError`."""
+    """What a configuration describes, ready to train: see `create_context`.
 
-    def __init__(self, config):
-        self.config, self.recipe = config, config.recipe
-        self.strategy = make_strategy(config.strategy)  # first, for workers must be connected before anything else runs
-        self.chief = is_chief(self.strategy)
-        if config.deterministic:
-            tf.config.experimental.enable_op_determinism()
-        self.dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
-        self.classes = len(self.dataset.labels)
-        training, validation = self.dataset.train_and_validation(config.validation_fraction, config.seed)
-        self._check_batch_size(len(training))
-        keras.utils.set_random_seed(config.seed)  # here, for fetching data takes random numbers too
-        with self.strategy.scope(), networks.dtype_policy_scope(config.precision):
-            if config.weights:
-                self.model, self.preprocessing = networks.pretrained_classifier(config, self.classes)
-            else:
-                self.preprocessing = preprocessing_of(training, config.image_size)
-                self.model = networks.build_classifier(config, self.preprocessing, self.classes)
-            self._check_augmentation()
-            if isinstance(training, EncodedSplit) and self.recipe.min_crop_area:
-                self.training = dataclasses.replace(training, channels=self.preprocessing.channels)
-            else:
-                self.training = training.prepared(self.preprocessing)
-            self.validation = validation.prepared(self.preprocessing)
-            self.steps = len(self.training) // self.recipe.batch_size
-            self.schedule = learning_rate_schedule(self.recipe, self.steps * self.recipe.epochs)
-            self._make_loop()
+    train_split, validation_split: prepared for the network. schedule: the learning rate by step.
+    """
 
-    def data(self):
-        """What tells this data from other data: the images to train on, those to choose by, and a hash of all their labels."""
-        labels = [self.training.labels, self.validation.labels]
-        return [*map(len, labels), hashlib.sha256(b"".join(part.astype("<i8").tobytes() for part in labels)).hexdigest()]
+    config: TrainConfig
+    strategy: tf.distribute.Strategy
+    dataset: Dataset
+    train_split: Split
+    validation_split: ArraySplit
+    model: keras.Model
+    preprocessing: Preprocessing
+    schedule: keras.optimizers.schedules.LearningRateSchedule
+    loop: TrainLoop
 
-    def epoch(self, number, start=0):
-        """The batches of an epoch from step `start` on."""
+    @property
+    def recipe(self) -> Recipe:
+        return self.config.recipe
+
+    @property
+    def chief(self) -> bool:
+        """Whether this worker writes what is written once."""
+        return is_chief(self.strategy)
+
+    @property
+    def classes(self) -> int:
+        return len(self.dataset.labels)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(self.train_split, self.recipe)
+
+    def data_fingerprint(self) -> list[int | str]:
+        """Tells this data from other data: the numbers of images to train on and to validate on, and a hash of their labels."""
+        labels = [split.labels.astype("<i8") for split in (self.train_split, self.validation_split)]
+        return [*map(len, labels), hashlib.sha256(b"".join(part.tobytes() for part in labels)).hexdigest()]
+
+    def train_batches(self, epoch: int, start: int = 0) -> TrainBatches:
+        """The batches of an epoch, from 0, from step `start` on."""
         size = (self.preprocessing.height, self.preprocessing.width)
         fill = tuple(round(255 * mean) for mean in self.preprocessing.mean)
-        return TrainBatches(self.training, self.recipe, self.classes, size, fill, self.config.seed, number, start)
-
-    def _make_loop(self):
-        recipe, model = self.recipe, self.model
-        networks.freeze(model, recipe)
-        if self.config.sync_batch_norm:
-            networks.synchronize_norms(model)
-        lr_multipliers = None if recipe.layer_decay == 1 else networks.lr_multipliers(model, recipe.layer_decay)
-        average = ExponentialMovingAverage(model.weights, recipe.ema_momentum) if recipe.ema_momentum else None
-        self.update = WeightUpdate(
-            make_optimizer(recipe, self.schedule), model.trainable_variables, recipe, lr_multipliers, average
-        )
-        self.step = TrainStep(
-            keras.Model(model.input, model.get_layer(LOGITS_LAYER).output),
-            self.update,
-            recipe,
-            seed=self.config.seed,
-            class_weights=class_weights(self.training.labels, self.classes) if recipe.class_weights == "balanced" else None,
-            jit_compile=self.config.jit_compile,
-            loss_scale=LossScale() if self.config.precision == "mixed_float16" else None,
-        )
-        self.loop = TrainLoop(self.strategy, self.step, self.config.steps_per_execution)
-
-    def _check_batch_size(self, available):
-        recipe, replicas = self.recipe, self.strategy.num_replicas_in_sync
-        if recipe.batch_size > available:
-            raise UserError(f"batch_size is {recipe.batch_size}, but there are only {available} images to train on")
-        if recipe.batch_size % (replicas * recipe.gradient_accumulation_steps):
-            pieces = f"{replicas} replicas" + (
-                f" times {recipe.gradient_accumulation_steps} pieces" if recipe.gradient_accumulation_steps > 1 else ""
-            )
-            raise UserError(f"batch_size is {recipe.batch_size}, of all replicas together; it must divide by {pieces}")
-
-    def _check_augmentation(self):
-        side = min(self.preprocessing.height, self.preprocessing.width)
-        for field in ("crop_padding", "cutout"):
-            if getattr(self.recipe, field) > side:
-                raise UserError(f"{field} is {getattr(self.recipe, field)}; it is at most the {side} pixels of the images")
+        return TrainBatches(self.train_split, self.recipe, self.classes, size, fill, self.config.seed, epoch, start)
 
 
-def preprocessing_of(source, image_size):
-    """For a network that begins from nothing: the images' own size, mean and deviation; of pictures, those of ImageNet."""
-    if isinstance(source, ArraySplit):
-        found = Preprocessing.from_images(source.images)
-        return dataclasses.replace(found, height=image_size, width=image_size) if image_size else found
-    usual, side = preprocessing_for(PICTURES), image_size or SIZE
-    if source.shape[2] == 1:
+def create_context(config: TrainConfig) -> TrainingContext:
+    """Puts together what `config` describes; writes nothing yet.
+
+    Each phase takes what an earlier one returned: they work in this order only.
+
+    Raises:
+        UserError: where parts of the configuration do not go together.
+    """
+    strategy = connect(config)
+    data = open_data(config, strategy)
+    with strategy.scope(), dtype_policy_scope(config.precision):
+        network = build_network(config, data)
+        train, validation = prepare_images(config, data, network.preprocessing)
+        schedule = learning_rate_schedule(config.recipe, steps_per_epoch(train, config.recipe) * config.recipe.epochs)
+        loop = build_loop(config, strategy, network.model, schedule, train.labels)
+    return TrainingContext(config, strategy, data.dataset, train, validation, *network, schedule, loop)
+
+
+def connect(config: TrainConfig) -> tf.distribute.Strategy:
+    """Makes the strategy: workers must be connected before TensorFlow runs anything else."""
+    strategy = make_strategy(config.strategy)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return strategy
+
+
+def open_data(config: TrainConfig, strategy: tf.distribute.Strategy) -> TrainingData:
+    """Opens the data set, fetches it if need be, and checks that the batches can be made of it."""
+    dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
+    train, validation = dataset.train_and_validation(config.validation_fraction, config.seed)
+    check_batch_size(config.recipe, len(train), strategy.num_replicas_in_sync)
+    return TrainingData(dataset, train, validation)
+
+
+def build_network(config: TrainConfig, data: TrainingData) -> Network:
+    """Builds the classifier, from random or given weights."""
+    keras.utils.set_random_seed(config.seed)  # not earlier: fetching data draws random numbers too
+    classes = len(data.dataset.labels)
+    if config.weights:
+        network = Network(*pretrained_classifier(config, classes))
+    else:
+        preprocessing = preprocessing_from_data(data.train, config.image_size)
+        network = Network(build_classifier(config, preprocessing, classes), preprocessing)
+    check_augmentation(config.recipe, network.preprocessing)
+    return network
+
+
+def prepare_images(config: TrainConfig, data: TrainingData, preprocessing: Preprocessing) -> tuple[Split, ArraySplit]:
+    """Resizes and crops the images for the network, but for those that training crops at random while it decodes them."""
+    if isinstance(data.train, EncodedSplit) and config.recipe.min_crop_area:
+        train = dataclasses.replace(data.train, channels=preprocessing.channels)
+    else:
+        train = data.train.prepared(preprocessing)
+    return train, data.validation.prepared(preprocessing)
+
+
+def build_loop(
+    config: TrainConfig,
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    schedule: keras.optimizers.schedules.LearningRateSchedule,
+    labels: np.ndarray,
+) -> TrainLoop:
+    """Freezes parts of the network as the recipe says, and puts optimizer, step and loop around it.
+
+    labels: (N,), of the images to train on; for class weights.
+    """
+    recipe, classes = config.recipe, model.output_shape[-1]
+    freeze(model, recipe)
+    if config.sync_batch_norm:
+        synchronize_norms(model)
+    update = WeightUpdate(
+        make_optimizer(recipe, schedule),
+        model.trainable_variables,
+        recipe,
+        lr_multipliers=None if recipe.layer_decay == 1 else lr_multipliers(model, recipe.layer_decay),
+        ema=ExponentialMovingAverage(model.weights, recipe.ema_momentum) if recipe.ema_momentum else None,
+    )
+    step = TrainStep(
+        keras.Model(model.input, model.get_layer(LOGITS_LAYER).output),
+        update,
+        recipe,
+        seed=config.seed,
+        class_weights=class_weights(labels, classes) if recipe.class_weights == "balanced" else None,
+        jit_compile=config.jit_compile,
+        loss_scale=LossScale() if config.precision == "mixed_float16" else None,
+    )
+    return TrainLoop(strategy, step, config.steps_per_execution)
+
+
+def steps_per_epoch(train: Split, recipe: Recipe) -> int:
+    """Of whole batches; the rest of the images is left out of the epoch."""
+    return len(train) // recipe.batch_size
+
+
+def preprocessing_from_data(split: Split, image_size: int | None) -> Preprocessing:
+    """For a network that starts from random weights: the images' own size, mean and deviation; ImageNet's for encoded ones."""
+    if isinstance(split, ArraySplit):
+        own = Preprocessing.from_images(split.images)
+        return dataclasses.replace(own, height=image_size, width=image_size) if image_size else own
+    usual, side = preprocessing_for(IMAGE_PREPROCESSING), image_size or IMAGE_SIZE
+    if split.shape[2] == 1:
         usual = dataclasses.replace(usual, channels=1, mean=usual.mean[1:2], std=usual.std[1:2])
     return dataclasses.replace(usual, height=side, width=side)
+
+
+def check_batch_size(recipe: Recipe, available: int, replicas: int) -> None:
+    if recipe.batch_size > available:
+        raise UserError(f"batch_size is {recipe.batch_size}, but there are only {available} images to train on")
+    pieces = recipe.gradient_accumulation_steps
+    if recipe.batch_size % (replicas * pieces):
+        divisor = f"{replicas} replicas" + (f" times {pieces} gradient_accumulation_steps" if pieces > 1 else "")
+        raise UserError(f"batch_size is {recipe.batch_size}, over all replicas; it must be divisible by {divisor}")
+
+
+def check_augmentation(recipe: Recipe, preprocessing: Preprocessing) -> None:
+    side = min(preprocessing.height, preprocessing.width)
+    for field in ("crop_padding", "cutout"):
+        if getattr(recipe, field) > side:
+            raise UserError(f"{field} is {getattr(recipe, field)}; it must be at most the images' side, {side} pixels")

@@ -1,8 +1,10 @@
-"""The network that a run trains: built or brought from elsewhere, with its preprocessing in front, parts of it frozen."""
+"""The network that a run trains: built or loaded, with its preprocessing in front, parts of it frozen."""
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import keras
 
@@ -10,18 +12,38 @@ import keras_resnet
 from keras_resnet.classifier import with_preprocessing
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.models.naming import PARTS, part_of
+from keras_resnet.models.options import ModelOptions
+from keras_resnet.preprocessing import Preprocessing
 
-from .recipes import PARTS
+from .config import TrainConfig
+from .recipes import Recipe
 
 
-def build_classifier(config, preprocessing, classes):
-    """Raw pixels 0 to 255 in, (N, H, W, C); class probabilities out, (N, classes)."""
+class NetworkConfig(Protocol):
+    """The fields of a configuration that say which network it is about."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def block(self) -> str | None: ...
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def shortcut(self) -> str | None: ...
+    @property
+    def options(self) -> ModelOptions: ...
+
+
+def build_classifier(config: NetworkConfig, preprocessing: Preprocessing, classes: int) -> keras.Model:
+    """Builds a network from raw pixels 0 to 255, (N, H, W, C), to class probabilities, (N, classes)."""
     pixels = keras.Input((preprocessing.height, preprocessing.width, preprocessing.channels), name="pixels")
     return build_model(config, classes, input_tensor=preprocessing.layer()(pixels))
 
 
-def pretrained_classifier(config, classes):
-    """The same with the weights of `config.weights`, and with their preprocessing, which is returned too."""
+def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing]:
+    """Builds the same with the weights of `config.weights` and with their preprocessing, which is returned too."""
+    assert config.weights
     network = build_model(config, classes, input_shape=(None, None, channels_of(config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
     preprocessing = keras_resnet.preprocessing_for(network)
@@ -30,13 +52,14 @@ def pretrained_classifier(config, classes):
     return with_preprocessing(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
 
 
-def channels_of(weights):
-    """3, unless the weights are in a classifier of this zoo that takes grey pictures."""
+def channels_of(weights: str) -> int:
+    """3, unless the weights are in a classifier of this package for grayscale images."""
     classifier = ClassifierMetadata.read_from(weights) if Path(weights).is_file() else None
     return classifier.preprocessing.channels if classifier else 3
 
 
-def build_model(config, classes, **arguments):
+def build_model(config: NetworkConfig, classes: int, **arguments: Any) -> keras.Model:
+    """Calls the constructor of the network that `config` names; arguments: further ones of it."""
     options = dataclasses.asdict(config.options)
     names = ("block", "unit", "shortcut")
     return getattr(keras_resnet, config.model)(
@@ -45,7 +68,7 @@ def build_model(config, classes, **arguments):
 
 
 @contextlib.contextmanager
-def dtype_policy_scope(policy):
+def dtype_policy_scope(policy: str) -> Iterator[None]:
     """Layers that are made inside compute in `policy`; their weights are float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -55,28 +78,23 @@ def dtype_policy_scope(policy):
         keras.config.set_dtype_policy(before)
 
 
-def part_of(layer):
-    """The part of a network that a layer belongs to, of `PARTS`; None for what comes before them."""
-    part = layer.name.partition("_")[0]
-    return part if part in PARTS else None
-
-
-def parts_of(model):
-    present = {part_of(layer) for layer in model.layers}
+def parts_of(model: keras.Model) -> list[str]:
+    """The parts that a network has, in the order of `PARTS`."""
+    present = {part_of(layer.name) for layer in model.layers}
     return [part for part in PARTS if part in present]
 
 
-def is_norm(layer):
+def is_norm(layer: keras.Layer) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
-def freeze(model, recipe):
-    """Makes the parts that `recipe` names untrainable. A frozen normalisation also leaves its moving statistics alone."""
+def freeze(model: keras.Model, recipe: Recipe) -> None:
+    """Makes the parts that `recipe` names untrainable. Frozen normalizations also keep their moving statistics."""
     parts = parts_of(model)
     if unknown := [part for part in recipe.freeze if part not in parts]:
         raise UserError(f"freeze names {comma_join(unknown)}; the parts of {model.name} are {comma_join(parts)}")
     for layer in model.layers:
-        frozen = part_of(layer) in recipe.freeze
+        frozen = part_of(layer.name) in recipe.freeze
         if is_norm(layer) and recipe.norm_layers != "with_parts":
             frozen = recipe.norm_layers == "frozen"
         if frozen:
@@ -85,19 +103,20 @@ def freeze(model, recipe):
         raise UserError(f"freeze names all parts of {model.name}, {comma_join(parts)}: nothing is left to train")
 
 
-def synchronize_norms(model):
-    """Normalisations take their statistics over the images of all replicas."""
+def synchronize_norms(model: keras.Model) -> None:
+    """Makes normalizations take their statistics over the images of all replicas."""
     for layer in model.layers:
         if is_norm(layer):
             layer.synchronized = True
 
 
-def lr_multipliers(model, layer_decay):
-    """Factors on the learning rate, one for each trainable weight: 1 in the head, `layer_decay` less in each part before."""
-    parts = parts_of(model)[::-1]
-    factors = {
-        id(variable): layer_decay ** parts.index(part_of(layer))
+def lr_multipliers(model: keras.Model, layer_decay: float) -> list[float]:
+    """Factors on the learning rate, one per trainable weight: 1 in the head, times `layer_decay` for each part before it."""
+    factors = {part: layer_decay**depth for depth, part in enumerate(reversed(parts_of(model)))}
+    by_variable = {
+        id(variable): factors[part]
         for layer in model.layers
+        if (part := part_of(layer.name))
         for variable in layer.trainable_variables
     }
-    return [factors[id(variable)] for variable in model.trainable_variables]
+    return [by_variable[id(variable)] for variable in model.trainable_variables]

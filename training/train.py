@@ -1,160 +1,214 @@
 """One run from configuration to `model.keras`."""
 
 import contextlib
-import dataclasses
+import math
+import re
 import signal
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
 
 import keras
+import tensorflow as tf
 
-from keras_resnet.errors import TrainingInterrupted
+from keras_resnet.errors import TrainingInterrupted, UserError
 
-from . import callbacks as logs
+from .callbacks import JsonlLogger, ProgressBar, TensorBoardLogger
 from .checkpoints import CheckpointManager, TrainState
-from .config import open_workdir
-from .context import TrainingContext
+from .config import TrainConfig
+from .context import TrainingContext, create_context
 from .data.batches import EvalBatches, InputShard
 from .distribute.strategies import collective_error_as_worker_lost
 from .finalize import MODEL_FILE, evaluate_and_save
-from .guards import check_loss_is_finite, check_same_data, missing_file_as_user_error
-from .loop import MetricSums
+from .loop import LoopOutput
 from .signals import StopSignal
+from .step import HostRequests, MetricSums
+from .workdir import check_same_data, open_workdir
 
-__all__ = ["MODEL_FILE", "Run", "train"]
+__all__ = ["MODEL_FILE", "Trainer", "train"]
 
-SHOWN = 64  # images of the first batch, for TensorBoard
+FIRST_BATCH_IMAGES = 64  # of the first batch, for TensorBoard
 
 
-def train(config, workdir, callbacks=()):
-    """Runs, or continues, the training that `config` describes; returns the loss and accuracy on the test split.
+def train(config: TrainConfig, workdir: Path, callbacks: Sequence[keras.callbacks.Callback] = ()) -> dict[str, float] | None:
+    """Runs, or continues, the training that `config` describes.
 
-    The checkpoint that is best on the validation part becomes `workdir/model.keras`. What a user got wrong is a `UserError`,
-    and nothing is overwritten. With several workers each runs this; only the chief writes, and the others return None.
+    The checkpoint with the best validation accuracy becomes `workdir/model.keras`. With several workers each calls this; only
+    the chief writes.
 
     Args:
-        config: a `TrainConfig`.
-        workdir: a `pathlib.Path`.
-        callbacks: of `keras.callbacks.Callback`; they hear of epochs, and of batches once per call of the host. One that sets
+        config: what to train, on what, and how.
+        workdir: folder of the run. Files that are not of this run are never overwritten.
+        callbacks: Keras callbacks. Their batch methods are called once per execution, which is several steps. One that sets
             `model.stop_training`, as `EarlyStopping` does, ends the training with that epoch. The learning rate is the
-            recipe's: `model.optimizer` refuses another.
+            recipe's: assigning to that of `model.optimizer` raises.
+
+    Returns:
+        Loss and accuracy on the test split, its number of images, and the seconds spent training; None if not the chief.
 
     Raises:
-        Stopped: after SIGTERM or SIGINT, when all is saved.
-        WorkerLost: when another worker has ended before its time.
+        UserError: where the configuration, the data or the work directory is wrong.
+        TrainingInterrupted: after SIGTERM or SIGINT, once everything is saved.
+        WorkerLost: when another worker has ended too early.
     """
-    ready = TrainingContext(config)
-    own = open_workdir(workdir, config) if ready.chief else contextlib.nullcontext()
-    with own, collective_error_as_worker_lost(ready.strategy), missing_file_as_user_error():
-        return Run(ready, workdir, callbacks).train()
+    context = create_context(config)
+    lock = open_workdir(workdir, config) if context.chief else contextlib.nullcontext()
+    with lock, collective_error_as_worker_lost(context.strategy), missing_file_as_user_error():
+        return Trainer(context, workdir, callbacks).train()
 
 
-class Run:
+class Trainer:
     """A training in its work directory, from the newest checkpoint there, if there is one."""
 
-    def __init__(self, ready, workdir, callbacks=()):
-        self.ready, self.config, self.recipe, self.loop = ready, ready.config, ready.recipe, ready.loop
-        self.steps, self.workdir, self.position = ready.steps, workdir, TrainState(ready.data())
-        with ready.strategy.scope():
+    def __init__(self, context: TrainingContext, workdir: Path, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
+        self.context, self.config, self.recipe = context, context.config, context.recipe
+        self.loop, self.update, self.steps = context.loop, context.loop.step.update, context.steps_per_epoch
+        self.workdir, self.signal = workdir, StopSignal()
+        self.last_report_time = self.last_save_time = time.perf_counter()
+        self.state = TrainState(context.data_fingerprint())
+        with context.strategy.scope():
             self.checkpoints = CheckpointManager(
                 workdir / "checkpoints",
-                ready.model.weights,
-                ready.step.state,
-                self.position,
+                context.model.weights,
+                context.loop.step.state_variables,
+                self.state,
                 max_to_keep=self.config.keep_checkpoints,
-                chief=ready.chief,
+                chief=context.chief,
             )
             self.checkpoints.restore_latest()
-        check_same_data(self.position.data, ready.data(), workdir)
+        check_same_data(self.state.data_fingerprint, context.data_fingerprint(), workdir)
         own = []
-        if ready.chief:
-            epoch, step = self.position.epoch, self.position.step
-            self.metrics, self.events = logs.JsonlLogger(workdir, epoch), logs.TensorBoardLogger(workdir)
-            own = [self.metrics, self.events, logs.ProgressBar(self.recipe.epochs, self.steps, epoch, step)]
-        ready.model.optimizer, ready.model.stop_training = ready.update.optimizer, False  # as `compile` and `fit` set them
-        plan = {"epochs": self.recipe.epochs, "steps": self.steps, "verbose": 0}
-        self.callbacks = keras.callbacks.CallbackList([*own, *callbacks], model=ready.model, **plan)
+        if context.chief:
+            self.metrics, self.events = JsonlLogger(workdir, self.state.epoch), TensorBoardLogger(workdir)
+            progress = ProgressBar(self.recipe.epochs, self.steps, self.state.epoch, self.state.step)
+            own = [self.metrics, self.events, progress]
+        context.model.optimizer, context.model.stop_training = self.update.optimizer, False  # as `compile` and `fit` set them
+        self.callbacks = keras.callbacks.CallbackList(
+            [*own, *callbacks], model=context.model, epochs=self.recipe.epochs, steps=self.steps, verbose=0
+        )
 
-    def train(self):
+    @property
+    def global_step(self) -> int:
+        """Steps of the whole run that are done."""
+        return self.state.epoch * self.steps + self.state.step
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the last step."""
+        return float(self.context.schedule(self.global_step - 1))
+
+    def train(self) -> dict[str, float] | None:
         """Trains to the end; returns the metrics on the test split, on the chief."""
-        if self.ready.chief and not (self.position.epoch or self.position.step):
-            images, _ = next(iter(self.ready.epoch(0).dataset(InputShard())))
-            self.events.images("first_batch", images[:SHOWN], step=0)
+        if self.context.chief and not self.global_step:
+            images, _ = next(iter(self.context.train_batches(0).dataset(InputShard())))
+            self.events.images("first_batch", images[:FIRST_BATCH_IMAGES], step=0)
         self.callbacks.on_train_begin()
         try:
-            with StopSignal() as self.signal:
-                while self.position.epoch < self.recipe.epochs and not self.ready.model.stop_training:
+            with self.signal:
+                while self.state.epoch < self.recipe.epochs and not self.context.model.stop_training:
                     self.train_epoch()
         finally:
             self.callbacks.on_train_end()
         self.checkpoints.restore_best()
-        if not self.ready.chief:
+        if not self.context.chief:
             return None
-        values, seconds = self.ready.model.get_weights(), self.position.seconds
-        return evaluate_and_save(self.ready, values, seconds, self.workdir, self.metrics, self.events)
+        weights = self.context.model.get_weights()
+        return evaluate_and_save(self.context, weights, self.state.seconds, self.workdir, self.metrics, self.events)
 
-    def train_epoch(self):
-        """The rest of an epoch and a pass over the validation part, logged and saved."""
-        position, first, began = self.position, self.position.step, time.perf_counter()
-        self.callbacks.on_epoch_begin(position.epoch)
-        self.saved = self.last_report_time = began
-        for call in self.loop.train(self.ready.epoch(position.epoch, first), MetricSums(*position.sums), self.poll_requests):
-            trained = self.on_loop_output(call)
-            if (call.stop or call.save) and call.done < self.steps:
+    def train_epoch(self) -> None:
+        """Runs the rest of an epoch and the validation, logged and saved.
+
+        Raises:
+            TrainingInterrupted: if any worker was asked to stop.
+        """
+        first, began, stop_requested = self.state.step, time.perf_counter(), False
+        self.callbacks.on_epoch_begin(self.state.epoch)
+        self.last_report_time = self.last_save_time = began
+        logs: dict[str, float] = {}
+        batches = self.context.train_batches(self.state.epoch, first)
+        for output in self.loop.train(batches, MetricSums(*self.state.sums), self.poll_requests):
+            logs, stop_requested = self.on_loop_output(output), output.stop
+            if stop_requested:
+                break
+            if output.save and output.step < self.steps:
                 self.save()
-            if call.stop and call.done < self.steps:
-                self.stop()
-        trained["images_per_second"] = (self.steps - first) * self.recipe.batch_size / (time.perf_counter() - began)
-        self.end_epoch(trained)
-        if call.stop:
+        if self.state.step == self.steps:
+            images = (self.steps - first) * self.recipe.batch_size
+            self.end_epoch({**logs, "images_per_second": images / (time.perf_counter() - began)})
+        else:
+            self.save()
+        if stop_requested:
             self.stop()
 
-    def poll_requests(self):
-        """What this worker wants before a call: to stop, to save."""
-        overdue = time.perf_counter() - self.saved > 60 * self.config.checkpoint_minutes
-        return self.signal.received is not None, overdue
+    def poll_requests(self) -> HostRequests:
+        """What this worker requests before an execution: to stop, to save."""
+        overdue = time.perf_counter() - self.last_save_time > 60 * self.config.checkpoint_minutes
+        return HostRequests(stop=self.signal.received is not None, save=overdue)
 
-    def on_loop_output(self, call):
-        """After some steps: where we are, and whether it is any good. Returns what is logged."""
-        position, now = self.position, time.perf_counter()
-        rate = (call.done - position.step) * self.recipe.batch_size / (now - self.last_report_time)
-        position.seconds += now - self.last_report_time
-        position.step, position.sums, self.last_report_time = call.done, dataclasses.astuple(call.sums), now
-        step, learning_rate = position.epoch * self.steps + call.done, self.learning_rate(call.done)
-        check_loss_is_finite("loss", call.sums.loss, position.epoch, step, learning_rate, self.checkpoints, bad=step - 1)
-        logged = {**call.sums.means(), "learning_rate": learning_rate, "gradient_norm": call.gradient_norm}
-        self.callbacks.on_train_batch_end(step - 1, {**logged, "images_per_second": rate})
-        return logged
+    def on_loop_output(self, output: LoopOutput) -> dict[str, float]:
+        """Takes note of how far the run is, checks the loss, and calls the callbacks. Returns the logs."""
+        state, now = self.state, time.perf_counter()
+        rate = (output.step - state.step) * self.recipe.batch_size / (now - self.last_report_time)
+        state.seconds += now - self.last_report_time
+        state.step, state.sums, self.last_report_time = output.step, list(output.sums), now
+        self.check_loss_is_finite("loss", output.sums.loss, weights_after=self.global_step - 1)
+        logs = {**output.sums.means(), "learning_rate": self.learning_rate, "gradient_norm": output.gradient_norm}
+        self.callbacks.on_train_batch_end(self.global_step - 1, {**logs, "images_per_second": rate})
+        return logs
 
-    def learning_rate(self, done):
-        """That of the last of `done` steps of this epoch."""
-        return float(self.ready.schedule(self.position.epoch * self.steps + done - 1))
-
-    def end_epoch(self, trained):
-        """Evaluates, with the averaged weights where there are such, logs and saves."""
-        position, epoch = self.position, self.position.epoch + 1
+    def end_epoch(self, logs: dict[str, float]) -> None:
+        """Evaluates, with the averaged weights if the recipe asks for them, logs and saves."""
+        state = self.state
         self.loop.sync_moving_statistics()
-        with self.ready.update.ema_weights():
-            validated = self.loop.evaluate(EvalBatches(self.ready.validation, self.recipe.batch_size))
-            loss, step, rate = validated["loss"], epoch * self.steps, trained["learning_rate"]
-            check_loss_is_finite("validation loss", loss, epoch - 1, step, rate, self.checkpoints, bad=step)
-            if (validated["accuracy"], -loss) > (position.best[0], -position.best[1]):
-                self.checkpoints.save_best(step)
-                position.best = [validated["accuracy"], loss]
-        # Logged first: what stands behind the newest checkpoint is dropped when the run continues, but nothing fills a gap.
-        logged = {**trained, **{f"val_{name}": value for name, value in validated.items()}}
-        self.callbacks.on_epoch_end(epoch - 1, logged)
-        position.epoch, position.step, position.sums = epoch, 0, [0.0, 0.0, 0.0]
+        with self.update.ema_weights():
+            validation = self.loop.evaluate(EvalBatches(self.context.validation_split, self.recipe.batch_size))
+            accuracy, loss = validation["accuracy"], validation["loss"]
+            self.check_loss_is_finite("validation loss", loss, weights_after=self.global_step)
+            if (accuracy, -loss) > (state.best[0], -state.best[1]):
+                self.checkpoints.save_best(self.global_step)
+                state.best = [accuracy, loss]
+        # Logged first: a continued run drops what was logged after its checkpoint, but nothing could fill a gap.
+        self.callbacks.on_epoch_end(state.epoch, {**logs, **{f"val_{name}": value for name, value in validation.items()}})
+        state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
         self.save()
 
-    def save(self):
-        """Everything, as it is after the last step that was heard of."""
-        self.loop.sync_moving_statistics()
-        self.checkpoints.save(self.position.epoch * self.steps + self.position.step)
-        self.saved = time.perf_counter()
+    def check_loss_is_finite(self, name: str, loss: float, weights_after: int) -> None:
+        """Stops the run at a NaN or infinite loss.
 
-    def stop(self):
+        Args:
+            name: of the loss.
+            loss: at the step that the run has come to.
+            weights_after: the step after which the weights were those that gave this loss; its checkpoint is not a good one.
+        """
+        if math.isfinite(loss):
+            return
+        last = self.checkpoints.last_before(weights_after)
+        kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is that of step {last}"
+        where = f"at step {self.global_step}, in epoch {self.state.epoch + 1}, at a learning rate of {self.learning_rate:.3g}"
+        raise UserError(f"the {name} is {loss} {where}; {kept}")
+
+    def save(self) -> None:
+        """Saves everything as it is after the last step."""
+        self.loop.sync_moving_statistics()
+        self.checkpoints.save(self.global_step)
+        self.last_save_time = time.perf_counter()
+
+    def stop(self) -> NoReturn:
         number = self.signal.received or signal.SIGTERM  # another worker's
-        where = f"epoch {self.position.epoch}" + (f" and {self.position.step} steps" if self.position.step else "")
+        where = f"epoch {self.state.epoch}" + (f" and {self.state.step} steps" if self.state.step else "")
         raise TrainingInterrupted(
-            f"stopped by {signal.Signals(number).name} after {where}; all is saved, and the same command continues", number
+            f"stopped by {signal.Signals(number).name} after {where}; everything is saved, the same command continues", number
         )
+
+
+@contextlib.contextmanager
+def missing_file_as_user_error() -> Iterator[None]:
+    """Inside, an image file that disappears raises a `UserError`: TensorFlow has no error of its own for it."""
+    try:
+        yield
+    except tf.errors.UnknownError as error:
+        if missing := re.search(r"Error: (\[Errno \d+\] .*)", error.message):
+            message = f"an image file has disappeared: {missing[1]}; once it is back, the same command continues"
+            raise UserError(message) from error
+        raise

@@ -1,4 +1,4 @@
-"""Catches metrics that are lost, doubled or no JSON, events that TensorBoard cannot overlay, and a bar in a log file."""
+"""Catches metrics that are lost, doubled or not JSON, events that TensorBoard cannot overlay, and a bar in a log file."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def test_every_epoch_and_the_test_are_a_line(tmp_path):
 
 @pytest.mark.parametrize("end", ["", '{"epoch": 4, "lo', "\x00\x00", '{"test": {"loss": 1}}\n'])
 def test_a_continued_run_has_every_epoch_once(end, tmp_path):
-    """However it ended: the third epoch is logged but behind the checkpoint, and perhaps a line is cut short."""
+    """However it ended: the third epoch is logged but after the checkpoint, and perhaps a line is cut short."""
     log_epochs(tmp_path, 0, 3)
     with (tmp_path / METRICS_FILE).open("a") as file:
         file.write(end)
@@ -40,7 +40,7 @@ def test_a_continued_run_has_every_epoch_once(end, tmp_path):
     assert [record["epoch"] for record in read_metrics(tmp_path)] == [1, 2, 3, 4, 5]
 
 
-def test_what_is_no_number_is_null_and_tensors_are_numbers(tmp_path):
+def test_what_is_not_finite_is_null_and_tensors_are_numbers(tmp_path):
     values = {"loss": float("nan"), "val_loss": np.float32("inf"), "rate": tf.constant(0.5), "steps": np.int64(3)}
     JsonlLogger(tmp_path, 0).on_epoch_end(0, values)
     JsonlLogger(tmp_path, 1).on_test_end({"loss": -np.inf})
@@ -92,7 +92,7 @@ def test_training_and_validation_share_a_chart(tmp_path):
     assert validation["epoch_accuracy"] == [(1, pytest.approx(0.8)), (2, pytest.approx(0.8))]
 
 
-def test_every_call_of_the_host_is_logged_by_step(tmp_path):
+def test_every_execution_is_logged_by_step(tmp_path):
     file = TensorBoardLogger(tmp_path)
     for batch in (9, 19):
         file.on_train_batch_end(batch, {"loss": 1.0 / (batch + 1), "gradient_norm": 3.0})
@@ -107,14 +107,14 @@ def test_every_call_of_the_host_is_logged_by_step(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_batch_is_one_picture_even_after_the_training(channels, rng, tmp_path):
+def test_a_batch_is_one_image_even_after_the_training(channels, rng, tmp_path):
     file = TensorBoardLogger(tmp_path)
     file.on_train_end()
     file.images("augmented", rng.integers(0, 256, (10, 8, 8, channels)).astype(np.uint8), 7)
     ((step, value),) = events(tmp_path / "events" / "train")["augmented"]
-    width, height, *pictures = tf.make_ndarray(value)
-    assert (step, int(width), int(height), len(pictures)) == (7, 8 * 64, 2 * 64, 1)
-    assert tf.io.decode_png(pictures[0]).shape == (2 * 64, 8 * 64, channels)
+    width, height, *encoded = tf.make_ndarray(value)
+    assert (step, int(width), int(height), len(encoded)) == (7, 8 * 64, 2 * 64, 1)
+    assert tf.io.decode_png(encoded[0]).shape == (2 * 64, 8 * 64, channels)
 
 
 def test_nothing_is_written_before_there_is_something_to_write(tmp_path):

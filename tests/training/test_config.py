@@ -9,7 +9,8 @@ from keras_resnet import UserError, cli
 from keras_resnet.cli.train import make_config
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes
-from keras_resnet.training.config import TrainConfig, open_workdir, read_config
+from keras_resnet.training.config import TrainConfig, read_config
+from keras_resnet.training.workdir import open_workdir
 
 CONFIG = TrainConfig(
     "ResNet20V2",
@@ -67,10 +68,17 @@ def test_how_a_run_is_done_may_change_when_it_continues(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"recipe": 5, "options": {}}', '{"model": "ResNet20V2"}'])
-def test_a_file_that_is_no_configuration_is_refused(text, tmp_path):
+def test_a_file_that_is_not_a_configuration_is_refused(text, tmp_path):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(UserError, match=r"config\.json cannot be read"):
         read_config(tmp_path / "config.json")
+
+
+def test_a_configuration_of_an_earlier_version_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model": "ResNet20V2", "recipe": "digits", "settings": {"batch_size": 8}, "options": {}}))
+    with pytest.raises(UserError, match=r"config\.json was written by an earlier version of keras-resnet.*cannot read$"):
+        read_config(path)
 
 
 @pytest.mark.parametrize(
@@ -82,5 +90,5 @@ def test_a_value_of_another_type_is_refused(part, field, value, tmp_path):
     record = CONFIG.to_dict()
     (record[part] if part else record)[field] = value
     (tmp_path / "config.json").write_text(json.dumps(record))
-    with pytest.raises(UserError, match=rf"config\.json cannot be read: .* {field} is {value}, which is no "):
+    with pytest.raises(UserError, match=rf"config\.json cannot be read: .* {field} is {value}, which is not of type "):
         read_config(tmp_path / "config.json")

@@ -53,12 +53,12 @@ def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bits(tmp_path, da
     done = keras_resnet_command(*command, f"--workdir={tmp_path / 'undisturbed'}")
     seconds = time.monotonic() - began
     assert done.returncode == 0, done.err
-    chance = random.Random(4)
+    rng = random.Random(4)
     kills = 0
     while kills < 10:
         process = subprocess.Popen([*MAIN, *command, f"--workdir={tmp_path / 'killed'}"], stdout=subprocess.DEVNULL)
         with contextlib.suppress(subprocess.TimeoutExpired):  # mostly between the import of TensorFlow and the end
-            process.wait(chance.uniform(0.3, 0.9) * seconds)
+            process.wait(rng.uniform(0.3, 0.9) * seconds)
         process.kill()
         process.wait()
         kills += 1
@@ -126,7 +126,7 @@ def test_who_loses_its_peer_says_so_in_one_line(tmp_path, data_dir):
             assert one.stdout.readline().startswith("epoch")
             other.kill()
             assert one.stderr.read() == (
-                "keras-resnet: another worker has ended; started again, all continue from the newest checkpoint\n"
+                "keras-resnet: another worker has ended; when restarted, all continue from the newest checkpoint\n"
             )
             assert one.wait() == 1
 
@@ -142,7 +142,7 @@ def test_sigterm_to_a_launched_run_saves_on_all_workers_and_the_run_continues(la
     process.terminate()
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, out
-    assert "all is saved" in out
+    assert "everything is saved" in out
     done = keras_resnet_command(*launch(tmp_path / "stopped", data_dir))
     assert done.returncode == 0, done.err
     for one, two in zip(weights_of(tmp_path / "stopped"), weights_of(launched), strict=True):

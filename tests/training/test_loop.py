@@ -9,12 +9,13 @@ from keras_resnet import BatchNormalization
 from keras_resnet.training import recipes
 from keras_resnet.training.data.batches import EvalBatches, InputShard, TrainBatches
 from keras_resnet.training.data.dataset import ArraySplit
-from keras_resnet.training.loop import MetricSums, TrainLoop
+from keras_resnet.training.loop import TrainLoop
 from keras_resnet.training.model import dtype_policy_scope, synchronize_norms
+from keras_resnet.training.optim.ema import ExponentialMovingAverage
 from keras_resnet.training.optim.loss_scale import LossScale
 from keras_resnet.training.optim.optimizers import make_optimizer
-from keras_resnet.training.optim.update import ExponentialMovingAverage, WeightUpdate
-from keras_resnet.training.step import TrainStep
+from keras_resnet.training.optim.update import WeightUpdate
+from keras_resnet.training.step import HostRequests, TrainStep
 
 PLAIN = {"batch_size": 8, "learning_rate": 0.1, "nesterov": False, "weight_decay": 0.0, "weight_decay_mode": "decoupled"}
 
@@ -40,7 +41,7 @@ def convolved():
     return network
 
 
-def normalised():
+def normalized():
     keras.utils.set_random_seed(7)
     x = inputs = keras.Input((3, 3, 1))
     x = keras.layers.Rescaling(1 / 255)(x)
@@ -65,22 +66,22 @@ def loop_of(model, strategy=None, *, optimizer=None, prepare=lambda model: None,
     with strategy.scope():
         network = model()
         prepare(network)
-        average = ExponentialMovingAverage(network.weights, recipe.ema_momentum) if recipe.ema_momentum else None
-        update = WeightUpdate(optimizer or make_optimizer(recipe, 0.1), network.trainable_variables, recipe, average=average)
+        ema = ExponentialMovingAverage(network.weights, recipe.ema_momentum) if recipe.ema_momentum else None
+        update = WeightUpdate(optimizer or make_optimizer(recipe, 0.1), network.trainable_variables, recipe, ema=ema)
         return TrainLoop(strategy, TrainStep(network, update, recipe, **step or {}), steps_per_execution)
 
 
 def run_epochs(loop, split, epochs=2):
     for number in range(epochs):
-        *_, call = loop.train(epoch_of(split, loop.step.recipe, number))
-    return call
+        *_, output = loop.train(epoch_of(split, loop.step.recipe, number))
+    return output
 
 
 def trained(split, model=linear, strategy=None, **overrides):
     loop = loop_of(model, strategy, **overrides)
-    call = run_epochs(loop, split)
+    output = run_epochs(loop, split)
     loop.sync_moving_statistics()
-    return loop, call.sums.means()
+    return loop, output.sums.means()
 
 
 def same_batches(split, epochs=2):
@@ -175,22 +176,22 @@ def test_two_replicas_follow_one_device_at_the_same_global_batch(split, options,
     assert_same_weights(two, one.step.model)
     assert result_two == pytest.approx(result_one, rel=1e-5)
     if "ema_momentum" in options:
-        for ours, theirs in zip(two.step.update.average.averages, one.step.update.average.averages, strict=True):
+        for ours, theirs in zip(two.step.update.ema.averages, one.step.update.ema.averages, strict=True):
             np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_with_synchronised_norms_two_replicas_follow_one_device(split, mirrored):
+def test_with_synchronized_norms_two_replicas_follow_one_device(split, mirrored):
     """And without they do not: otherwise the test would show nothing."""
-    one, _ = trained(split, model=normalised)
-    two, _ = trained(split, model=normalised, strategy=mirrored, prepare=synchronize_norms)
-    alone, _ = trained(split, model=normalised, strategy=mirrored)
+    one, _ = trained(split, model=normalized)
+    two, _ = trained(split, model=normalized, strategy=mirrored, prepare=synchronize_norms)
+    alone, _ = trained(split, model=normalized, strategy=mirrored)
     assert_same_weights(two, one.step.model, rtol=1e-4)
     assert not np.allclose(alone.step.model.get_weights()[0], one.step.model.get_weights()[0], rtol=1e-2)
 
 
 def test_replicas_agree_on_their_moving_statistics(split, mirrored):
     """Each keeps its own while training; what is evaluated and saved is their mean."""
-    loop = loop_of(normalised, mirrored, ema_momentum=0.9)
+    loop = loop_of(normalized, mirrored, ema_momentum=0.9)
     run_epochs(loop, split)
     (moving,) = [variable for variable in loop.step.model.variables if variable.path.endswith("moving_mean")]
     before = [value.numpy() for value in mirrored.experimental_local_results(moving.value)]
@@ -203,10 +204,10 @@ def test_replicas_agree_on_their_moving_statistics(split, mirrored):
 def test_clipping_bounds_the_whole_gradient(split):
     loop = loop_of(linear, global_clipnorm=0.01, momentum=0.0)
     before = loop.step.model.get_weights()
-    *_, call = loop.train(epoch_of(split.take(np.arange(8)), loop.step.recipe))
+    *_, output = loop.train(epoch_of(split.take(np.arange(8)), loop.step.recipe))
     moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(loop.step.model.get_weights(), before, strict=True)))
     assert moved == pytest.approx(0.1 * 0.01, rel=1e-3)
-    assert call.gradient_norm > 0.01
+    assert output.gradient_norm > 0.01
 
 
 def test_a_batch_in_pieces_is_the_same_step(split):
@@ -249,8 +250,8 @@ def losses_of(model, split, **options):
 
 def first_loss(split, class_weights=None, **overrides):
     loop = loop_of(linear, batch_size=24, step={"class_weights": class_weights}, **overrides)
-    (call,) = loop.train(epoch_of(split, loop.step.recipe))
-    return call.sums.means()["loss"]
+    (output,) = loop.train(epoch_of(split, loop.step.recipe))
+    return output.sums.means()["loss"]
 
 
 def test_label_smoothing_is_keras(split):
@@ -280,17 +281,17 @@ def test_evaluation_on_replicas_sees_every_image_once(split, batch_size, mirrore
     assert found == pytest.approx(loop_of(linear).evaluate(EvalBatches(split, 24)), rel=1e-5)
 
 
-def test_steps_are_counted_to_the_last_and_come_in_calls(split):
+def test_steps_are_counted_to_the_last_and_come_in_executions(split):
     loop = loop_of(linear, steps_per_execution=2)
-    assert [call.done for call in loop.train(epoch_of(split, loop.step.recipe))] == [2, 3]
+    assert [output.step for output in loop.train(epoch_of(split, loop.step.recipe))] == [2, 3]
     assert int(loop.step.update.optimizer.iterations) == 3
 
 
-def test_calls_grow_where_steps_are_short(split):
+def test_executions_grow_where_steps_are_short(split):
     loop = loop_of(linear, batch_size=1)
     list(loop.train(epoch_of(split, loop.step.recipe)))
-    calls = [call.done for call in loop.train(epoch_of(split, loop.step.recipe, epoch=1))]
-    assert len(calls) < 12
+    outputs = [output.step for output in loop.train(epoch_of(split, loop.step.recipe, epoch=1))]
+    assert len(outputs) < 12
 
 
 def test_an_epoch_begun_in_the_middle_ends_as_the_whole_one(split):
@@ -301,7 +302,7 @@ def test_an_epoch_begun_in_the_middle_ends_as_the_whole_one(split):
     first = next(parts.train(epoch_of(split, parts.step.recipe)))
     for generator in parts.step._generators:
         generator.state.assign([99, 99])  # as in a new process
-    (*_, last) = parts.train(epoch_of(split, parts.step.recipe, start=1), MetricSums(*vars(first.sums).values()))
+    (*_, last) = parts.train(epoch_of(split, parts.step.recipe, start=1), first.sums)
     assert_same_weights(parts, whole.step.model)
     assert last.sums.means() == pytest.approx(expected.sums.means(), rel=1e-6)
 
@@ -314,18 +315,18 @@ def test_random_numbers_differ_from_step_to_step_and_by_replica(split, mirrored)
     assert not np.array_equal(one, two)
 
 
-def test_a_loss_that_is_no_number_ends_the_call_at_its_step(split):
+def test_a_loss_that_is_not_finite_ends_the_execution_at_its_step(split):
     loop = loop_of(linear, steps_per_execution=3)
     loop.step.model.layers[-1].bias.assign([np.nan] * 4)
-    call = next(loop.train(epoch_of(split, loop.step.recipe)))
-    assert (call.done, np.isnan(call.sums.loss)) == (1, True)
+    output = next(loop.train(epoch_of(split, loop.step.recipe)))
+    assert (output.step, np.isnan(output.sums.loss)) == (1, True)
 
 
-def test_a_wish_is_heard_before_the_next_call(split):
+def test_a_request_is_polled_before_the_next_execution(split):
     loop = loop_of(linear, steps_per_execution=1)
-    wishes = iter([(False, False), (False, True), (True, False)])
-    calls = list(loop.train(epoch_of(split, loop.step.recipe), poll_requests=lambda: next(wishes)))
-    assert [(call.stop, call.save) for call in calls] == [(False, False), (False, True), (True, False)]
+    requests = iter([HostRequests(), HostRequests(save=True), HostRequests(stop=True)])
+    outputs = list(loop.train(epoch_of(split, loop.step.recipe), poll_requests=lambda: next(requests)))
+    assert [(output.stop, output.save) for output in outputs] == [(False, False), (False, True), (True, False)]
 
 
 @pytest.mark.parametrize("strategy", ["one", "two"])
@@ -350,16 +351,16 @@ def test_a_gradient_beyond_float16_leaves_the_step_out_and_halves_the_scale(spli
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_stays_near_float32(split, policy):
-    expected = trained(split, model=normalised)[1]["loss"]
+    expected = trained(split, model=normalized)[1]["loss"]
     with dtype_policy_scope(policy):
-        loop = loop_of(normalised, step={"loss_scale": LossScale() if policy == "mixed_float16" else None})
+        loop = loop_of(normalized, step={"loss_scale": LossScale() if policy == "mixed_float16" else None})
     assert run_epochs(loop, split).sums.means()["loss"] == pytest.approx(expected, rel=0.05)
     assert {variable.dtype for variable in loop.step.model.trainable_variables} == {"float32"}
 
 
 def test_a_compiled_step_is_the_same_step(split):
-    plain, result = trained(split, model=normalised)
-    compiled = loop_of(normalised, step={"jit_compile": True})
+    plain, result = trained(split, model=normalized)
+    compiled = loop_of(normalized, step={"jit_compile": True})
     assert run_epochs(compiled, split).sums.means() == pytest.approx(result, rel=1e-4)
     assert_same_weights(compiled, plain.step.model, rtol=1e-3)
 
@@ -369,8 +370,8 @@ def test_a_network_of_many_weights_goes_step_by_step_and_the_same_way(split, mon
     expected, result = trained(split)
     monkeypatch.setattr("keras_resnet.training.loop.MOST_VARIABLES_IN_A_LOOP", 1)
     loop = loop_of(linear)
-    calls = [call for number in range(2) for call in loop.train(epoch_of(split, loop.step.recipe, number))]
-    assert [call.done for call in calls] == [1, 2, 3] * 2
-    assert calls[-1].sums.means() == pytest.approx(result, rel=1e-6)
+    outputs = [output for number in range(2) for output in loop.train(epoch_of(split, loop.step.recipe, number))]
+    assert [output.step for output in outputs] == [1, 2, 3] * 2
+    assert outputs[-1].sums.means() == pytest.approx(result, rel=1e-6)
     assert_same_weights(loop, expected.step.model)
     assert not tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer")

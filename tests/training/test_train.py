@@ -18,23 +18,24 @@ from keras_resnet import UserError
 from keras_resnet.errors import TrainingInterrupted
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.training import recipes
-from keras_resnet.training import train as training
 from keras_resnet.training.callbacks import read_metrics
-from keras_resnet.training.config import TrainConfig, open_workdir
-from keras_resnet.training.data import splits as sources
+from keras_resnet.training.config import TrainConfig
+from keras_resnet.training.data import splits
 from keras_resnet.training.loop import TrainLoop
+from keras_resnet.training.train import Trainer, train
+from keras_resnet.training.workdir import open_workdir
 
 
 def config(data_dir, **overrides):
-    settings = recipes.get_recipe("digits", epochs=3, batch_size=128, crop_padding=1)
-    given = {"model": "ResNet20V2", "dataset": "digits", "recipe_name": "digits", "recipe": settings, "data_dir": str(data_dir)}
+    recipe = recipes.get_recipe("digits", epochs=3, batch_size=128, crop_padding=1)
+    given = {"model": "ResNet20V2", "dataset": "digits", "recipe_name": "digits", "recipe": recipe, "data_dir": str(data_dir)}
     return TrainConfig(**{**given, **overrides})
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, data_dir):
     workdir = tmp_path_factory.mktemp("train") / "undisturbed"
-    training.train(config(data_dir), workdir)
+    train(config(data_dir), workdir)
     return workdir
 
 
@@ -44,14 +45,14 @@ class PowerCutError(Exception):
 
 def cut_after(monkeypatch, epochs):
     """The power goes as the next epoch begins."""
-    original = training.Run.train_epoch
+    original = Trainer.train_epoch
 
     def train_epoch(self):
-        if self.position.epoch == epochs:
+        if self.state.epoch == epochs:
             raise PowerCutError
         return original(self)
 
-    monkeypatch.setattr(training.Run, "train_epoch", train_epoch)
+    monkeypatch.setattr(Trainer, "train_epoch", train_epoch)
 
 
 def timing(record):
@@ -73,11 +74,11 @@ def test_a_continued_run_ends_as_one_that_never_stopped(undisturbed, tmp_path, d
     with monkeypatch.context() as patch:
         cut_after(patch, 2)
         with pytest.raises(PowerCutError):
-            training.train(config(data_dir), workdir)
+            train(config(data_dir), workdir)
     assert len(read_metrics(workdir)) == 2
     with (workdir / "metrics.jsonl").open("a") as file:
-        file.write('{"epoch": 3, "loss": 99}\n{"epo')  # logged, but behind the newest checkpoint
-    training.train(config(data_dir), workdir)
+        file.write('{"epoch": 3, "loss": 99}\n{"epo')  # logged, but after the newest checkpoint
+    train(config(data_dir), workdir)
 
     timeless = [{k: v for k, v in record.items() if k != "images_per_second"} for record in read_metrics(workdir)]
     expected = [{k: v for k, v in record.items() if k != "images_per_second"} for record in read_metrics(undisturbed)]
@@ -89,7 +90,7 @@ def test_a_continued_run_ends_as_one_that_never_stopped(undisturbed, tmp_path, d
 
 def test_a_finished_run_is_left_as_it_is(undisturbed, data_dir):
     records, weights = read_metrics(undisturbed), keras.saving.load_model(undisturbed / "model.keras").get_weights()
-    training.train(config(data_dir), undisturbed)
+    train(config(data_dir), undisturbed)
     assert read_metrics(undisturbed) == records
     for one, other in zip(weights, keras.saving.load_model(undisturbed / "model.keras").get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -119,7 +120,7 @@ def test_the_kept_weights_are_the_best_on_validation_not_the_last(tmp_path, data
         return dict(zip(("accuracy", "loss"), next(looks), strict=True))
 
     monkeypatch.setattr(TrainLoop, "evaluate", evaluate)
-    training.train(config(data_dir), tmp_path / "run")
+    train(config(data_dir), tmp_path / "run")
     kept = keras.saving.load_model(tmp_path / "run" / "model.keras").get_weights()
     for one, other in zip(kept, weights[1], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -136,43 +137,43 @@ def test_the_kept_weights_are_the_best_on_validation_not_the_last(tmp_path, data
 def test_another_runs_work_directory_is_refused_and_untouched(other, message, undisturbed, data_dir):
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
     with pytest.raises(UserError, match=message):
-        training.train(config(data_dir, **other), undisturbed)
+        train(config(data_dir, **other), undisturbed)
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
 
 
 def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path, data_dir):
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(UserError, match="is not empty and holds no run of ours"):
-        training.train(config(data_dir), tmp_path)
+    with pytest.raises(UserError, match="is not empty and holds no run of this package"):
+        train(config(data_dir), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(tmp_path, data_dir):
     with pytest.raises(UserError, match="batch_size is 5000, but there are only 1293 images"):
-        training.train(config(data_dir, recipe=recipes.get_recipe("digits", batch_size=5000)), tmp_path / "run")
+        train(config(data_dir, recipe=recipes.get_recipe("digits", batch_size=5000)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_second_process_in_the_same_work_directory_is_refused(undisturbed, data_dir):
     """Catches two runs that overwrite each other's checkpoints; a lock of this process stands for the other one."""
     with open_workdir(undisturbed, config(data_dir)), pytest.raises(UserError, match="another process is training"):
-        training.train(config(data_dir), undisturbed)
+        train(config(data_dir), undisturbed)
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_is_not_saved(tmp_path, data_dir):
-    settings = recipes.get_recipe("digits", epochs=2, learning_rate=1e30)
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, data_dir):
+    recipe = recipes.get_recipe("digits", epochs=2, learning_rate=1e30)
     message = r"the loss is nan at step \d+, in epoch 1, at a learning rate of .*e\+29; there is no checkpoint"
     with pytest.raises(UserError, match=message):
-        training.train(config(data_dir, recipe=settings), tmp_path / "run")
+        train(config(data_dir, recipe=recipe), tmp_path / "run")
     assert not (tmp_path / "run" / "model.keras").exists()
     assert not list((tmp_path / "run" / "checkpoints").glob("ckpt-*"))
 
 
 def test_weights_that_the_last_step_of_an_epoch_ruined_are_not_saved(tmp_path, data_dir):
     """Catches a ruined checkpoint that is called the last good one: the loss of the step that ruins them is still a number."""
-    settings = recipes.get_recipe("digits", epochs=2, batch_size=1293, warmup=0.0, learning_rate=1e30)
+    recipe = recipes.get_recipe("digits", epochs=2, batch_size=1293, warmup=0.0, learning_rate=1e30)
     with pytest.raises(UserError, match=r"the validation loss is nan at step 1, in epoch 1, at a .*; there is no checkpoint"):
-        training.train(config(data_dir, recipe=settings), tmp_path / "run")
+        train(config(data_dir, recipe=recipe), tmp_path / "run")
     assert not list((tmp_path / "run").glob("checkpoints/**/ckpt-*"))
 
 
@@ -184,39 +185,49 @@ def test_a_checkpoint_of_the_weights_that_gave_no_number_is_not_called_good(tmp_
 
     once = config(data_dir, steps_per_execution=1, checkpoint_minutes=1e-9)
     with pytest.raises(UserError, match=r"the loss is nan at step 15, .*; the last good checkpoint is that of step 13"):
-        training.train(once, tmp_path / "run", [Ruin()])
+        train(once, tmp_path / "run", [Ruin()])
     assert newest_data(tmp_path / "run")[-1].name.startswith("ckpt-14.")
 
 
 def test_a_run_is_not_continued_on_other_data(tmp_path):
-    """Catches places in the data that are another picture's now, and a step behind the end of an epoch."""
+    """Catches places in the data that are another image's now, and a step after the end of an epoch."""
     for label in "ab":
-        (tmp_path / "pictures" / label).mkdir(parents=True)
+        (tmp_path / "images" / label).mkdir(parents=True)
         for index in range(12):
-            Image.new("L", (8, 8), 20 * index).save(tmp_path / "pictures" / label / f"{index}.png")
-    settings = recipes.get_recipe("digits", epochs=1, batch_size=4)
-    pictures = config(tmp_path / "pictures", dataset="folder", recipe=settings)
-    training.train(pictures, tmp_path / "run")
-    moved = (tmp_path / "pictures").rename(tmp_path / "moved")
-    training.train(dataclasses.replace(pictures, data_dir=str(moved)), tmp_path / "run")
+            Image.new("L", (8, 8), 20 * index).save(tmp_path / "images" / label / f"{index}.png")
+    recipe = recipes.get_recipe("digits", epochs=1, batch_size=4)
+    images = config(tmp_path / "images", dataset="folder", recipe=recipe)
+    train(images, tmp_path / "run")
+    moved = (tmp_path / "images").rename(tmp_path / "moved")
+    train(dataclasses.replace(images, data_dir=str(moved)), tmp_path / "run")
     (moved / "a" / "0.png").rename(moved / "b" / "new.png")
     with pytest.raises(UserError, match="holds a run on other data"):
-        training.train(dataclasses.replace(pictures, data_dir=str(moved)), tmp_path / "run")
+        train(dataclasses.replace(images, data_dir=str(moved)), tmp_path / "run")
 
 
 @pytest.mark.parametrize("damage", ["[]", "null", "{", "{}"])
 def test_a_damaged_configuration_is_refused(damage, tmp_path, data_dir):
     (tmp_path / "config.json").write_text(damage)
-    with pytest.raises(UserError, match=r"damaged|another run"):
-        training.train(config(data_dir), tmp_path)
+    with pytest.raises(UserError, match=r"cannot be read|another run"):
+        train(config(data_dir), tmp_path)
     assert (tmp_path / "config.json").read_text() == damage
+
+
+def test_the_work_directory_of_an_earlier_version_is_refused_in_one_line(tmp_path, data_dir):
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model": "ResNet20V2", "recipe": "digits", "settings": {"batch_size": 8}})
+    )
+    with pytest.raises(
+        UserError, match=r"^\S+config\.json was written by an earlier version of keras-resnet.*another --workdir$"
+    ):
+        train(config(data_dir), tmp_path)
 
 
 @pytest.mark.parametrize("damage", [b"5\n", b"\xff\xfe\n", b'{"epoch": "x"}\n', b'{"epoch": 1}\n'])
 def test_damaged_metrics_do_not_stop_a_finished_run(damage, undisturbed, tmp_path, data_dir):
     workdir = shutil.copytree(undisturbed, tmp_path / "run")
     (workdir / "metrics.jsonl").write_bytes(damage)
-    training.train(config(data_dir), workdir)
+    train(config(data_dir), workdir)
     assert "test" in read_metrics(workdir)[-1]
 
 
@@ -233,13 +244,13 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_taken(undist
     with monkeypatch.context() as patch:
         cut_after(patch, 2)
         with pytest.raises(PowerCutError):
-            training.train(config(data_dir), tmp_path / "run")
+            train(config(data_dir), tmp_path / "run")
     damage(newest_data(tmp_path / "run")[-1])
-    training.train(config(data_dir), tmp_path / "run")
-    last_report_time = capsys.readouterr()
-    assert "ckpt-20 is damaged" in last_report_time.err
-    assert "going on from the one before" in last_report_time.err
-    assert "continuing after epoch 1/3" in last_report_time.out
+    train(config(data_dir), tmp_path / "run")
+    printed = capsys.readouterr()
+    assert "ckpt-20 is damaged" in printed.err
+    assert "continuing from the one before it" in printed.err
+    assert "continuing after epoch 1/3" in printed.out
     assert [record.get("epoch") for record in read_metrics(tmp_path / "run")] == [1, 2, 3, None]
     assert_same_weights(tmp_path / "run", undisturbed)
 
@@ -250,7 +261,7 @@ def test_where_all_checkpoints_are_damaged_nothing_begins_anew(undisturbed, tmp_
         damage(path)
     before = (workdir / "model.keras").read_bytes()
     with pytest.raises(UserError, match=r"ckpt-30 is damaged.*ckpt-20 is damaged.*ckpt-10 is damaged"):
-        training.train(config(data_dir), workdir)
+        train(config(data_dir), workdir)
     assert (workdir / "model.keras").read_bytes() == before
 
 
@@ -258,7 +269,7 @@ def test_a_damaged_best_checkpoint_is_named(undisturbed, tmp_path, data_dir):
     workdir = shutil.copytree(undisturbed, tmp_path / "run")
     damage(next((workdir / "checkpoints" / "best").glob("ckpt-*.data*")))
     with pytest.raises(UserError, match=r"best/ckpt-\d+ is damaged"):
-        training.train(config(data_dir), workdir)
+        train(config(data_dir), workdir)
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoints_whole(undisturbed, tmp_path, data_dir, monkeypatch):
@@ -269,20 +280,20 @@ def test_a_full_disk_leaves_the_earlier_checkpoints_whole(undisturbed, tmp_path,
     with monkeypatch.context() as patch:
         cut_after(patch, 2)
         with pytest.raises(PowerCutError):
-            training.train(config(data_dir), tmp_path / "run")
+            train(config(data_dir), tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(tf.train.Checkpoint, "write", no_space)
         with pytest.raises(OSError, match="No space left on device"):
-            training.train(config(data_dir), tmp_path / "run")
+            train(config(data_dir), tmp_path / "run")
     assert {path.name for path in (tmp_path / "run" / "checkpoints").glob("ckpt-*")} == {
         f"ckpt-{number}.{suffix}" for number in (10, 20) for suffix in ("index", "data-00000-of-00001")
     }
-    training.train(config(data_dir), tmp_path / "run")
+    train(config(data_dir), tmp_path / "run")
     assert_same_weights(tmp_path / "run", undisturbed)
 
 
 def test_only_so_many_checkpoints_stay(tmp_path, data_dir):
-    training.train(config(data_dir, keep_checkpoints=1), tmp_path / "run")
+    train(config(data_dir, keep_checkpoints=1), tmp_path / "run")
     assert [path.name for path in newest_data(tmp_path / "run")] == ["ckpt-30.data-00000-of-00001"]
 
 
@@ -293,11 +304,11 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_and_the_run_continues_there(un
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(TrainingInterrupted, match="stopped by SIGTERM after epoch 1 and 5 steps") as stopped:
-        training.train(config(data_dir, steps_per_execution=1), tmp_path / "run", [SendSignal()])
+        train(config(data_dir, steps_per_execution=1), tmp_path / "run", [SendSignal()])
     assert stopped.value.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert newest_data(tmp_path / "run")[-1].name.startswith("ckpt-15.")
-    training.train(config(data_dir), tmp_path / "run")
+    train(config(data_dir), tmp_path / "run")
     assert_same_weights(tmp_path / "run", undisturbed)
     ours, theirs = read_metrics(tmp_path / "run"), read_metrics(undisturbed)
     assert [record["loss"] for record in ours[:3]] == pytest.approx([record["loss"] for record in theirs[:3]], rel=1e-4)
@@ -309,26 +320,26 @@ def test_a_checkpoint_comes_after_so_many_minutes(tmp_path, data_dir):
             seen.update(path.name for path in (tmp_path / "run" / "checkpoints").glob("ckpt-*.index"))
 
     seen = set()
-    training.train(config(data_dir, steps_per_execution=2, checkpoint_minutes=1e-9), tmp_path / "run", [Look()])
+    train(config(data_dir, steps_per_execution=2, checkpoint_minutes=1e-9), tmp_path / "run", [Look()])
     assert {"ckpt-4.index", "ckpt-12.index"} <= seen
 
 
 def test_averaged_weights_are_evaluated_and_kept(tmp_path, data_dir, monkeypatch):
     """And they survive a stop between the epochs."""
-    settings, looks = recipes.get_recipe("digits", epochs=2, batch_size=128, ema_momentum=0.9), []
+    recipe, looks = recipes.get_recipe("digits", epochs=2, batch_size=128, ema_momentum=0.9), []
     original = TrainLoop.evaluate
 
     def evaluate(self, examples):
-        looks.append((self.step.model.get_weights(), [a.numpy() for a in self.step.update.average.averages]))
+        looks.append((self.step.model.get_weights(), [a.numpy() for a in self.step.update.ema.averages]))
         return original(self, examples) | {"accuracy": float(len(looks))}
 
     monkeypatch.setattr(TrainLoop, "evaluate", evaluate)
     with monkeypatch.context() as patch:
         cut_after(patch, 1)
         with pytest.raises(PowerCutError):
-            training.train(config(data_dir, recipe=settings), tmp_path / "cut")
-    training.train(config(data_dir, recipe=settings), tmp_path / "cut")
-    training.train(config(data_dir, recipe=settings), tmp_path / "whole")
+            train(config(data_dir, recipe=recipe), tmp_path / "cut")
+    train(config(data_dir, recipe=recipe), tmp_path / "cut")
+    train(config(data_dir, recipe=recipe), tmp_path / "whole")
     assert_same_weights(tmp_path / "cut", tmp_path / "whole")
     kept = keras.saving.load_model(tmp_path / "whole" / "model.keras").get_weights()
     ema_weights, raw = looks[-1]
@@ -339,48 +350,48 @@ def test_averaged_weights_are_evaluated_and_kept(tmp_path, data_dir, monkeypatch
 
 def test_images_that_do_not_fit_into_memory_are_trained_on_and_measured_all_the_same(tmp_path, data_dir, monkeypatch):
     small = config(data_dir, image_size=12, recipe=recipes.get_recipe("digits", epochs=1, batch_size=128, crop_padding=1))
-    whole = training.train(small, tmp_path / "whole")
-    monkeypatch.setattr(sources, "available_memory", lambda: 1000)
-    files = training.train(small, tmp_path / "files")
+    whole = train(small, tmp_path / "whole")
+    monkeypatch.setattr(splits, "available_memory", lambda: 1000)
+    files = train(small, tmp_path / "files")
     assert files == pytest.approx(whole | {"seconds": files["seconds"]}, rel=1e-4)
     assert_same_weights(tmp_path / "files", tmp_path / "whole")
 
 
-def test_callbacks_hear_of_epochs_and_calls(tmp_path, data_dir):
+def test_callbacks_are_called_per_epoch_and_per_execution(tmp_path, data_dir):
     class Listen(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            last_report_time.append((batch, sorted(logs)))
+            called.append((batch, sorted(logs)))
 
         def on_epoch_end(self, epoch, logs=None):
-            last_report_time.append((f"epoch {epoch}", sorted(logs)))
+            called.append((f"epoch {epoch}", sorted(logs)))
 
-    last_report_time = []
-    settings = recipes.get_recipe("digits", epochs=1, batch_size=128)
-    training.train(config(data_dir, recipe=settings, steps_per_execution=4), tmp_path / "run", [Listen()])
+    called = []
+    recipe = recipes.get_recipe("digits", epochs=1, batch_size=128)
+    train(config(data_dir, recipe=recipe, steps_per_execution=4), tmp_path / "run", [Listen()])
     names = ["accuracy", "gradient_norm", "images_per_second", "learning_rate", "loss"]
-    assert last_report_time == [(3, names), (7, names), (9, names), ("epoch 0", sorted([*names, "val_accuracy", "val_loss"]))]
+    assert called == [(3, names), (7, names), (9, names), ("epoch 0", sorted([*names, "val_accuracy", "val_loss"]))]
 
 
-def test_a_picture_that_goes_during_the_training_is_named(tmp_path):
+def test_an_image_that_disappears_during_the_training_is_named(tmp_path):
     """Catches a traceback where a disk is unplugged at night."""
     for label in "ab":
-        (tmp_path / "pictures" / label).mkdir(parents=True)
+        (tmp_path / "images" / label).mkdir(parents=True)
         for index in range(12):
-            Image.new("L", (8 + index, 8), 20 * index).save(tmp_path / "pictures" / label / f"{index}.png")
+            Image.new("L", (8 + index, 8), 20 * index).save(tmp_path / "images" / label / f"{index}.png")
 
     class Unplug(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            (tmp_path / "pictures").rename(tmp_path / "elsewhere")
+            (tmp_path / "images").rename(tmp_path / "elsewhere")
 
-    settings = recipes.get_recipe("digits", epochs=3, batch_size=4, min_crop_area=0.5)
-    pictures = config(tmp_path / "pictures", dataset="folder", recipe=settings, image_size=8)
-    with pytest.raises(UserError, match=r"is gone: \[Errno 2\] .*png'; once it is back, the same command"):
-        training.train(pictures, tmp_path / "run", [Unplug()])
+    recipe = recipes.get_recipe("digits", epochs=3, batch_size=4, min_crop_area=0.5)
+    images = config(tmp_path / "images", dataset="folder", recipe=recipe, image_size=8)
+    with pytest.raises(UserError, match=r"has disappeared: \[Errno 2\] .*png'; once it is back, the same command"):
+        train(images, tmp_path / "run", [Unplug()])
 
 
 def test_a_callback_that_stops_training_ends_it_with_its_epoch(tmp_path, data_dir):
     stop = keras.callbacks.EarlyStopping(monitor="val_loss", min_delta=1000, patience=1)
-    training.train(config(data_dir), tmp_path / "run", [stop])
+    train(config(data_dir), tmp_path / "run", [stop])
     assert [record.get("epoch") for record in read_metrics(tmp_path / "run")] == [1, 2, None]
     assert (tmp_path / "run" / "model.keras").is_file()
 
@@ -389,7 +400,7 @@ def test_callbacks_find_the_optimizer_and_save_the_network(tmp_path, data_dir):
     """Catches TensorBoard, which asks for the optimizer, and a saved network that the optimizer keeps from loading."""
     saved = tmp_path / "epoch.keras"
     callbacks = [keras.callbacks.TensorBoard(tmp_path / "events"), keras.callbacks.ModelCheckpoint(saved)]
-    settings = recipes.get_recipe("digits", epochs=1, batch_size=128)
-    training.train(config(data_dir, recipe=settings), tmp_path / "run", callbacks)
+    recipe = recipes.get_recipe("digits", epochs=1, batch_size=128)
+    train(config(data_dir, recipe=recipe), tmp_path / "run", callbacks)
     assert list((tmp_path / "events").rglob("events.*"))
     assert_same_weights_in(saved, tmp_path / "run" / "model.keras")

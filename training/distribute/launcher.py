@@ -1,4 +1,4 @@
-"""Several workers on this machine, started, watched and ended together: the command `launch`."""
+"""Starts several workers on this machine, watches them and ends them together: the command `launch`."""
 
 import contextlib
 import glob
@@ -11,15 +11,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import IO, Self, TextIO
 
 from keras_resnet.errors import UserError
 
 GRACE_SECONDS = 10  # between SIGTERM and SIGKILL, for the others when one worker has failed
 POLL_SECONDS = 0.1
-USERS_MISTAKE = 2  # the exit status of a worker that would fail again
+USER_ERROR_STATUS = 2  # the exit status of a worker that would fail again
 
-# A program that becomes another one, which the kernel kills with its parent: Linux' PR_SET_PDEATHSIG outlives exec. In a
-# program of its own, as nothing may run between fork and exec in a process that has threads.
+# A program that replaces itself by another, which the kernel kills with its parent: Linux' PR_SET_PDEATHSIG survives exec. It
+# is a program of its own because nothing may run between fork and exec in a process that has threads.
 DIE_WITH_PARENT = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
@@ -29,40 +32,45 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
-def launch(command, workers, max_restarts=0):
+def launch(command: Sequence[str], workers: int, max_restarts: int = 0) -> int:
     """Runs `command` in `workers` processes that find each other by TF_CONFIG; returns an exit status for the shell.
 
-    Output comes with `[0] `, `[1] ` and so on before each line. When one worker fails, the others are ended, and all begin
-    anew, at most `max_restarts` times; the command continues from its checkpoint by itself. SIGINT and SIGTERM are handed on
-    to the workers and end it without a restart; a second one kills. It runs in the main thread only.
+    Each line of output is prefixed with `[0] `, `[1] ` and so on. When one worker fails, the others are ended, and all start
+    again, at most `max_restarts` times; the command is expected to continue from its checkpoint. SIGINT and SIGTERM are
+    forwarded to the workers and end it without a restart; a second one kills. Works in the main thread only.
     """
     if workers < 1:
-        raise UserError(f"workers is {workers}; it is at least 1")
+        raise UserError(f"workers is {workers}; it must be at least 1")
     if max_restarts < 0:
-        raise UserError(f"max_restarts is {max_restarts}; it is at least 0")
-    shares = shares_of_gpus(workers)
-    with signals_received() as received:
+        raise UserError(f"max_restarts is {max_restarts}; it must be at least 0")
+    gpus = gpus_per_worker(workers)
+    with received_signals() as received:
         for restart in itertools.count(1):
-            statuses = run_once(command, shares, received)
+            statuses = run_once(command, gpus, received)
             failed = [worker for worker, status in enumerate(statuses) if status]
             if received or not failed:
                 break
-            # A worker that was killed is named before those that missed it.
-            first = min(failed, key=lambda worker: (statuses[worker] != USERS_MISTAKE, statuses[worker] > 0))
-            status, what = statuses[first], f"worker {first} {ending(statuses[first])}"
-            if status == USERS_MISTAKE or restart > max_restarts:
-                log(what)
+            # A worker that was killed is reported before those that failed because of it.
+            first = min(failed, key=lambda worker: (statuses[worker] != USER_ERROR_STATUS, (statuses[worker] or 0) > 0))
+            status = statuses[first] or 0
+            message = f"worker {first} {describe_exit(status)}"
+            if status == USER_ERROR_STATUS or restart > max_restarts:
+                log(message)
                 return status if status > 0 else 128 - status
-            log(f"{what}: restart {restart} of {max_restarts}")
+            log(f"{message}: restart {restart} of {max_restarts}")
     return 128 + received[0] if received else 0
 
 
-def run_once(command, shares, received):
-    """The workers' statuses, as `Popen` gives them, once all have ended or one failed: then None for those it took along."""
-    with reserved_ports(len(shares)) as ports, contextlib.ExitStack() as stack:
+def run_once(command: Sequence[str], gpus: Sequence[str | None], received: Sequence[int]) -> list[int | None]:
+    """Runs a worker for each of `gpus` until all have ended or one has failed.
+
+    Returns:
+        Their exit statuses, as `Popen` gives them; None for those that were ended because another failed.
+    """
+    with reserved_ports(len(gpus)) as ports, contextlib.ExitStack() as stack:
         workers = [
-            stack.enter_context(Worker(command, index, worker_environment(ports, index, gpus)))
-            for index, gpus in enumerate(shares)
+            stack.enter_context(Worker(command, index, worker_environment(ports, index, visible)))
+            for index, visible in enumerate(gpus)
         ]
         stack.callback(terminate, workers)
         forwarded = 0
@@ -77,27 +85,33 @@ def run_once(command, shares, received):
 
 
 class Worker:
-    """A process, and the threads that print what it says.
+    """A process, and the threads that print its output.
 
-    It has a session of its own, so that a terminal's Ctrl-C reaches it once, from us.
+    It has a session of its own, so that a terminal's Ctrl-C reaches it once, from the launcher.
     """
 
-    def __init__(self, command, index, environment):
-        bound = [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, str(os.getpid())] if sys.platform == "linux" else []
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self.process = subprocess.Popen([*bound, *command], env=environment, start_new_session=True, **pipes)
+    def __init__(self, command: Sequence[str], index: int, environment: dict[str, str]) -> None:
+        prefix = [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, str(os.getpid())] if sys.platform == "linux" else []
+        self.process = subprocess.Popen(
+            [*prefix, *command],
+            env=environment,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         streams = ((self.process.stdout, sys.stdout), (self.process.stderr, sys.stderr))
         self._printers = [
             threading.Thread(target=print_lines, args=(*both, f"[{index}] ".encode()), daemon=True) for both in streams
         ]
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         for printer in self._printers:
             printer.start()
         return self
 
-    def __exit__(self, *error):
-        """Kills it and what it has started and left behind, and waits for the last lines."""
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Kills it and everything that it started, and waits for the last lines."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -105,45 +119,45 @@ class Worker:
             printer.join(timeout=1)
 
 
-def terminate(workers):
-    """SIGTERM, and time to heed it."""
+def terminate(workers: Sequence[Worker]) -> None:
+    """Sends SIGTERM, and waits up to `GRACE_SECONDS` for the workers to end."""
     send_signal(workers, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
     while any(worker.process.poll() is None for worker in workers) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
 
 
-def send_signal(workers, number):
+def send_signal(workers: Sequence[Worker], number: int) -> None:
     for worker in workers:
         worker.process.send_signal(number)  # does nothing where the process has ended
 
 
-PRINTING = threading.Lock()
+PRINT_LOCK = threading.Lock()
 
 
-def print_lines(source, target, prefix):
-    """Copies line by line. When whoever reads us has gone, the worker hears of it as well: its pipe breaks."""
+def print_lines(source: IO[bytes], target: TextIO, prefix: bytes) -> None:
+    """Copies line by line. When nobody reads `target` any more, the worker's pipe is closed as well."""
     with contextlib.suppress(BrokenPipeError), source:
         for line in source:
-            with PRINTING:
+            with PRINT_LOCK:
                 target.buffer.write(prefix + line.rstrip(b"\n") + b"\n")
                 target.flush()
 
 
-def log(line):
-    with PRINTING:
+def log(line: str) -> None:
+    with PRINT_LOCK:
         print(f"keras-resnet: {line}", file=sys.stderr, flush=True)
 
 
-def ending(status):
+def describe_exit(status: int) -> str:
     names = {number.value: number.name for number in signal.Signals}
     return f"ended with exit status {status}" if status > 0 else f"was killed by {names.get(-status, -status)}"
 
 
 @contextlib.contextmanager
-def signals_received():
-    """A list that SIGINT and SIGTERM are appended to, in place of what they did before."""
-    received = []
+def received_signals() -> Iterator[list[int]]:
+    """Yields a list that SIGINT and SIGTERM are appended to, instead of what they did before."""
+    received: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda number, frame: received.append(number)) for number in numbers]
     try:
@@ -154,8 +168,8 @@ def signals_received():
 
 
 @contextlib.contextmanager
-def reserved_ports(count):
-    """Free ports that nobody else is given meanwhile: we stay bound to them, and share them with the workers' servers."""
+def reserved_ports(count: int) -> Iterator[list[int]]:
+    """Yields free ports that no other process is given meanwhile: they stay bound here, shared with the workers' servers."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -165,15 +179,16 @@ def reserved_ports(count):
         yield [one.getsockname()[1] for one in sockets]
 
 
-def worker_environment(ports, index, gpus):
+def worker_environment(ports: Sequence[int], index: int, gpus: str | None) -> dict[str, str]:
+    """The environment of a worker: its place in the cluster, and the GPUs that it sees, by CUDA_VISIBLE_DEVICES."""
     cluster = {"worker": [f"localhost:{port}" for port in ports]}
     config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
     added = {"TF_CONFIG": json.dumps(config), "TF_GRPC_REUSE_PORT": "1", "PYTHONUNBUFFERED": "1"}
     return {**os.environ, **added, **({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})}
 
 
-def shares_of_gpus(workers):
-    """CUDA_VISIBLE_DEVICES for each worker, or None where there are no GPUs: equally many each, none twice."""
+def gpus_per_worker(workers: int) -> Sequence[str | None]:
+    """CUDA_VISIBLE_DEVICES for each worker: equally many GPUs each, none twice; None where there are none."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         gpus = [str(index) for index in range(len(glob.glob("/dev/nvidia[0-9]*")))]

@@ -1,9 +1,10 @@
-"""The one function that makes a distribution strategy."""
+"""Distribution strategies by name, for one device, several GPUs, several workers, or a TPU."""
 
 import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -13,42 +14,43 @@ JOBS = ("chief", "worker")
 PEER_DIED = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 
 
-def make_strategy(name):
-    """A `tf.distribute` strategy by its name in `STRATEGIES`.
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """Makes a `tf.distribute` strategy by its name in `STRATEGIES`.
 
-    It comes before everything else that uses TensorFlow: several workers must be connected before the first operation runs.
+    Call it before everything else that uses TensorFlow: several workers must be connected before the first operation runs.
     """
     if name not in STRATEGIES:
         raise UserError(f"unknown strategy {name!r}; the strategies are {comma_join(STRATEGIES)}")
     return STRATEGIES[name]()
 
 
-def auto():
-    """Several workers if the environment speaks of several, else all GPUs if there are several, else one device."""
+def auto() -> tf.distribute.Strategy:
+    """Several workers if the environment names several, else all GPUs if there are several, else one device."""
     if number_of_workers(cluster_of_environment()) > 1:
         return multi_worker()
     return mirrored() if len(tf.config.get_visible_devices("GPU")) > 1 else one_device()
 
 
-def one_device():
+def one_device() -> tf.distribute.Strategy:
     """TensorFlow's default: the first GPU, or the CPU."""
     return tf.distribute.get_strategy()
 
 
-def mirrored():
-    """One process on all its GPUs, or, without any, on all its logical CPUs."""
+def mirrored() -> tf.distribute.Strategy:
+    """One process on all its GPUs, or on all its logical CPUs if it has none."""
     kind = "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
     return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
 
 
-def multi_worker():
-    """This process and its peers, each on all its GPUs; gradients go by NCCL between GPUs, by a ring of gRPC between CPUs.
+def multi_worker() -> tf.distribute.Strategy:
+    """This process and its peers, each on all its GPUs; gradients are reduced by NCCL on GPUs, by a gRPC ring on CPUs.
 
-    When a peer dies, the next collective operation fails, at once or after some ten seconds; see `collective_error_as_worker_lost`.
+    When a peer dies, the next collective operation fails, at once or after some ten seconds: see
+    `collective_error_as_worker_lost`.
     """
     resolver = cluster_of_environment()
     if resolver is None:
-        raise UserError("strategy multi_worker needs TF_CONFIG with a cluster, or a Slurm step (srun); there is neither")
+        raise UserError("strategy multi_worker needs TF_CONFIG with a cluster, or a Slurm step (srun); found neither")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy(resolver)
@@ -58,22 +60,22 @@ def multi_worker():
         raise UserError("strategy multi_worker must be made before TensorFlow has run any operation in the process") from error
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, on_sigterm)  # TensorFlow puts a handler of its own there, which swallows it
+            signal.signal(signal.SIGTERM, on_sigterm)  # TensorFlow installs a handler that ignores it
 
 
 @contextlib.contextmanager
-def collective_error_as_worker_lost(strategy):
+def collective_error_as_worker_lost(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Inside, a collective operation that fails because another worker has ended raises `WorkerLost`."""
     try:
         yield
     except PEER_DIED as error:
         if worker_of(strategy)[1] == 1:
             raise
-        raise WorkerLost("another worker has ended; started again, all continue from the newest checkpoint") from error
+        raise WorkerLost("another worker has ended; when restarted, all continue from the newest checkpoint") from error
 
 
-def tpu():
-    """All cores of the TPU that TPU_NAME names, or else of this machine's."""
+def tpu() -> tf.distribute.Strategy:
+    """All cores of the TPU that TPU_NAME names, or of this machine's."""
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(os.environ.get("TPU_NAME", "local"))
     except (tf.errors.OpError, ValueError, RuntimeError, ImportError, OSError) as error:
@@ -85,12 +87,12 @@ def tpu():
 STRATEGIES = {"auto": auto, "one_device": one_device, "mirrored": mirrored, "multi_worker": multi_worker, "tpu": tpu}
 
 
-def cluster_of_environment():
-    """The cluster and this process's place in it, by TF_CONFIG, else by Slurm, as a `ClusterResolver`; None without either."""
+def cluster_of_environment() -> tf.distribute.cluster_resolver.ClusterResolver | None:
+    """The cluster and this process's place in it, from TF_CONFIG, else from Slurm; None without either."""
     return cluster_of_tf_config() or cluster_of_slurm()
 
 
-def cluster_of_tf_config():
+def cluster_of_tf_config() -> tf.distribute.cluster_resolver.ClusterResolver | None:
     try:
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
         cluster, job, index = resolver.cluster_spec().as_dict(), resolver.task_type, resolver.task_id
@@ -103,15 +105,15 @@ def cluster_of_tf_config():
     if job not in cluster:
         raise UserError(f"TF_CONFIG has a task of type {job!r}; the cluster's jobs are {comma_join(cluster)}")
     if index is None or not 0 <= index < len(cluster[job]):
-        raise UserError(f"TF_CONFIG has a task of index {index}; it is at least 0 and below {len(cluster[job])}")
+        raise UserError(f"TF_CONFIG has a task of index {index}; it must be at least 0 and below {len(cluster[job])}")
     return resolver
 
 
-def cluster_of_slurm():
-    """Every task of the Slurm step is a worker. The ports depend on the job, so that two jobs can share a host.
+def cluster_of_slurm() -> tf.distribute.cluster_resolver.ClusterResolver | None:
+    """Makes a worker of every task of the Slurm step. The ports depend on the job, so that two jobs can share a host.
 
-    TensorFlow's resolver sorts the hosts as text (n10 before n9), so that a rank need not be a place in its list: ours is
-    found by host and local number. It would also divide the GPUs, which is left to Slurm (`--gpus-per-task`).
+    TensorFlow's resolver sorts the hosts as text (n10 before n9), so that a rank is not always an index into its list: this
+    task's index is found by host and local number. It would also divide the GPUs, which is left to Slurm (`--gpus-per-task`).
     """
     if "SLURM_STEP_NUM_TASKS" not in os.environ:
         return None
@@ -119,29 +121,29 @@ def cluster_of_slurm():
         job, step, tasks, local = (
             int(os.environ[f"SLURM_{name}"]) for name in ("JOB_ID", "STEP_ID", "STEP_NUM_TASKS", "LOCALID")
         )
-        port = 10_000 + 16 * ((job + step) % 1_300)  # below the ports that systems give out by themselves
+        port = 10_000 + 16 * ((job + step) % 1_300)  # below the ephemeral ports
         found = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         ).cluster_spec()
         index = found.as_dict()["worker"].index(f"{os.environ['SLURMD_NODENAME']}:{port + local}")
     except (KeyError, ValueError, RuntimeError) as error:
-        raise UserError(f"the SLURM_ variables make no cluster: {first_line(error)}") from error
+        raise UserError(f"the SLURM_ variables do not describe a cluster: {first_line(error)}") from error
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
         found, task_type="worker", task_id=index, num_accelerators={"GPU": len(tf.config.get_visible_devices("GPU"))}
     )
 
 
-def number_of_workers(resolver):
+def number_of_workers(resolver: tf.distribute.cluster_resolver.ClusterResolver | None) -> int:
     return sum(map(len, resolver.cluster_spec().as_dict().values())) if resolver else 1
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes what is written once."""
     return strategy.extended.should_checkpoint
 
 
-def worker_of(strategy):
-    """(index, count) of this process among those that train together; the chief is 0. (0, 1) where there is one."""
+def worker_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """(index, count) of this process among the workers; the chief is 0. (0, 1) if there is only one."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
     resolver = strategy.cluster_resolver

@@ -1,1 +1,1 @@
-"""What turns gradients into weights: optimizers, schedules, decay, clipping, averages, loss scaling."""
+"""Turns gradients into new weights: optimizers, schedules, decay, clipping, averages, loss scaling."""

@@ -2,9 +2,11 @@
 
 import keras
 
+from ..recipes import Recipe
 
-def learning_rate_schedule(recipe, steps):
-    """A Keras schedule over a run of `steps` steps; see `Recipe` for what its fields mean."""
+
+def learning_rate_schedule(recipe: Recipe, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Makes a Keras schedule over a run of `steps` steps; see `Recipe` for the meaning of its fields."""
     warmup, peak = round(recipe.warmup * steps), recipe.learning_rate
     if recipe.schedule == "cosine":
         return keras.optimizers.schedules.CosineDecay(
@@ -17,5 +19,5 @@ def learning_rate_schedule(recipe, steps):
     values = [peak * 0.1**drop for drop in range(len(boundaries) + 1)]
     if warmup:
         boundaries, values = [warmup, *boundaries], [0.1 * peak, *values]
-    # Keras keeps a value up to and including its boundary: a rate that is to change with step s ends with step s-1.
+    # Keras keeps a value up to and including its boundary: for the rate to change at step s, the boundary is s-1.
     return keras.optimizers.schedules.PiecewiseConstantDecay([boundary - 1 for boundary in boundaries], values)

@@ -1,22 +1,40 @@
 """What happens to the weights once the gradients are summed over all replicas: clip, decay, step, average."""
 
 import contextlib
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import keras
 import tensorflow as tf
 
-STATISTICS = ("moving_mean", "moving_variance")  # of a BatchNormalization
+from keras_resnet._tensorflow_internals import maybe_merge_call
+
+from ..recipes import Recipe
+from .ema import ExponentialMovingAverage
 
 
 class WeightUpdate:
     """One step of an optimizer, the same on every replica.
 
     Keras' optimizers clip and decay before the replicas' gradients are summed; here all of it acts on the sum.
+
+    Args:
+        optimizer: takes the step.
+        variables: the weights that it changes.
+        recipe: gives weight decay and clipping.
+        lr_multipliers: a factor on the learning rate for each of the `variables`.
+        ema: follows the weights.
     """
 
-    def __init__(self, optimizer, variables, recipe, lr_multipliers=None, average=None):
-        """`lr_multipliers`: factors on the learning rate, one for each of the `variables`. `average`: a `ExponentialMovingAverage`."""
-        self.optimizer, self.variables, self.average = optimizer, variables, average
+    def __init__(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        variables: Sequence[keras.Variable],
+        recipe: Recipe,
+        lr_multipliers: Sequence[float] | None = None,
+        ema: ExponentialMovingAverage | None = None,
+    ) -> None:
+        self.optimizer, self.variables, self.ema = optimizer, variables, ema
         self._lr_multipliers = lr_multipliers or [1.0] * len(variables)
         self._global_clipnorm = recipe.global_clipnorm
         self._coupled = recipe.weight_decay if recipe.weight_decay_mode == "coupled" else 0.0
@@ -24,50 +42,54 @@ class WeightUpdate:
         optimizer.build(variables)  # before anything is restored, or the slots are lost (keras issue 19389)
 
     @property
-    def state(self):
+    def state_variables(self) -> list[keras.Variable]:
         """Every variable that a continued run needs."""
-        return [*self.optimizer.variables, *(self.average.averages if self.average else ())]
+        return [*self.optimizer.variables, *(self.ema.averages if self.ema else ())]
 
-    def averaged_statistics(self):
-        """The averages of moving statistics, which each replica keeps for itself as it does these."""
-        if not self.average:
-            return []
-        pairs = zip(self.average.variables, self.average.averages, strict=True)
-        return [average for variable, average in pairs if variable.path.endswith(STATISTICS)]
+    @property
+    def iterations(self) -> keras.Variable:
+        """The number of steps taken in the whole run."""
+        return cast(keras.Variable, self.optimizer.iterations)
 
     @contextlib.contextmanager
-    def ema_weights(self):
-        """Inside, the network has its averaged weights, if there are such."""
-        if not self.average:
+    def ema_weights(self) -> Iterator[None]:
+        """Inside, the network has its averaged weights, if the recipe asks for them."""
+        if not self.ema:
             yield
             return
-        self.average.swap()
+        self.ema.swap()
         try:
             yield
         finally:
-            self.average.swap()
+            self.ema.swap()
 
-    def apply(self, gradients, finite=None):
-        """In replica context; `gradients` are summed already. Returns their norm. Where `finite` is false, nothing moves."""
+    def apply(self, gradients: Sequence[tf.Tensor], finite: tf.Tensor | None = None) -> tf.Tensor:
+        """Changes the weights and returns the norm of the gradients.
+
+        Called in replica context, with gradients that are already summed. Where `finite` is false, the weights stay.
+        """
         norm = tf.linalg.global_norm(gradients)
         if self._global_clipnorm:
             factor = self._global_clipnorm / tf.maximum(norm, self._global_clipnorm)
             gradients = [gradient * factor for gradient in gradients]
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)
-        maybe_merge_call = tf.__internal__.distribute.interim.maybe_merge_call
         with tf.control_dependencies([norm]):  # once nothing reads the weights any more: else TensorFlow copies them
             maybe_merge_call(self._update_all, tf.distribute.get_strategy(), gradients, rate, finite)
-        self.optimizer.iterations.assign_add(1)
+        self.iterations.assign_add(1)
         return norm
 
-    def _update_all(self, strategy, gradients, rate, finite):
+    def _update_all(
+        self, strategy: tf.distribute.Strategy, gradients: Sequence[tf.Tensor], rate: tf.Tensor, finite: tf.Tensor | None
+    ) -> None:
         for variable, gradient, factor in zip(self.variables, gradients, self._lr_multipliers, strict=True):
             strategy.extended.update(variable.value, self._update_one, args=(gradient, rate, factor, finite), group=False)
-        if self.average:
-            self.average.update(strategy, self.optimizer.iterations)
+        if self.ema:
+            self.ema.update(strategy, self.iterations)
 
-    def _update_one(self, variable, gradient, rate, factor, finite):
-        def step():
+    def _update_one(
+        self, variable: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor, factor: float, finite: tf.Tensor | None
+    ) -> None:
+        def step() -> None:
             decayed = gradient + self._coupled * variable if self._coupled else gradient
             if self._decoupled:
                 variable.assign_sub(rate * factor * self._decoupled * variable, read_value=False)
@@ -77,37 +99,3 @@ class WeightUpdate:
             step()
         else:
             tf.cond(finite, lambda: (step(), tf.constant(0))[1], lambda: tf.constant(0))
-
-
-class ExponentialMovingAverage:
-    """Averages of weights and moving statistics over the steps, `average += (1 - decay) * (value - average)`.
-
-    As in `tf.train.ExponentialMovingAverage`, the decay is at most (1 + step) / (10 + step).
-    """
-
-    def __init__(self, variables, decay):
-        self.variables = [variable for variable in variables if variable.dtype.startswith(("float", "bfloat"))]
-        self._decay = decay
-        self.averages = [
-            keras.Variable(
-                tf.convert_to_tensor(variable), trainable=False, aggregation=variable.aggregation, name=f"average_{index}"
-            )
-            for index, variable in enumerate(self.variables)
-        ]
-
-    def update(self, strategy, step):
-        step = tf.cast(step, tf.float32)
-        rate = 1 - tf.minimum(self._decay, (1 + step) / (10 + step))
-        for average, variable in zip(self.averages, self.variables, strict=True):
-            strategy.extended.update(average.value, self._towards, args=(variable.value, rate), group=False)
-
-    @staticmethod
-    def _towards(average, value, rate):
-        average.assign_sub(rate * (average - value), read_value=False)
-
-    def swap(self):
-        """Exchanges the weights and their averages; twice is as before."""
-        for average, variable in zip(self.averages, self.variables, strict=True):
-            kept = tf.identity(variable.value)
-            variable.assign(average.value)
-            average.assign(kept)

@@ -1,1 +1,1 @@
-"""What a run leaves to look at: evaluation, curves, `report.html`."""
+"""Shows what a run achieved: evaluation, curves, `report.html`."""

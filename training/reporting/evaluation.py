@@ -1,23 +1,30 @@
-"""How good is a classifier, class by class: from its probabilities on a split, in NumPy alone."""
+"""How good a classifier is, class by class: from its probabilities on a split, in NumPy alone."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
-COLUMNS = ("class", "images", "accuracy", "precision", "most often taken for")
+from keras_resnet.metrics import accuracy, cross_entropy, top_k_accuracy
+
+COLUMNS = ("class", "images", "accuracy", "precision", "most often confused with")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Of N images: what was right, what was taken for what, and which mistakes are the worst.
+    """What a classifier got right and wrong on a split.
 
-    names: the classes. top1, top5: shares of the images; top5 is None below six classes. loss: mean cross-entropy in nats.
-    confusion: counts, a row per true class and a column per predicted one. support, accuracy, precision: per class, how many
-    images it has, the share of them that are found, and the share of right ones among those given its name; NaN where there
-    is none. mistakes: indices of the wrong images, the most confident first.
+    Attributes:
+        class_names: in the order of the labels.
+        top1: share of the images whose most probable class is the true one.
+        top5: share of the images whose true class is among the five most probable; None below six classes.
+        loss: mean cross-entropy in nats.
+        confusion: (classes, classes) counts, a row per true class and a column per predicted one.
+        mistakes: indices of the misclassified images, the most confident first.
     """
 
-    names: tuple
+    class_names: tuple[str, ...]
     top1: float
     top5: float | None
     loss: float
@@ -25,71 +32,72 @@ class Evaluation:
     mistakes: np.ndarray
 
     @classmethod
-    def of(cls, probabilities, labels, names):
-        """`probabilities` (N, classes) for `labels` (N,), with a name per class."""
-        predicted = probabilities.argmax(axis=1)
-        own = probabilities[np.arange(len(labels)), labels]
+    def of(cls, probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Self:
+        """Evaluates probabilities (N, classes) against labels (N,)."""
         return cls(
-            names=tuple(names),
-            top1=float(np.mean(predicted == labels)),
-            top5=top_k_accuracy(5, probabilities, labels) if len(names) > 5 else None,
-            loss=float(-np.log(np.maximum(own, 1e-7)).mean()),
-            confusion=confusion(labels, predicted, len(names)),
+            class_names=tuple(class_names),
+            top1=accuracy(probabilities, labels),
+            top5=top_k_accuracy(probabilities, labels, 5) if len(class_names) > 5 else None,
+            loss=cross_entropy(probabilities, labels),
+            confusion=confusion_matrix(labels, probabilities.argmax(axis=1), len(class_names)),
             mistakes=worst_mistakes(probabilities, labels, len(labels)),
         )
 
     @property
-    def support(self):
+    def support(self) -> np.ndarray:
+        """The number of images of each class."""
         return self.confusion.sum(axis=1)
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> np.ndarray:
+        """The share of each class's images that are classified correctly; NaN for a class without images."""
         return share(self.confusion.diagonal(), self.support)
 
     @property
-    def precision(self):
+    def precision(self) -> np.ndarray:
+        """The share of correct ones among the images predicted as each class; NaN where there are none."""
         return share(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
-    def top_confusions(self, count):
+    def top_confusions(self, count: int) -> list[tuple[int, int, int]]:
         """The most frequent mistakes: (true class, predicted class, number of images), at most `count` of them."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         order = np.argsort(-wrong, axis=None, kind="stable")[:count]
         pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
-        return [(int(true), int(taken), int(wrong[true, taken])) for true, taken in pairs if wrong[true, taken]]
+        return [(int(true), int(predicted), int(wrong[true, predicted])) for true, predicted in pairs if wrong[true, predicted]]
 
-    def rows(self):
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
         """A row of text per class, in the order of the labels, for the columns `COLUMNS`."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         columns = zip(
-            self.names, self.support, self.accuracy, self.precision, wrong.argmax(axis=1), wrong.max(axis=1), strict=True
+            self.class_names, self.support, self.accuracy, self.precision, wrong.argmax(axis=1), wrong.max(axis=1), strict=True
         )
         return [
-            (name, f"{support:,}", percent(accuracy), percent(precision), f"{self.names[other]} ({count:,})" if count else "")
+            (
+                name,
+                f"{support:,}",
+                percent(accuracy),
+                percent(precision),
+                f"{self.class_names[other]} ({count:,})" if count else "",
+            )
             for name, support, accuracy, precision, other, count in columns
         ]
 
 
-def confusion(labels, predicted, classes):
-    """How many images of each true class (row) were given each name (column): int64 (classes, classes)."""
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How many images of each true class (row) are predicted as each class (column): int64 (classes, classes)."""
     return np.bincount(np.asarray(labels) * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def top_k_accuracy(count, probabilities, labels):
-    """The share of images whose true class is among the `count` most probable ones."""
-    best = np.argpartition(-probabilities, count - 1, axis=1)[:, :count]
-    return float((best == np.asarray(labels)[:, np.newaxis]).any(axis=1).mean())
-
-
-def worst_mistakes(probabilities, labels, count):
-    """Indices of at most `count` wrong images, those with the most confidence in the wrong class first."""
+def worst_mistakes(probabilities: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """Indices of at most `count` misclassified images, those with the most confidence in the wrong class first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:count]
 
 
-def share(part, whole):
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """`part / whole`, NaN for nothing out of nothing."""
     return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
 
 
-def percent(value):
+def percent(value: float) -> str:
     return f"{value:.2%}" if np.isfinite(value) else "-"

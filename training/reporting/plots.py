@@ -1,9 +1,13 @@
-"""`curves.png`: loss, accuracy, learning rate and gradient norm of a run by epoch, as far as it recorded them."""
+"""`curves.png`: loss, accuracy, learning rate and gradient norm of a run by epoch, as far as they were recorded."""
 
 import io
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.style import context
 from matplotlib.ticker import MaxNLocator
 
@@ -15,11 +19,12 @@ PANELS = {
     "learning rate": {"learning_rate": "learning rate"},
     "gradient norm": {"gradient_norm": "gradient norm"},
 }
+Record = Mapping[str, Any]  # a line of `metrics.jsonl`
 COLORS = ("tab:blue", "tab:orange")  # readable on white and on black
 
 
-def curves(records, dark=False):
-    """A figure from the records of `metrics.jsonl`; those without an epoch, and series without a number, are passed over."""
+def curves(records: Sequence[Record], dark: bool = False) -> Figure:
+    """Draws the records of `metrics.jsonl`; skips those without an epoch, and series without a number."""
     epochs = [record for record in records if "epoch" in record]
     drawn = {
         title: {label: points for key, label in series.items() if (points := finite(epochs, key))}
@@ -29,8 +34,7 @@ def curves(records, dark=False):
     with context("dark_background" if dark else "default"):
         rows = 1 if len(drawn) < 4 else 2
         columns = len(drawn) // rows
-        figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout="constrained")
-        figure.get_layout_engine().set(h_pad=0.1)
+        figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout=ConstrainedLayoutEngine(h_pad=0.1))
         for axes, (title, series) in zip(figure.subplots(rows, columns, squeeze=False).flat, drawn.items(), strict=True):
             for (label, points), color in zip(series.items(), COLORS, strict=False):
                 marker = "o" if len(points) == 1 else None
@@ -43,19 +47,20 @@ def curves(records, dark=False):
     return figure
 
 
-def finite(epochs, key):
-    """(epoch, value) where there is a number; where a run diverged, the record says null."""
+def finite(epochs: Sequence[Record], key: str) -> list[tuple[int, float]]:
+    """(epoch, value) where there is a number; where a run diverged, the record has null."""
     values = [(record["epoch"], record.get(key)) for record in epochs]
     return [(epoch, value) for epoch, value in values if isinstance(value, int | float) and math.isfinite(value)]
 
 
-def draw_curves(records, path):
+def draw_curves(records: Sequence[Record], path: Path) -> None:
+    """Writes the curves to a PNG file."""
     with atomic(path) as temporary:
         curves(records).savefig(temporary, dpi=110)
 
 
-def curves_png(records, dark):
-    """The same without a background, as the bytes of a PNG file for a light or a dark page."""
+def curves_png(records: Sequence[Record], dark: bool) -> bytes:
+    """Draws the same without a background, as the bytes of a PNG file for a light or a dark page."""
     buffer = io.BytesIO()
     curves(records, dark).savefig(buffer, format="png", dpi=130, transparent=True)
     return buffer.getvalue()

@@ -86,7 +86,10 @@ def test_without_a_cluster_multi_worker_says_what_it_needs():
         ('{"cluster": {"worker": ["a:1"]}, "task": null}', "not a cluster and a task"),
         ('{"cluster": {"worker": ["a:1"]}}', "task of type None; the cluster's jobs are worker"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}', "task of type 'chief'"),
-        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "index 1; it is at least 0 and below 1"),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+            "index 1; it must be at least 0",
+        ),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker"}}', "index None"),
         ('{"cluster": {"ps": ["a:1"], "worker": ["b:1"]}, "task": {"type": "ps", "index": 0}}', "job 'ps'; the jobs are chief"),
     ],
@@ -119,7 +122,7 @@ def test_two_slurm_jobs_on_one_host_have_different_ports(monkeypatch):
 )
 def test_a_slurm_environment_that_makes_no_sense_is_one_line(broken, monkeypatch):
     slurm(monkeypatch, **broken)
-    with pytest.raises(UserError, match=r"^the SLURM_ variables make no cluster: .+"):
+    with pytest.raises(UserError, match=r"^the SLURM_ variables do not describe a cluster: .+"):
         make_strategy("multi_worker")
 
 

@@ -1,4 +1,4 @@
-"""Catches a wrong count of what was taken for what, mistakes that are not the worst, and a page that is broken or not whole."""
+"""Catches a wrong confusion matrix, mistakes that are not the worst, and a page that is broken or not self-contained."""
 
 import html.parser
 import re
@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_resnet.training.reporting import confusion_matrix, plots, report
-from keras_resnet.training.reporting.evaluation import COLUMNS, Evaluation, confusion, top_k_accuracy, worst_mistakes
-from keras_resnet.training.reporting.image_grid import contact_sheet, png
+from keras_resnet.html import png
+from keras_resnet.metrics import top_k_accuracy
+from keras_resnet.training.reporting import plots, report
+from keras_resnet.training.reporting.confusion_matrix import shades
+from keras_resnet.training.reporting.evaluation import COLUMNS, Evaluation, confusion_matrix, worst_mistakes
+from keras_resnet.training.reporting.image_grid import contact_sheet
 
 VOID = {"meta", "img", "br", "source"}
 OPTIONAL = {"html", "p", "dt", "dd", "th", "td"}  # elements whose end tag HTML lets one leave out
@@ -53,17 +56,16 @@ class Page(html.parser.HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def write(tmp_path, predicted, labels, names, *, records=RECORDS, shape=(8, 8, 1), **overrides):
-    labels, scores = np.array(labels), probabilities(np.array(predicted), len(names))
+def write(tmp_path, predicted, labels, class_names, *, records=RECORDS, shape=(8, 8, 1), **overrides):
+    labels, scores = np.array(labels), probabilities(np.array(predicted), len(class_names))
     path = tmp_path / "report.html"
     arguments = {
         "title": "ResNet20V2 on digits",
-        "config": {"model": "ResNet20V2", "settings": {"batch_size": 64, "milestones": []}, "block": None},
+        "config": {"model": "ResNet20V2", "recipe": {"batch_size": 64, "milestones": []}, "block": None},
         "records": records,
-        "evaluation": Evaluation.of(scores, labels, names),
+        "evaluation": Evaluation.of(scores, labels, class_names),
         "images": np.random.default_rng(0).integers(0, 256, (len(labels), *shape)).astype(np.uint8),
         "labels": labels,
-        "names": names,
         "probabilities": scores,
         "facts": [("wall time", "19 s")],
     }
@@ -73,7 +75,7 @@ def write(tmp_path, predicted, labels, names, *, records=RECORDS, shape=(8, 8, 1
 
 
 def test_the_confusion_has_a_row_per_true_class():
-    found = confusion(np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 1, 1, 0, 2]), 4)
+    found = confusion_matrix(np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 1, 1, 0, 2]), 4)
     assert found.tolist() == [[1, 2, 0, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
 
 
@@ -99,7 +101,7 @@ def test_per_class_results_are_right_and_say_where_there_is_nothing_to_measure()
 
 def test_top_five_counts_the_fifth_and_not_the_sixth():
     scores = np.array([[0.3, 0.25, 0.2, 0.15, 0.07, 0.03]])
-    assert [top_k_accuracy(5, scores, np.array([label])) for label in range(6)] == [1, 1, 1, 1, 1, 0]
+    assert [top_k_accuracy(scores, np.array([label]), 5) for label in range(6)] == [1, 1, 1, 1, 1, 0]
     assert Evaluation.of(scores, np.array([4]), "abcdef").top5 == 1
 
 
@@ -115,12 +117,12 @@ def test_the_worst_mistakes_are_wrong_and_in_the_order_of_their_confidence(rng):
 def test_the_page_shows_what_it_was_given(tmp_path):
     page = write(tmp_path, [0, 1, 1, 2], [0, 0, 1, 2], ("cat", "dog", "emu"))
     text = "".join(page.text)
-    for expected in ("75.00%", "19 s", "settings.batch_size", "64", "ResNet20V2 on digits", "What was taken for what"):
+    for expected in ("75.00%", "19 s", "recipe.batch_size", "64", "ResNet20V2 on digits", "Confusion matrix"):
         assert expected in text
-    assert "1 of 2 images of cat taken for dog" in [cell.get("title") for cell in page.all("td")]
+    assert "1 of 2 images of cat classified as dog" in [cell.get("title") for cell in page.all("td")]
     (mistake,) = [image for image in page.all("img") if image["alt"] == "cat"]
     assert mistake["class"] == "pixelated"
-    assert "None of the" not in text
+    assert "images are classified correctly" not in text
 
 
 def test_the_page_loads_nothing_from_outside(tmp_path):
@@ -133,7 +135,7 @@ def test_the_page_loads_nothing_from_outside(tmp_path):
     assert not re.search(r"https?:|@import|url\(", content)
 
 
-def test_names_and_settings_that_look_like_html_are_text(tmp_path):
+def test_names_and_values_that_look_like_html_are_text(tmp_path):
     evil = "<b>&\"'<script>alert(1)</script>"
     page = write(tmp_path, [0, 1, 1], [0, 0, 1], (evil, evil + "2"), title=evil, config={evil: evil}, facts=[(evil, evil)])
     assert not page.all("script")
@@ -144,7 +146,7 @@ def test_names_and_settings_that_look_like_html_are_text(tmp_path):
 
 def test_a_network_without_a_mistake_has_a_page(tmp_path):
     page = write(tmp_path, [0, 1], [0, 1], ("cat", "dog"))
-    assert "None of the 2 images is given a wrong name." in "".join(page.text)
+    assert "All 2 images are classified correctly." in "".join(page.text)
     assert [cell.get("class") for cell in page.all("td") if "class" in cell] == ["hit", "hit"]
 
 
@@ -154,16 +156,16 @@ def test_a_network_that_is_always_wrong_shows_the_first_of_its_mistakes(tmp_path
     assert "32 of 50" in "".join(page.text)
 
 
-def test_many_classes_make_a_picture_the_pairs_and_the_worst_class_first(tmp_path):
+def test_many_classes_make_an_image_the_confusions_and_the_worst_class_first(tmp_path):
     names = tuple(f"class {index}" for index in range(200))
     labels = np.repeat(np.arange(199), 3)  # the last class has no image
     predicted = labels.copy()
     predicted[21:24] = 150
     page = write(tmp_path, predicted, labels, names, shape=(32, 32, 3))
     text = "\n".join(page.text)
-    assert text.index("3 of 3") < text.index("Class by class") < text.index("class 7\n3\n", text.index("Class by class"))
+    assert text.index("3 of 3") < text.index("Results by class") < text.index("class 7\n3\n", text.index("Results by class"))
     assert not [table for table in page.all("table") if table.get("class") == "confusion"]
-    rows = text[text.index("most often taken for") :]
+    rows = text[text.index("most often confused with") :]
     assert rows.index("class 7\n") < rows.index("class 0\n") < rows.index("class 199\n")
     assert [image["alt"] for image in page.all("img")].count("confusion matrix") == 1
 
@@ -171,10 +173,10 @@ def test_many_classes_make_a_picture_the_pairs_and_the_worst_class_first(tmp_pat
 def test_one_mistake_among_thousands_is_still_seen():
     counts = np.diag([5000, 5000, 5000])
     counts[0, 1], counts[1, 2] = 1, 400
-    shades = confusion_matrix.shades(counts)
-    assert shades[1, 2] == shades.max() > shades[0, 1] > 0.02
-    assert shades[2, 0] == 0
-    assert confusion_matrix.shades(np.zeros((2, 2), int)).tolist() == [[0, 0], [0, 0]]
+    shade = shades(counts)
+    assert shade[1, 2] == shade.max() > shade[0, 1] > 0.02
+    assert shade[2, 0] == 0
+    assert shades(np.zeros((2, 2), int)).tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("records", [[], [{"test": {"loss": 1.0}}]])
@@ -210,7 +212,7 @@ def test_a_report_that_fails_leaves_the_old_one(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_picture_is_the_image_it_was_made_of(channels, rng, tmp_path):
+def test_a_png_is_the_image_it_was_made_of(channels, rng, tmp_path):
     image = rng.integers(0, 256, (5, 7, channels)).astype(np.uint8)
     (tmp_path / "image.png").write_bytes(png(image))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "image.png")).reshape(5, 7, channels), image)
