@@ -74,9 +74,9 @@ def export(flags, arguments):
     if labels is None and flags.normalization and flags.dataset:
         labels = labels_of_set(flags)
     source = load_source_model(config.model_path, flags.normalization, labels, flags.dataset or "", flags.image_size)
-    dataset = open_dataset(flags, source.classifier)
-    test = taken(dataset.test, flags.verification_images).prepared(source.classifier.preprocessing)
-    calibration = read_calibration(dataset, flags.calibration_images, source.classifier) if config.calibrated else None
+    dataset = open_dataset(flags, source.metadata)
+    test = taken(dataset.test, flags.verification_images).prepared(source.metadata.preprocessing)
+    calibration = read_calibration(dataset, flags.calibration_images, source.metadata) if config.calibrated else None
     with progress() as say:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, say)
     show_table(report.COLUMNS, result.rows())

@@ -166,7 +166,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*EXPORT, "--formats=onnx", "--quantize=int16x8"), ["no int16x8 in onnx", "onnx has none, fp16, int8"]),
         ((*EXPORT, "--quantize=int8", "--calibration_images=3"), ["cannot be calibrated on 3 images", "at least 16"]),
         ((*EXPORT, "--opset=99"), ["opset is 99", "9 to 21"]),
-        ((*EXPORT, "--normalization=tf"), ["knows its own preprocessing"]),
+        ((*EXPORT, "--normalization=tf"), ["has its own preprocessing"]),
     ],
 )
 def test_a_mistake_ends_with_2_and_one_line_and_no_harm(arguments, parts, run, tmp_path, data_dir, in_process):
