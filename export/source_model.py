@@ -27,7 +27,7 @@ from keras_resnet.models.layers import LOGITS_LAYER
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights.checkpoint_formats import CAFFE_MEAN, HALF, IMAGENET_MEAN, IMAGENET_STD
 
-from .fold.layers import is_dropout
+from .fold.layers import is_identity
 
 
 class Normalization(NamedTuple):
@@ -202,7 +202,7 @@ def with_softmax_output(path: Path | str, model: keras.Model) -> keras.Model:
     """The same model with its activation as a layer of its own at the end; a softmax if it ends in logits."""
     if len(model.output_shape) != 2:
         raise UserError(f"{path} gives {model.output_shape}; a classifier gives (N, classes)")
-    outputs = skip_trailing(model.outputs[0], is_dropout)
+    outputs = skip_trailing(model.outputs[0], is_identity)
     last = producer(outputs)
     activation = activation_of(last)
     if activation in PROBABILITY_ACTIVATIONS and isinstance(last, (layers.Activation, layers.Softmax)):
@@ -224,7 +224,7 @@ def with_softmax_output(path: Path | str, model: keras.Model) -> keras.Model:
 def gives_logits(tensor: keras.KerasTensor) -> bool:
     """Whether a linear layer made the tensor, or a global pooling of something that is not probabilities yet."""
     reshaping = (layers.Reshape, layers.Flatten, *GLOBAL_POOLINGS)
-    before = skip_trailing(tensor, lambda operation: isinstance(operation, reshaping) or is_dropout(operation))
+    before = skip_trailing(tensor, lambda operation: isinstance(operation, reshaping) or is_identity(operation))
     activation = activation_of(producer(before))
     pooled = isinstance(producer(tensor), GLOBAL_POOLINGS) and isinstance(producer(before), layers.Layer)
     return activation is keras.activations.linear or (pooled and activation not in PROBABILITY_ACTIVATIONS)
