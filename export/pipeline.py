@@ -124,7 +124,7 @@ def publish(result, folder):
     target = result.config.output_dir
     for file in (report.RECORD, report.PAGE, LABELS_FILE, card.FILE):
         files.replace(folder / file, target / file)
-    for verification in result.verifications:
+    for verification in result.results:
         kind = artifacts.TARGETS[verification.name]
         passed, failed = target / kind.file, target / kind.failed_file
         stale, name = (failed, passed) if verification.passed else (passed, failed)

@@ -3,9 +3,14 @@
 import numpy as np
 
 
+def predicted_labels(probabilities: np.ndarray) -> np.ndarray:
+    """The most probable class of each image, or -1 where one of its probabilities is NaN: (N, classes) -> (N,)."""
+    return np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
+
+
 def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The share of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1."""
-    return float(np.mean(probabilities.argmax(axis=1) == labels))
+    """The share of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1. NaN is wrong."""
+    return float(np.mean(predicted_labels(probabilities) == labels))
 
 
 def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
