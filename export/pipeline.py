@@ -90,7 +90,7 @@ def export(config, source, images, labels, calibration=None, say=lambda line: No
     `Report`.
     """
     check_calibration(config, calibration)
-    check_output_dir(config.output_dir, source.classifier, config.kinds)
+    check_output_dir(config.output_dir, source.metadata, config.kinds)
     reference = truncate_to_logits(source.model, config.output).predict(images.astype("float32"), batch_size=64, verbose=0)
     if not np.isfinite(reference).all():
         raise UserError(f"{config.model_path} gives outputs that are no numbers for test images")
@@ -110,10 +110,10 @@ def export(config, source, images, labels, calibration=None, say=lambda line: No
             verification, outputs[name] = verify(name, path, images, labels, reference, tolerances)
             verifications.append(verification)
         result = report.Report(
-            config, source.classifier, verifications, images, labels, reference, outputs, kept_float=writer.kept_float
+            config, source.metadata, verifications, images, labels, reference, outputs, kept_float=writer.kept_float
         )
         result.write(folder)
-        (folder / LABELS_FILE).write_text(lines(source.classifier.labels), encoding="utf-8")
+        (folder / LABELS_FILE).write_text(lines(source.metadata.labels), encoding="utf-8")
         (folder / card.FILE).write_text(card.model_card(result), encoding="utf-8")
         publish(result, folder)
     return result
@@ -124,7 +124,7 @@ def publish(result, folder):
     target = result.config.output_dir
     for file in (report.RECORD, report.PAGE, LABELS_FILE, card.FILE):
         files.replace(folder / file, target / file)
-    for verification in result.verifications:
+    for verification in result.results:
         kind = artifacts.TARGETS[verification.name]
         passed, failed = target / kind.file, target / kind.failed_file
         stale, name = (failed, passed) if verification.passed else (passed, failed)

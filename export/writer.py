@@ -26,7 +26,7 @@ class Writer:
     """config: an `ExportConfig`. folder: for what is only made on the way. kept_float: operators that stayed so, by name."""
 
     def __init__(self, config, source, calibration, folder):
-        self.config, self.classifier, self._source, self._calibration = config, source.classifier, source, calibration
+        self.config, self.classifier, self._source, self._calibration = config, source.metadata, source, calibration
         self._folder, self.kept_float = folder, {}
 
     def write(self, name, path):

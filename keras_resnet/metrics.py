@@ -4,9 +4,14 @@ import numpy as np
 import numpy.typing as npt
 
 
+def predicted_labels(probabilities: np.ndarray) -> np.ndarray:
+    """The most probable class of each image, or -1 where one of its probabilities is NaN: (N, classes) -> (N,)."""
+    return np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
+
+
 def accuracy(probabilities: np.ndarray, labels: npt.ArrayLike) -> float:
-    """The fraction of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1."""
-    return float(np.mean(probabilities.argmax(axis=1) == np.asarray(labels)))
+    """The fraction of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1. NaN is wrong."""
+    return float(np.mean(predicted_labels(probabilities) == np.asarray(labels)))
 
 
 def top_k_accuracy(probabilities: np.ndarray, labels: npt.ArrayLike, k: int) -> float:

@@ -68,7 +68,7 @@ class LatencyConfig:
     @property
     def source(self):
         """The `.keras` file that others' exports are made from."""
-        named = self.model_path or self.record.get("source")
+        named = self.model_path or self.record.get("source_path")
         if named and Path(named).is_file():
             return Path(named)
         if self.model_path:

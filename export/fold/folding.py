@@ -1,54 +1,62 @@
-"""A network without its normalisations."""
+"""Folds the normalizations of a network into its other layers."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_resnet.saving import copy_weights
 
-from .network import Network
+from .network import Network, Node
 from .preferred_shift import preferred_shift
 from .rules import rule_for
-from .values import AffineTensor, PendingConv
+from .values import AffineTensor, PendingConv, Value
 
 
-def fold(model, dtype="float32"):
-    """The same function as `model` at inference, (N, H, W, C) -> (N, classes), with as few operations as it can be had.
+def fold(model: keras.Model, dtype: str = "float32") -> keras.Model:
+    """Builds the same function as `model` at inference, (N, H, W, C) -> (N, classes), with fewer operations.
 
-    Norms go into convolutions or ride on the trunk; see this package. What cannot is left: where a gamma is negative or
-    nearly zero, a multiplication; where a shift cannot ride, for its size or for want of a convolution to change it, an
-    addition; layers that the rules do not know, or that are called as in training, are as they were. Exact in real arithmetic.
-    Subsampling and padded channels, as in option A (He et al. 2015) become 1x1 convolutions with an identity kernel, so that
-    runtimes know them.
+    Norms go into convolutions or ride on the skip path; see this package's docstring. It is exact in real arithmetic. What
+    remains: a multiplication where a gamma is negative or nearly zero; an addition where a shift is too large to ride, or
+    meets no convolution that could change it. Layers without a rule, and calls with `training=True`, stay as they are.
+    Subsampling and padded channels, as in option A (He et al. 2015), become 1x1 convolutions with an identity kernel, which
+    runtimes accelerate.
 
-    dtype: of the new model. Raises `UserError` for a model that is not functional, or has several inputs or outputs.
+    Args:
+        model: A functional model with one input and one output.
+        dtype: Of the new model.
+
+    Raises:
+        UserError: If the model is not functional, or has several inputs or outputs.
     """
     network = Network(model)
-    inputs = keras.Input(network.input.shape[1:], name=network.input.name, dtype=dtype)
-    values, layers = {id(network.input): AffineTensor.plain(inputs)}, {}
+    inputs: Any = keras.Input(network.input.shape[1:], name=network.input.name, dtype=dtype)
+    values: dict[int, Value] = {id(network.input): AffineTensor.from_tensor(inputs)}
+    copies: dict[keras.Layer, keras.Layer] = {}
     for node in network.nodes:
         rule = None if node.arguments.kwargs.get("training") else rule_for(node.operation)
-        given = [values[id(tensor)] for tensor in node.inputs]
+        node_inputs = [values[id(tensor)] for tensor in node.inputs]
         if rule is None:
-            taken = copy_unchanged(node, given, layers, dtype)
+            node_outputs = copy_unchanged(node, node_inputs, copies, dtype)
         else:
-            value = rule(network, node, given)
-            alone = len(network.readers(node.output)) == 1
-            if isinstance(value, PendingConv) and not alone:
+            value = rule(network, node, node_inputs)
+            if isinstance(value, PendingConv) and len(network.readers(node.output)) != 1:
                 value = value.materialize(preferred_shift(network, node.output))
-            taken = [value]
-        values.update((id(tensor), value) for tensor, value in zip(node.outputs, taken, strict=True))
+            node_outputs = [value]
+        values.update((id(tensor), value) for tensor, value in zip(node.outputs, node_outputs, strict=True))
     return keras.Model(inputs, values[id(network.output)].as_tensor(), name=model.name)
 
 
-def copy_unchanged(node, given, layers, dtype):
-    """Calls a copy of the layer, with its weights, on the original's tensors. `layers`: the copies so far."""
-    tensors = {id(tensor): value.as_tensor() for tensor, value in zip(node.inputs, given, strict=True)}
-    arguments, keywords = node.arguments.fill_in(tensors)
+def copy_unchanged(node: Node, values: Sequence[Value], copies: dict[keras.Layer, keras.Layer], dtype: str) -> Sequence[Value]:
+    """Calls a copy of the layer, with its weights, on the original's tensors. `copies` are those so far, and gets this one."""
+    tensors = {id(tensor): value.as_tensor() for tensor, value in zip(node.inputs, values, strict=True)}
+    args, kwargs = node.arguments.fill_in(tensors)
     operation = node.operation
     if isinstance(operation, keras.Layer):
-        if operation not in layers:
-            layers[operation] = type(operation).from_config({**operation.get_config(), "dtype": dtype})
-        outputs = layers[operation](*arguments, **keywords)
-        copy_weights(operation, layers[operation])
+        if operation not in copies:
+            copies[operation] = type(operation).from_config({**operation.get_config(), "dtype": dtype})
+        outputs = copies[operation](*args, **kwargs)
+        copy_weights(operation, copies[operation])
     else:
-        outputs = operation(*arguments, **keywords)
-    return [AffineTensor.plain(output) for output in keras.tree.flatten(outputs)]
+        outputs = operation(*args, **kwargs)
+    return [AffineTensor.from_tensor(output) for output in keras.tree.flatten(outputs)]

@@ -1,45 +1,60 @@
-"""A functional model as a list of operations, each with what it reads and who reads it."""
+"""A functional model as a list of calls, each with what it reads and who reads it."""
 
 import collections
 import dataclasses
+from typing import Any
 
 import keras
 
+from keras_resnet._keras_internals import graph_calls, is_functional
 from keras_resnet.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """One call of a layer or operation. inputs, outputs: the original's Keras tensors. arguments: of the call.
+    """One call of a layer or other operation.
 
-    name: the operation's, with a number where it is called again.
+    Attributes:
+        operation: The Keras layer or operation.
+        name: Its name, with a number from its second call on.
+        inputs: The Keras tensors of the original model that it reads.
+        outputs: Those that it makes.
+        arguments: The arguments of the call; Keras' `SymbolicArguments`.
     """
 
-    operation: object
+    operation: Any
     name: str
-    inputs: tuple
-    outputs: tuple
-    arguments: object
+    inputs: tuple[keras.KerasTensor, ...]
+    outputs: tuple[keras.KerasTensor, ...]
+    arguments: Any
 
     @property
-    def output(self):
+    def output(self) -> keras.KerasTensor:
         return self.outputs[0]
 
 
 class Network:
-    """nodes: in topological order, without the input. input, output: the model's only ones."""
+    """The graph of a model.
 
-    def __init__(self, model):
+    Attributes:
+        nodes: Its calls in topological order, without the input.
+        input: Its only input.
+        output: Its only output.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        """Raises `UserError` for a model that is not functional, or has several inputs or outputs."""
         single = isinstance(model, keras.Model) and all(
             len(keras.tree.flatten(getattr(model, side, None))) == 1 for side in ("inputs", "outputs")
         )
-        if not single or not hasattr(model, "_nodes_by_depth"):
+        if not single or not is_functional(model):
             raise UserError("only functional models with one input and one output can be exported")
-        (self.input,), (self.output,) = model.inputs, model.outputs
-        depths = sorted(model._nodes_by_depth, reverse=True)
-        calls = [node for depth in depths for node in model._nodes_by_depth[depth] if node.input_tensors]
-        self.nodes, self._readers, seen = [], collections.defaultdict(list), collections.Counter()
-        for call in calls:
+        self.input: keras.KerasTensor = model.inputs[0]
+        self.output: keras.KerasTensor = model.outputs[0]
+        self.nodes: list[Node] = []
+        self._readers: dict[int, list[Node]] = collections.defaultdict(list)
+        seen: collections.Counter[str] = collections.Counter()
+        for call in graph_calls(model):
             name = call.operation.name
             seen[name] += 1
             unique = name if seen[name] == 1 else f"{name}_call{seen[name]}"
@@ -48,5 +63,6 @@ class Network:
             for tensor in node.inputs:
                 self._readers[id(tensor)].append(node)
 
-    def readers(self, tensor):
+    def readers(self, tensor: keras.KerasTensor) -> list[Node]:
+        """The calls that read a tensor, once for each time that they do."""
         return self._readers[id(tensor)]

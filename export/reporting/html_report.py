@@ -1,115 +1,94 @@
 """`report.html`: one page without outside resources."""
 
-import base64
 import html
-import io
 import string
+from collections.abc import Iterable, Sequence
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+
+from keras_resnet.html import img, png, table
+from keras_resnet.metrics import predicted_labels
 
 from . import charts
 
+if TYPE_CHECKING:
+    from ..verification.result import VerificationResult
+    from .report import Report
+
+TEMPLATE = "report_template.html"
 EXAMPLES = MISTAKES = 16
 
 
-def render(result):
-    """The page of a `report.Report`."""
-    template = resources.files(__package__).joinpath("report_template.html").read_text(encoding="utf-8")
-    curves = result.config.model_path.with_name("curves.png")
-    verifications = result.verifications
-    sizes = {"keras": result.source_bytes, **{v.name: v.bytes for v in verifications}}
-    accuracies = {"keras": result.accuracy, **{v.name: v.accuracy for v in verifications}}
-    points = {name: (sizes[name] / 1e6, 100 * accuracies[name]) for name in sizes}
+def render(report: "Report") -> str:
+    """Renders the page."""
+    template = (resources.files(__name__.rpartition(".")[0]) / TEMPLATE).read_text(encoding="utf-8")
+    curves = report.config.model_path.with_name("curves.png")
+    megabytes = {"keras": report.model_bytes / 1e6, **{result.name: result.bytes / 1e6 for result in report.results}}
+    accuracies = {"keras": report.accuracy, **{result.name: result.accuracy for result in report.results}}
+    points = {name: (megabytes[name], 100 * accuracies[name]) for name in megabytes}
     return string.Template(template).substitute(
-        title=html.escape(f"{result.classifier.model} on {result.classifier.dataset or 'its own classes'}"),
-        verdict=html.escape(result.verdict()),
-        verdict_class="failed" if result.failed else "passed",
-        table=table(result.columns, result.rows()),
-        images=len(result.images),
-        sizes=charts.bars({name: bytes_ / 1e6 for name, bytes_ in sizes.items()}, "{:.2f} MB"),
-        latencies=charts.bars({v.name: v.milliseconds for v in verifications}, "{:.3g} ms"),
+        title=html.escape(f"{report.metadata.model} on {report.metadata.dataset or 'its own classes'}"),
+        verdict=html.escape(report.verdict()),
+        verdict_class="failed" if report.failed else "passed",
+        table=table(report.columns, report.rows()),
+        images=len(report.images),
+        sizes=charts.bars(megabytes, "{:.2f} MB"),
+        latencies=charts.bars({result.name: result.milliseconds for result in report.results}, "{:.3g} ms"),
         scatter=charts.scatter(points, "{:.2f} MB", "{:.2f} %"),
-        agreement=table(*agreement(result)),
-        operators=table(*operators(verifications)),
-        mistakes=mistakes(result),
-        examples=figures(result, example_indices(result)),
-        curves=f"<h2>Training</h2>\n{picture(curves.read_bytes(), 'training curves')}" if curves.is_file() else "",
+        agreement=agreement_table(report.outputs_by_name),
+        operators=operators_table(report.results),
+        mistakes=mistakes_section(report),
+        examples=figures(report, example_indices(report)),
+        curves=f"<h2>Training</h2>\n{img(curves.read_bytes(), 'training curves')}" if curves.is_file() else "",
     )
 
 
-def table(header, rows):
-    """HTML of a header and rows of text."""
-    lines = [f"<tr>{''.join(f'<th>{html.escape(str(cell))}' for cell in header)}</tr>"]
-    lines += [f"<tr>{''.join(f'<td>{html.escape(str(cell))}' for cell in row)}</tr>" for row in rows]
-    return f"<table>\n{chr(10).join(lines)}\n</table>"
+def agreement_table(outputs: dict[str, np.ndarray]) -> str:
+    """How often each two models give the same prediction."""
+    labels = {name: predicted_labels(scores) for name, scores in outputs.items()}
+    rows = [
+        [name, *(f"{np.mean((one == other) & (one >= 0)):.2%}" for other in labels.values())] for name, one in labels.items()
+    ]
+    return table(["", *labels], rows)
 
 
-def answers(result):
-    """`{name: scores}`, Keras first."""
-    return {"keras": result.reference, **result.outputs}
-
-
-def agreement(result):
-    """How often each two give the same first label."""
-    best = {name: first_labels(scores) for name, scores in answers(result).items()}
-    rows = [[name, *(f"{np.mean((one == other) & (one >= 0)):.2%}" for other in best.values())] for name, one in best.items()]
-    return ["", *best], rows
-
-
-def first_labels(scores):
-    """-1 for no answer."""
-    return np.where(np.isnan(scores).any(axis=1), -1, scores.argmax(axis=1))
-
-
-def operators(verifications):
+def operators_table(results: "Sequence[VerificationResult]") -> str:
     """How often each operator occurs in each artifact."""
-    names = dict.fromkeys(name for v in verifications for name in v.inspection.operators)
-    rows = [[name, *(v.inspection.operators.get(name, "") for v in verifications)] for name in names]
-    return ["", *(v.name for v in verifications)], rows
+    names = dict.fromkeys(name for result in results for name in result.inspection.operators)
+    rows = [[name, *(result.inspection.operators.get(name, "") for result in results)] for name in names]
+    return table(["", *(result.name for result in results)], rows)
 
 
-def example_indices(result):
-    """The images that Keras gets wrong first, then others from all over the split."""
-    wrong = np.flatnonzero(result.reference.argmax(axis=1) != result.labels)[: EXAMPLES // 2]
-    others = np.setdiff1d(np.linspace(0, len(result.images) - 1, EXAMPLES).astype(int), wrong)
+def example_indices(report: "Report") -> list[int]:
+    """Images that Keras gets wrong, then others from all over the split."""
+    wrong = np.flatnonzero(predicted_labels(report.reference) != report.labels)[: EXAMPLES // 2]
+    others = np.setdiff1d(np.linspace(0, len(report.images) - 1, EXAMPLES).astype(int), wrong)
     return [*wrong, *others][:EXAMPLES]
 
 
-def mistakes(result):
+def mistakes_section(report: "Report") -> str:
     """Images that Keras gets right and an artifact does not."""
-    right = result.reference.argmax(axis=1) == result.labels
-    lost = right & np.any([first_labels(scores) != result.labels for scores in result.outputs.values()], axis=0)
+    right = predicted_labels(report.reference) == report.labels
+    lost = right & np.any([predicted_labels(scores) != report.labels for scores in report.outputs.values()], axis=0)
     if not lost.any():
-        return "<p>None: each artifact knows every image that Keras knows.</p>"
+        return "<p>None: every artifact is right wherever Keras is.</p>"
     shown = np.flatnonzero(lost)[:MISTAKES]
-    return f"<p>{lost.sum()} of {len(lost)} images, {len(shown)} shown.</p>\n{figures(result, shown)}"
+    return f"<p>{lost.sum()} of {len(lost)} images, {len(shown)} shown.</p>\n{figures(report, shown)}"
 
 
-def figures(result, indices):
-    return f'<div class="examples">\n{chr(10).join(figure(result, index) for index in indices)}\n</div>'
+def figures(report: "Report", indices: Iterable[int]) -> str:
+    return f'<div class="examples">\n{chr(10).join(figure(report, index) for index in indices)}\n</div>'
 
 
-def figure(result, index):
-    """An image with its true label in bold and everybody's answer."""
-    names, label = result.classifier.labels, result.labels[index]
+def figure(report: "Report", index: int) -> str:
+    """An image with its true label in bold and the prediction of each model."""
+    class_names, label = report.metadata.labels, report.labels[index]
     lines = []
-    for name, scores in answers(result).items():
-        best = first_labels(scores[index : index + 1])[0]
-        answer = f"{html.escape(names[best])} ({scores[index, best]:.3f})" if best >= 0 else "no answer"
-        lines.append(f"<span class={'right' if best == label else 'wrong'}>{name}: {answer}</span>")
-    caption = f"<figcaption><b>{html.escape(names[label])}</b><br>{'<br>'.join(lines)}</figcaption>"
-    return f"<figure>{picture(png(result.images[index]), names[label], pixelated=True)}{caption}</figure>"
-
-
-def png(image):
-    """A uint8 (H, W, C) image as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def picture(content, alt, pixelated=False):
-    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return f'<img src="{source}" alt="{html.escape(alt)}"{" class=pixelated" if pixelated else ""}>'
+    for name, scores in report.outputs_by_name.items():
+        predicted = predicted_labels(scores[index : index + 1])[0]
+        answer = f"{html.escape(class_names[predicted])} ({scores[index, predicted]:.3f})" if predicted >= 0 else "no output"
+        lines.append(f"<span class={'right' if predicted == label else 'wrong'}>{name}: {answer}</span>")
+    caption = f"<figcaption><b>{html.escape(class_names[label])}</b><br>{'<br>'.join(lines)}</figcaption>"
+    return f"<figure>{img(png(report.images[index]), class_names[label], pixelated=True)}{caption}</figure>"

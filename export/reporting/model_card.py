@@ -1,59 +1,65 @@
-"""`model_card.md`: what a person who finds the files should know (Mitchell et al. 2019, arXiv:1810.03993)."""
+"""`model_card.md`: what anyone who finds the files should know (Mitchell et al. 2019, arXiv:1810.03993)."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from .report import Report
 
 FILE = "model_card.md"
-CONFIG = "config.json"  # beside a model.keras that `keras-resnet train` wrote
+CONFIG = "config.json"  # next to a model.keras that `keras-resnet train` wrote
 
 
-def model_card(result):
-    """Markdown about the export of a `report.Report`."""
-    classifier, config = result.classifier, result.config
-    preprocessing, dataset = classifier.preprocessing, classifier.dataset
-    rows = [f"| {' | '.join(row)} |" for row in (result.columns, ["---"] * len(result.columns), *result.rows())]
+def model_card(report: Report) -> str:
+    """Renders the card of an export as Markdown."""
+    metadata, config = report.metadata, report.config
+    preprocessing, dataset = metadata.preprocessing, metadata.dataset
+    table = [report.columns, ["---"] * len(report.columns), *report.rows()]
     lines = [
-        f"# {classifier.model}{f' on {dataset}' if dataset else ''}",
+        f"# {metadata.model}{f' on {dataset}' if dataset else ''}",
         "",
-        config.description or f"An image classifier of {len(classifier.labels)} classes.",
+        config.description or f"An image classifier of {len(metadata.labels)} classes.",
         "",
         "## Intended use",
         "",
-        f"Single pictures of {listed(classifier.labels)}. It answers with one of these classes whatever it is shown, and its",
-        "scores are not calibrated. Pictures unlike those that it was trained on are not what it was measured on.",
+        f"Classifies single images of {enumerated(metadata.labels)}. It answers with one of these classes",
+        "whatever it is shown, and its scores are not calibrated. How well it does on images unlike its training data was not",
+        "measured.",
         "",
-        f"Input: {preprocessing.summary()}, raw pixels 0 to 255; scaling and normalisation are inside.",
+        f"Input: {preprocessing.summary()}, raw pixels from 0 to 255; scaling and normalization are inside the model.",
         f"Output: {config.output}, one for each line of `labels.txt`.",
         "",
         "## Training",
         "",
         f"Data: {dataset or 'not recorded'}.",
-        *recipe_lines(config.model_path.with_name(CONFIG)),
+        recipe_line(config.model_path.with_name(CONFIG)),
         "",
         "## Files",
         "",
-        f"Measured on {len(result.images)} images of the test split, which was used for nothing else. Drops are in points.",
+        f"Measured on {len(report.images)} images of the test split, which was used for nothing else. Accuracy drops are in",
+        "percentage points.",
         "",
-        *rows,
+        *(f"| {' | '.join(row)} |" for row in table),
         "",
-        "## Licence",
+        "## License",
         "",
         config.license or "Not stated.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def listed(labels, most=10):
-    shown = ", ".join(labels[:most])
-    return shown if len(labels) <= most else f"{shown} and {len(labels) - most} other classes"
+def enumerated(names: Sequence[str], limit: int = 10) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} other classes"
 
 
-def recipe_lines(path):
-    """The recipe, where the record of a training lies beside the model."""
+def recipe_line(path: Path) -> str:
+    """The recipe, if the config of a training is at `path`."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        settings = record["recipe"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ["Recipe: not recorded."]
-    used = {name: value for name, value in settings.items() if name != "reference" and value not in (0, False, [])}
-    changed = ", ".join(f"{name} {value}" for name, value in used.items())
-    return [f"Recipe: {record.get('recipe_name')}, seed {record.get('seed')}: {changed}."]
+        config = json.loads(path.read_text(encoding="utf-8"))
+        settings = config["recipe"]
+        used = {name: value for name, value in settings.items() if name != "reference" and value not in (0, False, [])}
+        settings_text = ", ".join(f"{name} {value}" for name, value in used.items())
+        return f"Recipe: {config.get('recipe_name')}, seed {config.get('seed')}: {settings_text}."
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "Recipe: not recorded."

@@ -1,129 +1,164 @@
-"""What was exported and how well it agrees, for a program (`report.json`) and for a person (`report.html`, see `page`)."""
+"""What was exported and how well it agrees with Keras, for a program (`report.json`) and for a person (`report.html`)."""
 
 import dataclasses
 import hashlib
 import json
 import math
-from importlib import metadata
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from . import html_report as page
+from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.metrics import accuracy
+
+from . import html_report
+
+if TYPE_CHECKING:
+    from ..config import ExportConfig
+    from ..verification.result import VerificationResult
 
 RECORD, PAGE = "report.json", "report.html"
+REQUIRED_KEYS = {"model", "dataset", "artifacts", "versions"}
 COLUMNS = (
     "artifact",
     "size",
-    "one image",
+    "latency",
     "accuracy",
-    "drop",
-    "same label as Keras",
-    "largest difference",
+    "accuracy drop",
+    "same prediction",
+    "max difference",
     "in XNNPACK",
     "passed",
 )
 LIBRARIES = ("keras", "tensorflow", "ai-edge-litert", "ai-edge-quantizer", "tf2onnx", "onnx", "onnxruntime")
 
 
-def read(folder):
-    """The record of an earlier export in the folder, or None."""
+def read(folder: Path) -> dict[str, Any] | None:
+    """Reads the `report.json` of an earlier export in the folder; None if there is none."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return record if {"model", "dataset", "artifacts", "versions"} <= set(record) else None
+        return record if REQUIRED_KEYS.issubset(record) else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def digest(path):
-    """Of a file's bytes, in hexadecimal: whether two exports are of the same weights."""
+def sha256_of(path: Path) -> str:
+    """The digest of a file's bytes in hexadecimal: whether two exports are of the same weights."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The verifications of one export; `reference` and `outputs[name]` are (N, classes) for the `images` (N, H, W, C).
+    """The results of one export.
 
-    kept_float: `{name: operators}` that were left out of a quantisation, as the user named them or as measuring found them.
+    Attributes:
+        config: What was to be exported.
+        metadata: The classifier's.
+        results: One for each artifact.
+        images: uint8, (N, H, W, C): what the artifacts were verified on.
+        labels: Their true classes, (N,).
+        reference: What Keras gives for them, (N, classes).
+        outputs: `{name: what the artifact gives for them}`, NaN where it does not run.
+        kept_float: `{name: operators}` that were not quantized, as the user named them or as measuring found them.
     """
 
-    config: object
-    classifier: object
-    verifications: list
+    config: "ExportConfig"
+    metadata: ClassifierMetadata
+    results: "list[VerificationResult]"
     images: np.ndarray
     labels: np.ndarray
     reference: np.ndarray
-    outputs: dict
-    kept_float: dict = dataclasses.field(default_factory=dict)
-    columns = COLUMNS
+    outputs: dict[str, np.ndarray]
+    kept_float: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     @property
-    def failed(self):
-        return [verification for verification in self.verifications if not verification.passed]
+    def failed(self) -> "list[VerificationResult]":
+        return [result for result in self.results if not result.passed]
 
     @property
-    def accuracy(self):
-        return float(np.mean(self.reference.argmax(axis=1) == self.labels))
+    def accuracy(self) -> float:
+        """The Keras model's."""
+        return accuracy(self.reference, self.labels)
 
     @property
-    def source_bytes(self):
+    def model_bytes(self) -> int:
+        """The size of the Keras model's file."""
         return self.config.model_path.stat().st_size
 
-    def write(self, folder):
-        (folder / RECORD).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-        (folder / PAGE).write_text(page.render(self), encoding="utf-8")
+    @property
+    def outputs_by_name(self) -> dict[str, np.ndarray]:
+        """What each model gives for the images, Keras' first."""
+        return {"keras": self.reference, **self.outputs}
 
-    def to_dict(self):
+    def write(self, folder: Path) -> None:
+        """Writes `report.json` and `report.html`."""
+        (folder / RECORD).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        (folder / PAGE).write_text(html_report.render(self), encoding="utf-8")
+
+    def to_dict(self) -> dict[str, Any]:
         return {
-            "model": self.classifier.model,
-            "dataset": self.classifier.dataset,
-            "labels": list(self.classifier.labels),
-            "source": str(self.config.model_path.resolve()),
-            "sha256": digest(self.config.model_path),
+            "model": self.metadata.model,
+            "dataset": self.metadata.dataset,
+            "labels": list(self.metadata.labels),
+            "source_path": str(self.config.model_path.resolve()),
+            "sha256": sha256_of(self.config.model_path),
             "output": self.config.output,
             "fold": self.config.fold,
             "images": len(self.images),
-            "versions": {name: metadata.version(name) for name in LIBRARIES},
-            "keras": {"bytes": self.source_bytes, "accuracy": self.accuracy},
-            "artifacts": [self._record_of(verification) for verification in self.verifications],
+            "versions": {name: version(name) for name in LIBRARIES},
+            "keras": {"bytes": self.model_bytes, "accuracy": self.accuracy},
+            "artifacts": [self._artifact_to_dict(result) for result in self.results],
         }
 
-    def _record_of(self, verification):
-        record = {**dataclasses.asdict(verification), "passed": verification.passed, "failures": verification.failures}
-        if verification.name in self.kept_float:
-            record["kept_float"] = self.kept_float[verification.name]
-        return for_json(record)
+    def _artifact_to_dict(self, result: "VerificationResult") -> dict[str, Any]:
+        record = {**dataclasses.asdict(result), "passed": result.passed, "failures": result.failures}
+        if result.name in self.kept_float:
+            record["kept_float"] = self.kept_float[result.name]
+        return finite_or_null(record)
 
-    def verdict(self):
-        """One line: all agree, or which do not and how far."""
+    def verdict(self) -> str:
+        """One line: that all agree, or which do not and how far."""
         if self.failed:
-            return "; ".join(f"{v.name} {', '.join(v.failures)}" for v in self.failed)
-        exact = [v.max_difference for v in self.verifications if math.isfinite(v.tolerances.max_difference)]
-        worst = f" The float ones differ from Keras by {max(exact):.1e} at most." if exact else ""
-        drop = max(v.accuracy_drop for v in self.verifications)
-        who = f"All {len(self.verifications)} artifacts" if len(self.verifications) > 1 else "The artifact"
-        return f"{who} passed.{worst} The largest loss of accuracy is {drop:.2f} points."
+            return "; ".join(f"{result.name} {', '.join(result.failures)}" for result in self.failed)
+        compared = [result.max_difference for result in self.results if math.isfinite(result.tolerances.max_difference)]
+        worst = f" The float ones differ from Keras by at most {max(compared):.1e}." if compared else ""
+        drop = max(result.accuracy_drop for result in self.results)
+        which = f"All {len(self.results)} artifacts" if len(self.results) > 1 else "The artifact"
+        return f"{which} passed.{worst} The largest drop in accuracy is {drop:.2f} points."
 
-    def rows(self):
-        """The table as text, Keras first."""
-        return [("keras", megabytes(self.source_bytes), "", f"{self.accuracy:.2%}", *[""] * 5), *map(row, self.verifications)]
-
-
-def row(v):
-    delegated = "" if v.inspection.delegated is None else f"{v.inspection.delegated:.1%} in {v.inspection.partitions}"
-    time = f"{v.milliseconds:.3g} ms" if math.isfinite(v.milliseconds) else ""
-    figures = (f"{v.accuracy:.2%}", f"{v.accuracy_drop:+.2f}", f"{v.top1_agreement:.2%}", f"{v.max_difference:.1e}")
-    return (v.name, megabytes(v.bytes), time, *figures, delegated, "yes" if v.passed else "NO")
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table of `COLUMNS` as text, Keras first."""
+        keras = ("keras", megabytes(self.model_bytes), "", f"{self.accuracy:.2%}", *[""] * 5)
+        return [keras, *map(table_row, self.results)]
 
 
-def for_json(value):
-    """With null for what is no finite number, which JSON does not have."""
+def table_row(result: "VerificationResult") -> tuple[str, ...]:
+    inspection = result.inspection
+    return (
+        result.name,
+        megabytes(result.bytes),
+        f"{result.milliseconds:.3g} ms" if math.isfinite(result.milliseconds) else "",
+        f"{result.accuracy:.2%}",
+        f"{result.accuracy_drop:+.2f}",
+        f"{result.top1_agreement:.2%}",
+        f"{result.max_difference:.1e}",
+        "" if inspection.delegated is None else f"{inspection.delegated:.1%} in {inspection.partitions}",
+        "yes" if result.passed else "NO",
+    )
+
+
+def finite_or_null(value: Any) -> Any:
+    """Replaces NaN and infinities, which JSON does not have, by None."""
     if isinstance(value, dict):
-        return {key: for_json(inner) for key, inner in value.items()}
+        return {key: finite_or_null(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [for_json(inner) for inner in value]
+        return [finite_or_null(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def megabytes(bytes_):
-    return f"{bytes_ / 1e6:.2f} MB"
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.2f} MB"

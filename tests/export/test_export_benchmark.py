@@ -50,7 +50,7 @@ def source(tmp_path_factory):
 def export(source, tmp_path_factory):
     """A folder as export leaves it, whose artifacts are Keras' own."""
     folder = tmp_path_factory.mktemp("export")
-    (folder / RECORD).write_text(export_record("ResNet20V2", source=str(source)))
+    (folder / RECORD).write_text(export_record("ResNet20V2", source_path=str(source)))
     written = {format: folder / routes.NAMES[format] for format in FORMATS}
     (folder / "model.onnx").touch()  # until it is written: a configuration wants something to measure
     assert routes.keras(LatencyConfig(folder), written, "quiet") == {}
@@ -262,7 +262,7 @@ def test_a_network_of_keras_applications_that_is_another_is_refused():
 def test_the_source_is_the_one_given_or_the_reports(export, source, tmp_path):
     assert LatencyConfig(export).source == source
     shutil.copy(export / "model.onnx", tmp_path)
-    (tmp_path / RECORD).write_text(export_record("ResNet20V2", source="gone.keras"))
+    (tmp_path / RECORD).write_text(export_record("ResNet20V2", source_path="gone.keras"))
     assert LatencyConfig(tmp_path, source).source == source
     with pytest.raises(UserError, match=r"made from gone\.keras, which is not there: give --model_path"):
         runner.benchmark(LatencyConfig(tmp_path))

@@ -55,7 +55,7 @@ def export(config, images, labels):
 
 
 def test_all_formats_of_a_colour_net_with_scrambled_norms_agree_in_logits(colour, colour_export):
-    assert [v.name for v in colour_export.verifications] == ["saved_model", "tflite", "onnx"]
+    assert [v.name for v in colour_export.results] == ["saved_model", "tflite", "onnx"]
     assert not colour_export.failed
     _, images, _ = colour
     model = keras.saving.load_model(colour[0])
@@ -83,7 +83,7 @@ def test_the_run_exports_agree_with_keras_on_every_test_image(exported):
             assert artifact["accuracy"] == record["keras"]["accuracy"]
         assert artifact["accuracy_drop"] == pytest.approx(100 * (record["keras"]["accuracy"] - artifact["accuracy"]))
         assert artifact["accuracy_drop"] <= 1
-    assert record["source"] == str((exported.folder.parent / "model.keras").resolve())
+    assert record["source_path"] == str((exported.folder.parent / "model.keras").resolve())
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
@@ -161,13 +161,13 @@ def test_a_tampered_artifact_fails_verification(exported, run, tmp_path, rng):
 
 
 def test_not_a_number_never_passes(colour_export):
-    verification = colour_export.verifications[0]
+    verification = colour_export.results[0]
     for field in ("max_difference", "accuracy_drop"):
         assert not dataclasses.replace(verification, **{field: float("nan")}).passed
 
 
 def test_an_artifact_that_loses_accuracy_fails_and_says_how_much(colour_export):
-    verification = dataclasses.replace(colour_export.verifications[0], accuracy_drop=1.5, tolerances=Tolerances(np.inf, 1.0))
+    verification = dataclasses.replace(colour_export.results[0], accuracy_drop=1.5, tolerances=Tolerances(np.inf, 1.0))
     assert verification.failures == ["loses 1.50 points of accuracy, 1 allowed"]
     assert dataclasses.replace(verification, accuracy_drop=1.0).passed
 
