@@ -3,9 +3,14 @@
 import numpy as np
 
 
+def predicted_labels(probabilities: np.ndarray) -> np.ndarray:
+    """The most probable class of each image, or -1 where one of its probabilities is NaN: (N, classes) -> (N,)."""
+    return np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))
+
+
 def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The share of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1."""
-    return float(np.mean(probabilities.argmax(axis=1) == labels))
+    """The share of images whose most probable class is the true one: (N, classes), (N,) -> 0 to 1. NaN is wrong."""
+    return float(np.mean(predicted_labels(probabilities) == labels))
 
 
 def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
@@ -18,3 +23,11 @@ def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The mean cross-entropy in nats: (N, classes), (N,). Probabilities below 1e-7 count as 1e-7, as in Keras."""
     picked = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(picked, 1e-7)).mean())
+
+
+def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Top-1 and, from six classes up, top-5 accuracy, the cross-entropy and the number of images: (N, classes), (N,)."""
+    result = {"top1": accuracy(probabilities, labels)}
+    if probabilities.shape[1] > 5:
+        result["top5"] = top_k_accuracy(probabilities, labels, 5)
+    return {**result, "loss": cross_entropy(probabilities, labels), "images": len(labels)}
