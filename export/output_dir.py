@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -16,9 +16,10 @@ from keras_resnet.metadata import ClassifierMetadata
 from .formats.labels import LABELS_FILE
 from .reporting import model_card, report
 from .targets import TARGETS
+from .verification.result import VerificationResult
 
 TEMPORARY = f".export-{platform.node()}-"  # and the process; of the host too, for others may write to the same disk
-PAPERS = (report.RECORD, report.PAGE, LABELS_FILE, model_card.FILE)  # what accompanies the artifacts
+REPORT_FILES = (report.RECORD, report.PAGE, LABELS_FILE, model_card.FILE)  # what accompanies the artifacts
 
 
 def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collection[str]) -> None:
@@ -29,15 +30,14 @@ def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collec
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --output_dir")
     artifacts = [name for target in TARGETS.values() for name in (target.file, target.failed_file)]
-    taken = [name for name in (*artifacts, *PAPERS) if (folder / name).exists()]
+    taken = [name for name in (*artifacts, *REPORT_FILES) if (folder / name).exists()]
     if not taken:
         return
     record = report.read(folder)
     earlier = [entry["name"] for entry in record["artifacts"] if entry["name"] in TARGETS] if record else []
     known = {name for target in map(TARGETS.__getitem__, earlier) for name in (target.file, target.failed_file)}
-    known |= set(PAPERS) if record else set()
-    folders = {name for target in TARGETS.values() for name in (target.file, target.failed_file) if not Path(name).suffix}
-    odd = [name for name in taken if name not in known or (folder / name).is_dir() != (name in folders)]
+    known |= set(REPORT_FILES) if record else set()
+    odd = [name for name in taken if name not in known or (folder / name).is_dir() == bool(Path(name).suffix)]
     if odd or record is None:
         raise UserError(f"{folder} holds {comma_join(odd)} of another origin: choose another --output_dir")
     if (record["model"], record["dataset"]) != (metadata.model, metadata.dataset):
@@ -74,14 +74,13 @@ def remove_stale_temp_dirs(folder: Path) -> None:
             files.remove(path)
 
 
-def publish(result: report.Report, folder: Path) -> None:
+def publish(results: Iterable[VerificationResult], folder: Path, output_dir: Path) -> None:
     """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are."""
-    output_dir = result.config.output_dir
-    for name in PAPERS:
+    for name in REPORT_FILES:
         files.replace(folder / name, output_dir / name)
-    for verification in result.verifications:
-        target = TARGETS[verification.name]
+    for result in results:
+        target = TARGETS[result.name]
         passed, failed = output_dir / target.file, output_dir / target.failed_file
-        stale, final = (failed, passed) if verification.passed else (passed, failed)
+        stale, final = (failed, passed) if result.passed else (passed, failed)
         files.replace(folder / target.file, final)
         files.remove(stale)  # of an earlier export: what has the final name has passed the newest verification

@@ -1,9 +1,9 @@
 """From a trained classifier to a folder of verified artifacts."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
@@ -45,23 +45,24 @@ def export(
         UserError: For a folder that must not be written to, too few calibration images, or a model that cannot be exported.
     """
     check_calibration(config, calibration)
-    check_output_dir(config.output_dir, source.classifier, config.targets)
-    reference = keras_outputs(config, source, images)
+    model, metadata = source.model, source.classifier
+    check_output_dir(config.output_dir, metadata, config.targets)
+    reference = keras_outputs(config, model, images)
     with temporary_folder(config.output_dir) as folder:
-        writer, verifications, outputs = ArtifactWriter(config, source, calibration, folder), [], {}
+        writer, results, outputs = ArtifactWriter(config, model, metadata, calibration, folder), [], {}
         for name, target in config.targets.items():
             say(target.file)
             path = folder / target.file
             writer.write(name, path)
-            tolerances = config.tolerances(target, source.model, reference)
-            verification, outputs[name] = verify(name, path, images, labels, reference, tolerances)
-            verifications.append(verification)
-        result = report.Report(
-            config, source.classifier, verifications, images, labels, reference, outputs, kept_float=writer.kept_float
-        )
-        write_papers(result, folder)
-        publish(result, folder)
-    return result
+            tolerances = config.tolerances(target, model, reference)
+            result, outputs[name] = verify(name, path, images, labels, reference, tolerances)
+            results.append(result)
+        summary = report.Report(config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float)
+        summary.write(folder)
+        (folder / LABELS_FILE).write_text(labels_text(metadata.labels), encoding="utf-8")
+        (folder / model_card.FILE).write_text(model_card.model_card(summary), encoding="utf-8")
+        publish(results, folder, config.output_dir)
+    return summary
 
 
 def check_calibration(config: ExportConfig, calibration: CalibrationSplit | None) -> None:
@@ -73,17 +74,10 @@ def check_calibration(config: ExportConfig, calibration: CalibrationSplit | None
         )
 
 
-def keras_outputs(config: ExportConfig, source: SourceModel, images: np.ndarray) -> np.ndarray:
+def keras_outputs(config: ExportConfig, model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Computes what Keras gives for the images, (N, classes): the reference of all verifications."""
-    model: Any = select_output(source.model, config.output)
-    reference = model.predict(images.astype("float32"), batch_size=BATCH_SIZE, verbose=0)
+    selected: Any = select_output(model, config.output)
+    reference = selected.predict(images.astype("float32"), batch_size=BATCH_SIZE, verbose=0)
     if not np.isfinite(reference).all():
         raise UserError(f"{config.model_path} gives outputs for test images that are NaN or infinite")
     return reference
-
-
-def write_papers(result: report.Report, folder: Path) -> None:
-    """Writes the reports, the labels and the model card."""
-    result.write(folder)
-    (folder / LABELS_FILE).write_text(labels_text(result.classifier.labels), encoding="utf-8")
-    (folder / model_card.FILE).write_text(model_card.model_card(result), encoding="utf-8")

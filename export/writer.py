@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 
 from keras_resnet import saving
+from keras_resnet.metadata import ClassifierMetadata
 
 from .config import ExportConfig
 from .fold.folding import fold
@@ -15,7 +17,6 @@ from .formats import FORMATS
 from .formats.format import ConversionContext, Format, Quantizer
 from .sensitivity import sensitive_layers
 from .serving import select_output, serving_function
-from .source_model import SourceModel
 from .targets import TARGETS, ExportTarget
 
 AUTO = ("auto",)
@@ -39,21 +40,30 @@ class ArtifactWriter:
 
     Args:
         config: What to write.
-        source: The classifier.
+        model: The classifier.
+        metadata: What its artifacts say about themselves.
         calibration: For the targets that need it.
         folder: For intermediate files.
     """
 
-    def __init__(self, config: ExportConfig, source: SourceModel, calibration: CalibrationSplit | None, folder: Path) -> None:
+    def __init__(
+        self,
+        config: ExportConfig,
+        model: keras.Model,
+        metadata: ClassifierMetadata,
+        calibration: CalibrationSplit | None,
+        folder: Path,
+    ) -> None:
         self.kept_float: dict[str, tuple[str, ...]] = {}
         self._config, self._calibration, self._written = config, calibration, {}
-        network = source.model if config.fold else saving.to_fast(source.model)
-        network = select_output(network, config.output)
-        model = fold(network) if config.fold else network
+        if config.fold:
+            model = fold(select_output(model, config.output))
+        else:
+            model = select_output(saving.to_fast(model), config.output)
         self._context = ConversionContext(
             model=model,
             serving_function=functools.cache(functools.partial(serving_function, model, config.output)),
-            metadata=source.classifier,
+            metadata=metadata,
             options=config,
             folder=folder,
             artifacts=self._written,

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 def convert_function(
-    function: Any, names: dict[str, str], opset: int, rewriters: Sequence[Callable[[Any, list], list]], title: str
+    function: Any, names: dict[str, str], opset: int, rewriters: Sequence[Callable[[Any, list], list]], description: str
 ) -> onnx.ModelProto:
     """Converts a concrete function with one input, which becomes (N, C, H, W), and one output.
 
@@ -25,7 +25,7 @@ def convert_function(
         names: The input's and the output's name in the file, by the names of their tensors, in this order.
         opset: At most 18.
         rewriters: Functions of tf2onnx' graph and its nodes, to its nodes.
-        title: What the file says about its graph.
+        description: What the file says about its graph.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
@@ -44,4 +44,4 @@ def convert_function(
                 inputs_as_nchw=inputs,
                 custom_rewriter=list(rewriters),
             )
-            return optimizer.optimize_graph(converted, catch_errors=False).make_model(title)
+            return optimizer.optimize_graph(converted, catch_errors=False).make_model(description)

@@ -25,11 +25,11 @@ def evaluate(flags, arguments):
     """Measures a .keras, .tflite or .onnx file or a SavedModel folder on a test split."""
     environment.configure(flags.verbosity)
     from keras_resnet.export.runtime import load_predictor
-    from keras_resnet.export.verification.verify import scores
+    from keras_resnet.metrics import summary
 
-    artifact = load_predictor(flags.model_path)
-    test = read_test_split(flags, artifact.classifier)
-    result = scores(artifact.probabilities(test.images), test.labels)
+    predictor = load_predictor(flags.model_path)
+    test = read_test_split(flags, predictor.metadata)
+    result = summary(predictor.probabilities(test.images), test.labels)
     top5 = f"  top-5 {result['top5']:.2%}" if "top5" in result else ""
     print(f"top-1 {result['top1']:.2%}{top5}  loss {result['loss']:.4f}  images {result['images']}")
 
@@ -39,10 +39,10 @@ def predict(flags, arguments):
     environment.configure(flags.verbosity, tensorflow=Path(flags.model_path).suffix not in (".onnx", ".tflite"))
     from keras_resnet.export.runtime import load_predictor
 
-    artifact = load_predictor(flags.model_path)
-    preprocessing, labels = artifact.classifier.preprocessing, artifact.classifier.labels
+    predictor = load_predictor(flags.model_path)
+    preprocessing, labels = predictor.metadata.preprocessing, predictor.metadata.labels
     pictures = np.stack([preprocessing.load_image(path) for path in arguments])
-    for path, scores in zip(arguments, artifact.probabilities(pictures), strict=True):
+    for path, scores in zip(arguments, predictor.probabilities(pictures), strict=True):
         best = np.argsort(-scores)[: flags.top]
         print(f"{path}: {', '.join(f'{labels[index]} {scores[index]:.4f}' for index in best)}")
 
@@ -62,10 +62,11 @@ def export(flags, arguments):
     """Writes SavedModel, TFLite and ONNX from a .keras file and verifies each; exit status 1 if one does not pass."""
     environment.configure(flags.verbosity)
     from keras_resnet.export import pipeline
+    from keras_resnet.export.config import ExportConfig
     from keras_resnet.export.reporting import report
     from keras_resnet.export.source_model import load_source_model
 
-    config = pipeline.ExportConfig(
+    config = ExportConfig(
         Path(flags.model_path),
         Path(flags.output_dir),
         **{field: as_tuple(flags[field].value) for field in EXPORT_FIELDS},
