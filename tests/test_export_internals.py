@@ -19,21 +19,24 @@ from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.formats.tflite.format import TFLITE
 
 
-def network():
-    """Two convolutions and a dense layer of 1200 weights, on images of 6x6x2."""
+def network(classes=4):
+    """Two convolutions and a dense layer, on images of 6x6x2."""
     inputs = keras.Input((6, 6, 2))
     x = keras.layers.Conv2D(3, 3, activation="relu", name="first")(inputs)
     x = keras.layers.Conv2D(3, 3, name="second")(x)
-    return keras.Model(inputs, keras.layers.Dense(100, name="head")(keras.layers.Flatten()(x)))
+    return keras.Model(inputs, keras.layers.Dense(classes, name="head")(keras.layers.Flatten()(x)))
+
+
+def to_tflite(model, folder):
+    """The bytes of a float `.tflite` file."""
+    with quiet_stderr():
+        model.export(str(folder), verbose=False)
+        return convert(folder)
 
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory):
-    """The bytes of a float `.tflite` file."""
-    folder = tmp_path_factory.mktemp("internals") / "saved_model"
-    with quiet_stderr():
-        network().export(str(folder), verbose=False)
-        return convert(folder)
+    return to_tflite(network(), tmp_path_factory.mktemp("internals") / "saved_model")
 
 
 @pytest.fixture
@@ -63,9 +66,9 @@ def test_a_litert_model_is_read_edited_and_written(content, images):
     )
 
 
-def test_weights_after_the_flatbuffer_are_read(content):
-    """Catches a model whose weights are lost when it is packed anew: litert-quantizer puts them there."""
-    quantizer = Quantizer(content)
+def test_weights_after_the_flatbuffer_are_read(tmp_path):
+    """Catches a model whose weights are lost when it is packed anew: litert-quantizer puts them there from 256 KiB up."""
+    quantizer = Quantizer(to_tflite(network(classes=25000), tmp_path / "saved_model"))
     quantizer.load_quantization_recipe(recipe.dynamic_wi8_afp32())
     with quiet_stderr():
         quantized = bytes(quantizer.quantize(enable_progress_report=False).quantized_model)
