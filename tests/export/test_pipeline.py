@@ -294,7 +294,7 @@ def test_other_weights_take_the_place_of_all_that_is_there_or_are_refused(color,
     model.get_layer("head_dense").bias.assign([1.0, 2.0, 3.0])
     write_classifier(model, tmp_path / "again.keras", ClassifierMetadata.read_from(path))
     for formats, quantize in ((("onnx",), ("none",)), (("tflite",), both)):
-        with pytest.raises(UserError, match=r"holds an export with onnx.*, which this one has not: choose another"):
+        with pytest.raises(UserError, match=r"holds an export with onnx.*, which this one does not have: choose another"):
             export(ExportConfig(tmp_path / "again.keras", out, formats, quantize), images[:2], labels[:2])
     assert (out / "model.onnx").read_bytes() == before
     export(ExportConfig(tmp_path / "again.keras", out, ("onnx",), both), images[:2], labels[:2])
