@@ -26,9 +26,10 @@ CACHED_MODELS = 2  # one format's float models, on uint8 and on float32 pixels
 class CalibrationSplit(Protocol):
     """Images, uint8 (N, H, W, C), and labels, (N,), of the training split."""
 
-    images: Any  # an array, or what reads one when it is sliced
-    labels: Any
-
+    @property
+    def images(self) -> Any: ...  # an array, or what reads one when it is sliced
+    @property
+    def labels(self) -> Any: ...
     def __len__(self) -> int: ...
 
 

@@ -10,3 +10,4 @@ from .tflite.format import TFLITE
 
 FORMATS: dict[str, Format[Any]] = {format.name: format for format in (SAVED_MODEL, TFLITE, ONNX)}  # in the order of export
 READABLE_FORMATS: tuple[ReadableFormat, ...] = (KERAS, *FORMATS.values())
+LIBRARIES = tuple(library for format in READABLE_FORMATS for library in format.libraries)  # whose versions reports state

@@ -229,6 +229,14 @@ def test_the_worker_cannot_import_keras(exported, run, rng):
         run_in_subprocess(run.workdir / "model.keras", images)
 
 
+def test_the_table_of_formats_loads_none_of_their_libraries():
+    """Catches an import that makes `predict` on an .onnx or .tflite file wait for TensorFlow, and verification for Keras."""
+    heavy = ("tensorflow", "keras", "onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "litert_quantizer")
+    program = "import sys, keras_resnet.export.runtime, keras_resnet.export.targets; print([*sys.modules])"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    assert not {name for name in heavy if f"'{name}'" in done.stdout}
+
+
 def test_the_figures_of_evaluate_are_exact():
     probabilities = np.array([[0.5, 0.2, 0.1, 0.1, 0.06, 0.04], [0.5, 0.2, 0.1, 0.1, 0.06, 0.04], [0, 0, 0, 0, 0, 1.0]])
     found = summary(probabilities, np.array([0, 5, 5]))
