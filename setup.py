@@ -36,7 +36,7 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1",
-        "ai-edge-quantizer>=0.10",
+        "litert-quantizer>=0.11",
         "flatbuffers>=25.9",
         "h5py>=3.11",
         "importlib_resources>=6.0",  # tensorflow-datasets 4.9.10 imports it without declaring it

@@ -1,101 +1,113 @@
 """Writes the artifacts; what several of them are made from is made once."""
 
 import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
+import keras
 import numpy as np
-from onnx import save as save_onnx
 
 from keras_resnet import saving
+from keras_resnet.metadata import ClassifierMetadata
 
+from .config import ExportConfig
 from .fold.folding import fold
-from .formats.engines import run_onnx, run_tflite
-from .formats.onnx import model as onnx
-from .formats.onnx import quantizer as onnx_quantization
-from .formats.saved_model import writer as saved_model
-from .formats.tflite import conversion as tflite
-from .formats.tflite import quantizer as litert_quantization
-from .formats.tflite.metadata import with_metadata
+from .formats import FORMATS
+from .formats.format import ConversionContext, Format, Quantizer
 from .sensitivity import sensitive_layers
-from .serving import serving_function, truncate_to_logits
-from .targets import CALIBRATED, TARGETS
+from .serving import select_output, serving_function
+from .targets import TARGETS, ExportTarget
 
 AUTO = ("auto",)
+CACHED_MODELS = 2  # one format's float models, on uint8 and on float32 pixels
 
 
-class Writer:
-    """config: an `ExportConfig`. folder: for what is only made on the way. kept_float: operators that stayed so, by name."""
+class CalibrationSplit(Protocol):
+    """Images, uint8 (N, H, W, C), and labels, (N,), of the training split."""
 
-    def __init__(self, config, source, calibration, folder):
-        self.config, self.classifier, self._source, self._calibration = config, source.metadata, source, calibration
-        self._folder, self.kept_float = folder, {}
+    @property
+    def images(self) -> Any: ...  # an array, or what reads one when it is sliced
+    @property
+    def labels(self) -> Any: ...
+    def __len__(self) -> int: ...
 
-    def write(self, name, path):
-        """Writes an artifact of `artifacts.TARGETS` to `path`."""
-        kind = TARGETS[name]
-        if kind.format == "saved_model":
-            saved_model.write(self._serve, self._model, self.classifier, path)
-        elif kind.format == "tflite":
-            content = self._tflite("float32" if kind.quantization == "int8" else "uint8")
-            content = self._quantized(name, litert_quantization.TFLiteQuantizer, content, run_tflite)
-            path.write_bytes(with_metadata(content, self.classifier, **self._about))
+
+class ArtifactWriter:
+    """Converts one model to all targets.
+
+    Attributes:
+        kept_float: The operators that stayed float in each calibrated artifact, by their names.
+
+    Args:
+        config: What to write.
+        model: The classifier.
+        metadata: What its artifacts say about themselves.
+        calibration: For the targets that need it.
+        folder: For intermediate files.
+    """
+
+    def __init__(
+        self,
+        config: ExportConfig,
+        model: keras.Model,
+        metadata: ClassifierMetadata,
+        calibration: CalibrationSplit | None,
+        folder: Path,
+    ) -> None:
+        self.kept_float: dict[str, tuple[str, ...]] = {}
+        self._config, self._calibration, self._written = config, calibration, {}
+        if config.fold:
+            model = fold(select_output(model, config.output))
         else:
-            save_onnx(self._quantized(name, onnx_quantization.OnnxQuantizer, self._onnx, run_onnx), path)
+            model = select_output(saving.to_fast(model), config.output)
+        self._context = ConversionContext(
+            model=model,
+            serving_function=functools.cache(functools.partial(serving_function, model, config.output)),
+            metadata=metadata,
+            options=config,
+            folder=folder,
+            artifacts=self._written,
+        )
+        self._float_model = functools.lru_cache(CACHED_MODELS)(self._convert)
 
-    def _quantized(self, name, quantizer, content, run):
-        """What becomes of a float file as the table has it. `run(content, images)`: the outputs of one."""
-        quantization = TARGETS[name].quantization
-        if quantization == "none":
-            return content
-        scheme = quantizer(content, quantization, self._images)
-        if quantization not in CALIBRATED:
-            return scheme.quantize()
-        keep = self.config.keep_float
+    def write(self, name: str, path: Path) -> None:
+        """Writes one of `TARGETS` to `path`."""
+        target = TARGETS[name]
+        format = FORMATS[target.format]
+        content = self._float_model(target.format, target.pixel_dtype)
+        if target.quantization != "none":
+            content = self._quantize(target, format, content)
+        format.write(content, path, self._context)
+        self._written[name] = path
+
+    def _convert(self, format: str, pixel_dtype: str) -> Any:
+        return FORMATS[format].convert(self._context, pixel_dtype)
+
+    def _quantize(self, target: ExportTarget, format: Format[Any], content: Any) -> Any:
+        """Quantizes a float model as the target says."""
+        quantizer = format.quantizer(content, target.quantization, self._images)
+        if not target.calibrated:
+            return quantizer.quantize()
+        keep = self._config.keep_float
         if keep == AUTO:
-            keep = self._sensitive(scheme, run(content, self._images), run)
-        self.kept_float[name] = tuple(keep)
-        return scheme.quantize(keep)
+            keep = self._sensitive_operators(format, quantizer, content)
+        self.kept_float[target.name] = tuple(keep)
+        return quantizer.quantize(keep)
 
-    def _sensitive(self, scheme, reference, run):
-        """The operators without whose quantisation the accuracy on the calibration images drops by no more than allowed."""
+    def _sensitive_operators(self, format: Format[Any], quantizer: Quantizer[Any], content: Any) -> list[str]:
+        """Finds operators without whose quantization the accuracy on the calibration images drops by no more than allowed."""
+        assert self._calibration is not None
+        images = self._images
+        assert images is not None
 
-        def run_without(kept, count):
-            return run(scheme.quantize(kept), self._images[:count])
+        def run(kept: Sequence[str], count: int) -> np.ndarray:
+            return format.run(quantizer.quantize(kept), images[:count])
 
-        labels, most = np.asarray(self._calibration.labels), self.config.max_accuracy_drop
-        return sensitive_layers(scheme.operators, run_without, reference, labels, max_accuracy_drop=most)
+        reference, labels = format.run(content, images), np.asarray(self._calibration.labels)
+        allowed = self._config.max_accuracy_drop
+        return sensitive_layers(quantizer.operators, run, reference, labels, max_accuracy_drop=allowed)
 
     @functools.cached_property
-    def _images(self):
+    def _images(self) -> np.ndarray | None:
         return None if self._calibration is None else self._calibration.images[:]
-
-    @functools.cached_property
-    def _about(self):
-        return {"description": self.config.description, "license": self.config.license}
-
-    @functools.cached_property
-    def _model(self):
-        """The network that is converted, folded where that is wanted, with the output that is wanted."""
-        if self.config.fold:
-            return fold(truncate_to_logits(self._source.model, self.config.output))
-        return truncate_to_logits(saving.to_fast(self._source.model), self.config.output)
-
-    @functools.cached_property
-    def _serve(self):
-        return serving_function(self._model, self.config.output)
-
-    def _tflite(self, dtype):
-        """The float `.tflite` on pixels of that type, by way of a SavedModel: the artifact, where there is one."""
-        path = self._folder / f"{dtype}.tflite"
-        if not path.exists():
-            saved = self._folder / TARGETS["saved_model"].file
-            if dtype != "uint8" or not saved.exists():
-                saved = path.with_suffix("")
-                serve = serving_function(self._model, self.config.output, dtype)
-                saved_model.write_endpoints(self._model, {"serve": serve}, saved)
-            path.write_bytes(tflite.convert(saved))
-        return path.read_bytes()
-
-    @functools.cached_property
-    def _onnx(self):
-        layout, opset = self.config.onnx_layout, self.config.opset
-        return onnx.model(self._serve, self.classifier, layout=layout, opset=opset, **self._about)

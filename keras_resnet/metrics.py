@@ -25,3 +25,11 @@ def cross_entropy(probabilities: np.ndarray, labels: npt.ArrayLike) -> float:
     """The mean cross-entropy in nats: (N, classes), (N,). Probabilities below 1e-7 count as 1e-7, as in Keras."""
     picked = probabilities[np.arange(len(probabilities)), np.asarray(labels)]
     return float(-np.log(np.maximum(picked, 1e-7)).mean())
+
+
+def summary(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Top-1 and, from six classes up, top-5 accuracy, the cross-entropy and the number of images: (N, classes), (N,)."""
+    result = {"top1": accuracy(probabilities, labels)}
+    if probabilities.shape[1] > 5:
+        result["top5"] = top_k_accuracy(probabilities, labels, 5)
+    return {**result, "loss": cross_entropy(probabilities, labels), "images": len(labels)}

@@ -1,1 +1,13 @@
-"""The formats that a model can be exported to."""
+"""The file formats: one folder with one `Format` for each. A new one is a folder beside these and a row here."""
+
+from typing import Any
+
+from .format import Format, ReadableFormat
+from .keras_file import KERAS
+from .onnx.format import ONNX
+from .saved_model.format import SAVED_MODEL
+from .tflite.format import TFLITE
+
+FORMATS: dict[str, Format[Any]] = {format.name: format for format in (SAVED_MODEL, TFLITE, ONNX)}  # in the order of export
+READABLE_FORMATS: tuple[ReadableFormat, ...] = (KERAS, *FORMATS.values())
+LIBRARIES = tuple(library for format in READABLE_FORMATS for library in format.libraries)  # whose versions reports state

@@ -32,7 +32,7 @@ COLUMNS = (
     "in XNNPACK",
     "passed",
 )
-LIBRARIES = ("keras", "tensorflow", "ai-edge-litert", "ai-edge-quantizer", "tf2onnx", "onnx", "onnxruntime")
+LIBRARIES = ("keras", "tensorflow", "ai-edge-litert", "litert-quantizer", "tf2onnx", "onnx", "onnxruntime")
 
 
 def read(folder: Path) -> dict[str, Any] | None:

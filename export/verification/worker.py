@@ -1,6 +1,6 @@
 """Runs one artifact in a process of its own, without Keras: `python -m keras_resnet.export.verification.worker`.
 
-Leaves what it gave for some images in one file, and what it is made of and how long it takes in another.
+Writes its outputs for some images to one file, and its operators and its latency to another.
 """
 
 import dataclasses
@@ -12,28 +12,28 @@ from pathlib import Path
 
 import numpy as np
 
-SECONDS, LEAST = 1.0, 10  # that the timing takes, and inferences that it has at least
+from ..runtime import Predictor, load_predictor
+
+MIN_SECONDS, MIN_RUNS = 1.0, 10  # of the timing
 
 
-def main(path, images, outputs, facts):
-    sys.modules["keras"] = None  # TensorFlow imports it where it can; a SavedModel must do without
-    from ..runtime import load_predictor
-    from .inspection import inspect
-
-    images, artifact = np.load(images), load_predictor(path)
-    np.save(outputs, artifact.run(images))
-    found = {**dataclasses.asdict(inspect(artifact)), "milliseconds": latency(artifact, images[:1])}
-    Path(facts).write_text(json.dumps(found), encoding="utf-8")
+def main(artifact: str, images_file: str, outputs_file: str, facts_file: str) -> None:
+    """Runs the artifact on the images (N, H, W, C) of a `.npy` file."""
+    sys.modules["keras"] = None  # pyright: ignore[reportArgumentType]  TensorFlow imports it where it can
+    images, predictor = np.load(images_file), load_predictor(artifact)
+    np.save(outputs_file, predictor.run(images))
+    facts = {**dataclasses.asdict(predictor.inspect()), "milliseconds": latency(predictor, images[:1])}
+    Path(facts_file).write_text(json.dumps(facts), encoding="utf-8")
 
 
-def latency(artifact, image):
-    """The median time for one image, in milliseconds."""
-    times = []
-    while len(times) < LEAST or sum(times) < SECONDS:
+def latency(predictor: Predictor, image: np.ndarray) -> float:
+    """Measures the median time for one image, in milliseconds."""
+    seconds = []
+    while len(seconds) < MIN_RUNS or sum(seconds) < MIN_SECONDS:
         begin = time.perf_counter()
-        artifact.run(image)
-        times.append(time.perf_counter() - begin)
-    return 1000 * statistics.median(times)
+        predictor.run(image)
+        seconds.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(seconds)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from conftest import scramble
 
 import keras_resnet
 from keras_resnet import UserError
-from keras_resnet.export.formats.onnx import model as export
+from keras_resnet.export.formats.onnx.model import make_model
 from keras_resnet.export.serving import serving_function
 from keras_resnet.metadata import MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
@@ -20,7 +20,7 @@ LABELS = ("a cat", "a dog, or a wolf", "c")
 # fmt: off
 NETWORKS = {  # name, image, options
     "v1, option A":          ("ResNet20V1",     (16, 24, 3), {}),
-    "v1, option B, grey":    ("ResNet20V1",     (16, 24, 1), {"shortcut": "B"}),
+    "v1, option B, gray":    ("ResNet20V1",     (16, 24, 1), {"shortcut": "B"}),
     "v2, option A":          ("ResNet20V2",     (16, 24, 3), {}),
     "v2, option B":          ("ResNet20V2",     (16, 24, 3), {"shortcut": "B"}),
     "v2, bottleneck":        ("ResNet20V2",     (16, 24, 3), {"block": "bottleneck"}),
@@ -36,7 +36,7 @@ NETWORKS = {  # name, image, options
 
 
 def build(name, shape, options):
-    """A network to logits with scrambled norms, its classifier, and pixels for it."""
+    """A network to logits with scrambled norms, its metadata, and pixels for it."""
     channels = shape[-1]
     preprocessing = Preprocessing(*shape, (0.5, 0.4, 0.3)[:channels], (0.2, 0.3, 0.4)[:channels])
     inputs = preprocessing.layer()(keras.Input(shape))
@@ -62,20 +62,20 @@ def assert_agrees(proto, model, pixels, layout="nhwc"):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_nothing_is_transposed_but_the_pixels_and_no_norm_is_left_behind_a_convolution(network):
-    model, classifier, pixels = build(*NETWORKS[network])
+def test_nothing_is_transposed_but_the_pixels_and_no_norm_is_left_after_a_convolution(network):
+    model, metadata, pixels = build(*NETWORKS[network])
     serve = serving_function(model, "logits")
     _, height, width, channels = pixels.shape
     for layout, shape, transposes in (("nhwc", [height, width, channels], 1), ("nchw", [channels, height, width], 0)):
-        proto = export.model(serve, classifier, layout=layout)
+        proto = make_model(serve, metadata, layout=layout)
         graph = proto.graph
         assert [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == ["batch", *shape]
         histogram = collections.Counter(node.op_type for node in graph.node)
         assert (histogram["Transpose"], histogram["Reshape"]) == (transposes, 0)
         assert layout == "nchw" or graph.node[0].op_type == "Transpose", "of floats, not of bytes"
-        source = {node.output[0]: node.op_type for node in graph.node}
+        producers = {node.output[0]: node.op_type for node in graph.node}
         norms = [node for node in graph.node if node.op_type == "BatchNormalization"]
-        assert "Conv" not in {source[node.input[0]] for node in norms}
+        assert "Conv" not in {producers[node.input[0]] for node in norms}
         stock = sum(type(layer).__name__ == "BatchNormalization" for layer in model.layers)
         assert len(norms) < stock
         assert histogram["Conv"] == sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers)
@@ -83,7 +83,7 @@ def test_nothing_is_transposed_but_the_pixels_and_no_norm_is_left_behind_a_convo
 
 
 @pytest.mark.parametrize("relu", [True, False])
-def test_a_maximum_pads_itself_behind_a_relu_and_there_only(relu):
+def test_a_maximum_pads_itself_after_a_relu_and_there_only(relu):
     """Zeros around the raw output of a convolution, as in keras.applications' v2, are not what minus infinity would be."""
     inputs = keras.Input((9, 9, 3))
     x = keras.layers.Rescaling(1 / 255)(inputs)
@@ -91,8 +91,8 @@ def test_a_maximum_pads_itself_behind_a_relu_and_there_only(relu):
     x = keras.layers.ReLU()(x) if relu else x
     x = keras.layers.MaxPooling2D(3, 2)(keras.layers.ZeroPadding2D(1)(x))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
-    classifier = ClassifierMetadata("pooled", "none", LABELS, Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
-    proto = export.model(serving_function(model, "logits"), classifier)
+    metadata = ClassifierMetadata("pooled", "none", LABELS, Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
+    proto = make_model(serving_function(model, "logits"), metadata)
     operators = [node.op_type for node in proto.graph.node]
     assert operators.count("Pad") == (0 if relu else 1)
     assert_agrees(proto, model, np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3)).astype(np.uint8))
@@ -101,8 +101,8 @@ def test_a_maximum_pads_itself_behind_a_relu_and_there_only(relu):
 @pytest.mark.parametrize("opset", [9, 13, 17, 18, 21])
 def test_every_opset_gives_the_same_graph_and_numbers(opset, small):
     """From 18 on, tf2onnx leaves a Transpose in the head, and stops."""
-    model, classifier, pixels = small
-    proto = export.model(serving_function(model, "logits"), classifier, opset=opset)
+    model, metadata, pixels = small
+    proto = make_model(serving_function(model, "logits"), metadata, opset=opset)
     assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", opset)]
     assert proto.ir_version == onnx.helper.find_min_ir_version_for(proto.opset_import)
     assert len(proto.graph.input) == 1, "weights among the inputs"
@@ -120,9 +120,9 @@ def test_every_opset_gives_the_same_graph_and_numbers(opset, small):
     ],
 )
 def test_a_wrong_option_is_refused(options, message, small):
-    model, classifier, _ = small
+    model, metadata, _ = small
     with pytest.raises(UserError, match=message):
-        export.model(serving_function(model, "logits"), classifier, **options)
+        make_model(serving_function(model, "logits"), metadata, **options)
 
 
 def test_a_network_that_onnx_has_no_operators_for_is_refused_in_one_line(capfd):
@@ -130,20 +130,20 @@ def test_a_network_that_onnx_has_no_operators_for_is_refused_in_one_line(capfd):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Activation(keras.ops.erfinv)(keras.layers.Flatten()(inputs))
     model = keras.Model(inputs, keras.layers.Dense(3)(x))
-    classifier = ClassifierMetadata("odd", "none", LABELS, Preprocessing(8, 8, 3, (0.5,) * 3, (0.5,) * 3))
-    with pytest.raises(UserError, match="tf2onnx has no way to express Erfinv"):
-        export.model(serving_function(model, "logits"), classifier)
+    metadata = ClassifierMetadata("odd", "none", LABELS, Preprocessing(8, 8, 3, (0.5,) * 3, (0.5,) * 3))
+    with pytest.raises(UserError, match="tf2onnx cannot express Erfinv"):
+        make_model(serving_function(model, "logits"), metadata)
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_file_says_what_it_is(small, capfd):
-    model, classifier, _ = small
+    model, metadata, _ = small
     texts = {"description": "Cats.", "license": "CC0-1.0"}
-    proto = export.model(serving_function(model, "logits"), classifier, layout="nchw", **texts)
+    proto = make_model(serving_function(model, "logits"), metadata, layout="nchw", **texts)
     assert capfd.readouterr() == ("", "")
     assert (proto.producer_name, proto.doc_string, proto.graph.name) == ("keras-resnet-zoo", "Cats.", "ResNet20V2")
     properties = {entry.key: entry.value for entry in proto.metadata_props}
-    assert ClassifierMetadata.from_json(properties[MEMBER]) == classifier
+    assert ClassifierMetadata.from_json(properties[MEMBER]) == metadata
     expected = {"name": "ResNet20V2", "description": "Cats.", "license": "CC0-1.0", "layout": "nchw"}
     assert {name: properties[name] for name in expected} == expected
     assert properties["labels"].splitlines() == list(LABELS)

@@ -16,14 +16,18 @@ from conftest import scramble
 
 import keras_resnet
 from keras_resnet import UserError
-from keras_resnet.export import pipeline, writer
-from keras_resnet.export import runtime as runtimes
-from keras_resnet.export import targets as artifacts
-from keras_resnet.export.pipeline import ExportConfig
+from keras_resnet._litert_internals import operator_names, parse_model
+from keras_resnet.export import output_dir, pipeline
+from keras_resnet.export.config import ExportConfig
+from keras_resnet.export.formats.inspection import Inspection
+from keras_resnet.export.formats.tflite import conversion, metadata
+from keras_resnet.export.runtime import load_predictor
 from keras_resnet.export.source_model import load_source_model
-from keras_resnet.export.verification.inspection import Inspection, inspect, operators_of_tflite
-from keras_resnet.export.verification.verify import ArtifactError, Tolerances, run_in_subprocess, scores, verify
+from keras_resnet.export.targets import TARGETS, select_targets
+from keras_resnet.export.verification.result import Tolerances
+from keras_resnet.export.verification.verify import ArtifactError, run_in_subprocess, verify
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.metrics import summary
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier
 from keras_resnet.training.data.splits import ArraySplit
@@ -32,9 +36,9 @@ ARTIFACTS = ("saved_model", "model.tflite", "model.onnx")
 
 
 @pytest.fixture(scope="module")
-def colour(tmp_path_factory):
-    """A colour classifier with scrambled norms, not square, and images with labels for it."""
-    folder = tmp_path_factory.mktemp("colour")
+def color(tmp_path_factory):
+    """A color classifier with scrambled norms, not square, and images with labels for it."""
+    folder = tmp_path_factory.mktemp("color")
     preprocessing = Preprocessing(16, 24, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
     inputs = keras.Input((16, 24, 3))
     model = scramble(keras_resnet.ResNet20V1(input_tensor=preprocessing.layer()(inputs), classes=3, block="bottleneck"))
@@ -44,8 +48,8 @@ def colour(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def colour_export(colour, tmp_path_factory):
-    path, images, labels = colour
+def color_export(color, tmp_path_factory):
+    path, images, labels = color
     config = ExportConfig(path, tmp_path_factory.mktemp("export"), quantize=("none",), output="logits")
     return export(config, images, labels)
 
@@ -54,17 +58,17 @@ def export(config, images, labels):
     return pipeline.export(config, load_source_model(config.model_path), images, labels)
 
 
-def test_all_formats_of_a_colour_net_with_scrambled_norms_agree_in_logits(colour, colour_export):
-    assert [v.name for v in colour_export.results] == ["saved_model", "tflite", "onnx"]
-    assert not colour_export.failed
-    _, images, _ = colour
-    model = keras.saving.load_model(colour[0])
+def test_all_formats_of_a_color_net_with_scrambled_norms_agree_in_logits(color, color_export):
+    assert [v.name for v in color_export.results] == ["saved_model", "tflite", "onnx"]
+    assert not color_export.failed
+    _, images, _ = color
+    model = keras.saving.load_model(color[0])
     logits = keras.Model(model.input, model.get_layer("head_dense").output).predict(images.astype("float32"), verbose=0)
     for name in ARTIFACTS:
-        artifact = runtimes.load_predictor(colour_export.config.output_dir / name)
-        assert artifact.output == "logits"
-        np.testing.assert_allclose(artifact.run(images), logits, rtol=1e-3, atol=1e-4 * np.abs(logits).max())
-        np.testing.assert_allclose(artifact.probabilities(images), tf.nn.softmax(logits), atol=1e-4)
+        predictor = load_predictor(color_export.config.output_dir / name)
+        assert predictor.output == "logits"
+        np.testing.assert_allclose(predictor.run(images), logits, rtol=1e-3, atol=1e-4 * np.abs(logits).max())
+        np.testing.assert_allclose(predictor.probabilities(images), tf.nn.softmax(logits), atol=1e-4)
 
 
 def test_the_run_exports_agree_with_keras_on_every_test_image(exported):
@@ -88,13 +92,13 @@ def test_the_run_exports_agree_with_keras_on_every_test_image(exported):
 
 @pytest.mark.parametrize("name", ARTIFACTS)
 def test_an_artifact_takes_raw_uint8_pixels_in_any_batch_and_gives_probabilities(name, exported, rng):
-    artifact = runtimes.load_predictor(exported.folder / name)
+    predictor = load_predictor(exported.folder / name)
     images = rng.integers(0, 256, (67, 8, 8, 1)).astype(np.uint8)
-    whole = artifact.run(images)
+    whole = predictor.run(images)
     np.testing.assert_allclose(whole.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(whole[5:6], artifact.run(images[5:6]), rtol=1e-4, atol=1e-6)
-    assert artifact.output == "probabilities"
-    assert artifact.classifier.labels == tuple("0123456789")
+    np.testing.assert_allclose(whole[5:6], predictor.run(images[5:6]), rtol=1e-4, atol=1e-6)
+    assert predictor.output == "probabilities"
+    assert predictor.metadata.labels == tuple("0123456789")
 
 
 def test_labels_lie_beside_the_artifacts(exported):
@@ -104,14 +108,14 @@ def test_labels_lie_beside_the_artifacts(exported):
 def test_a_moved_file_still_knows_its_labels_and_preprocessing(exported, tmp_path):
     for name in ARTIFACTS:
         (shutil.copytree if name == "saved_model" else shutil.copy)(exported.folder / name, tmp_path / name)
-        record = runtimes.load_predictor(tmp_path / name).classifier
+        record = load_predictor(tmp_path / name).metadata
         assert record == ClassifierMetadata.read_from(exported.folder.parent / "model.keras")
 
 
 def test_tflite_is_convolutions_relus_and_additions_and_xnnpack_takes_all_but_the_cast(exported):
-    """One subtraction is left, of the pixels' mean; ReLUs behind convolutions are fused into them."""
+    """One subtraction is left, of the pixels' mean; ReLUs after convolutions are fused into them."""
     for name in ("model.tflite", "model_int8.tflite"):
-        found = inspect(runtimes.load_predictor(exported.folder / name))
+        found = load_predictor(exported.folder / name).inspect()
         assert not list(found.blocking_issues())
         assert found.operators["CONV_2D"] == 19 + 2, "the two shortcuts that change the shape"
         assert found.operators["ADD"] == 9
@@ -128,12 +132,12 @@ def test_what_must_not_be_shipped_is_refused():
     assert not list(Inspection({"CONV_2D": 3, "RELU": 1}).blocking_issues())
 
 
-def test_unfolded_the_norms_of_the_trunk_are_left(run, data_dir, exported, tmp_path):
+def test_unfolded_the_norms_of_the_skip_path_are_left(run, data_dir, exported, tmp_path):
     """Catches a --nofold that folds, and a fold that is only the converter's."""
     config = ExportConfig(run.workdir / "model.keras", tmp_path / "out", ("tflite", "onnx"), ("none",), fold=False)
     images = np.zeros((2, 8, 8, 1), np.uint8)
     assert not export(config, images, np.zeros(2, int)).failed
-    histogram = operators_of_tflite((tmp_path / "out" / "model.tflite").read_bytes())
+    histogram = operator_names(parse_model((tmp_path / "out" / "model.tflite").read_bytes()))
     assert histogram.count("MUL") == 1 + 9
 
 
@@ -154,28 +158,28 @@ def test_a_tampered_artifact_fails_verification(exported, run, tmp_path, rng):
     largest.CopyFrom(onnx.numpy_helper.from_array(weights.astype(np.float32), largest.name))
     onnx.save(model, tmp_path / "model.onnx")
     images = rng.integers(0, 256, (20, 8, 8, 1)).astype(np.uint8)
-    reference = runtimes.load_predictor(run.workdir / "model.keras").run(images)
+    reference = load_predictor(run.workdir / "model.keras").run(images)
     verification, _ = verify("onnx", tmp_path / "model.onnx", images, np.zeros(20, int), reference, Tolerances(1e-4, 100))
     assert verification.max_difference > 1e-3
     assert not verification.passed
 
 
-def test_not_a_number_never_passes(colour_export):
-    verification = colour_export.results[0]
+def test_not_a_number_never_passes(color_export):
+    verification = color_export.results[0]
     for field in ("max_difference", "accuracy_drop"):
         assert not dataclasses.replace(verification, **{field: float("nan")}).passed
 
 
-def test_an_artifact_that_loses_accuracy_fails_and_says_how_much(colour_export):
-    verification = dataclasses.replace(colour_export.results[0], accuracy_drop=1.5, tolerances=Tolerances(np.inf, 1.0))
+def test_an_artifact_that_loses_accuracy_fails_and_says_how_much(color_export):
+    verification = dataclasses.replace(color_export.results[0], accuracy_drop=1.5, tolerances=Tolerances(np.inf, 1.0))
     assert verification.failures == ["loses 1.50 points of accuracy, 1 allowed"]
     assert dataclasses.replace(verification, accuracy_drop=1.0).passed
 
 
-def test_a_failed_artifact_does_not_get_its_final_name_and_the_report_says_how_far(colour, tmp_path, monkeypatch):
-    path, images, labels = colour
+def test_a_failed_artifact_does_not_get_its_final_name_and_the_report_says_how_far(color, tmp_path, monkeypatch):
+    path, images, labels = color
     config = ExportConfig(path, tmp_path / "out", formats=("tflite", "onnx"), quantize=("none",))
-    honest = writer.tflite.convert
+    honest = conversion.convert
 
     def wrong(saved_model):
         content = bytearray(honest(saved_model))
@@ -183,7 +187,7 @@ def test_a_failed_artifact_does_not_get_its_final_name_and_the_report_says_how_f
         content[middle : middle + 4000] = bytes(4000)
         return bytes(content)
 
-    monkeypatch.setattr(writer.tflite, "convert", wrong)
+    monkeypatch.setattr(conversion, "convert", wrong)
     result = export(config, images, labels)
     assert [v.name for v in result.failed] == ["tflite"]
     assert {p.name for p in config.output_dir.iterdir()} == {
@@ -195,21 +199,21 @@ def test_a_failed_artifact_does_not_get_its_final_name_and_the_report_says_how_f
     )
 
 
-def test_an_artifact_that_does_not_run_fails_and_the_report_says_why(colour, tmp_path, monkeypatch):
-    path, images, labels = colour
+def test_an_artifact_that_does_not_run_fails_and_the_report_says_why(color, tmp_path, monkeypatch):
+    path, images, labels = color
     config = ExportConfig(path, tmp_path / "out", formats=("tflite",), quantize=("none",))
-    honest = writer.with_metadata
-    monkeypatch.setattr(writer, "with_metadata", lambda *arguments, **words: b"no flatbuffer")
+    honest = metadata.with_metadata
+    monkeypatch.setattr(metadata, "with_metadata", lambda *arguments, **words: b"no flatbuffer")
     broken = export(config, images, labels)
     assert "tflite cannot be run without Keras: " in broken.verdict()
     assert broken.failed
     assert (broken.failed[0].accuracy, broken.failed[0].top1_agreement) == (0, 0), "no answer is no label"
     assert (config.output_dir / "model_failed.tflite").exists()
     json.loads((config.output_dir / "report.json").read_text(), parse_constant=pytest.fail)
-    monkeypatch.setattr(writer, "with_metadata", honest)
+    monkeypatch.setattr(metadata, "with_metadata", honest)
     assert not export(config, images, labels).failed
     assert not (config.output_dir / "model_failed.tflite").exists()
-    monkeypatch.setattr(writer, "with_metadata", lambda *arguments, **words: b"no flatbuffer")
+    monkeypatch.setattr(metadata, "with_metadata", lambda *arguments, **words: b"no flatbuffer")
     export(config, images, labels)
     assert not (config.output_dir / "model.tflite").exists(), "an earlier success under the final name"
 
@@ -225,17 +229,25 @@ def test_the_worker_cannot_import_keras(exported, run, rng):
         run_in_subprocess(run.workdir / "model.keras", images)
 
 
-def test_scores_are_exact():
+def test_the_table_of_formats_loads_none_of_their_libraries():
+    """Catches an import that makes `predict` on an .onnx or .tflite file wait for TensorFlow, and verification for Keras."""
+    heavy = ("tensorflow", "keras", "onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "litert_quantizer")
+    program = "import sys, keras_resnet.export.runtime, keras_resnet.export.targets; print([*sys.modules])"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    assert not {name for name in heavy if f"'{name}'" in done.stdout}
+
+
+def test_the_figures_of_evaluate_are_exact():
     probabilities = np.array([[0.5, 0.2, 0.1, 0.1, 0.06, 0.04], [0.5, 0.2, 0.1, 0.1, 0.06, 0.04], [0, 0, 0, 0, 0, 1.0]])
-    found = scores(probabilities, np.array([0, 5, 5]))
+    found = summary(probabilities, np.array([0, 5, 5]))
     assert found["top1"] == pytest.approx(2 / 3)
     assert found["top5"] == pytest.approx(2 / 3)
     assert found["loss"] == pytest.approx(-(np.log(0.5) + np.log(0.04)) / 3)
-    assert "top5" not in scores(np.eye(5), np.arange(5))
+    assert "top5" not in summary(np.eye(5), np.arange(5))
 
 
-def test_an_output_folder_with_someone_elses_files_is_refused_and_untouched(colour, tmp_path):
-    path, images, labels = colour
+def test_an_output_folder_with_someone_elses_files_is_refused_and_untouched(color, tmp_path):
+    path, images, labels = color
     (tmp_path / "labels.txt").write_text("theirs")
     with pytest.raises(UserError, match=r"holds labels\.txt of another origin"):
         export(ExportConfig(path, tmp_path, quantize=("none",)), images, labels)
@@ -244,16 +256,16 @@ def test_an_output_folder_with_someone_elses_files_is_refused_and_untouched(colo
 
 
 @pytest.mark.parametrize("theirs", ['{"mine": 1}', "no json"])
-def test_a_record_of_someone_elses_is_no_licence_to_overwrite(theirs, colour, tmp_path):
-    path, images, labels = colour
+def test_a_record_of_someone_elses_is_no_license_to_overwrite(theirs, color, tmp_path):
+    path, images, labels = color
     (tmp_path / "report.json").write_text(theirs)
     with pytest.raises(UserError, match="of another origin"):
         export(ExportConfig(path, tmp_path, quantize=("none",)), images, labels)
     assert (tmp_path / "report.json").read_text() == theirs
 
 
-def test_a_folder_under_a_files_name_is_not_deleted(colour, tmp_path):
-    path, images, labels = colour
+def test_a_folder_under_a_files_name_is_not_deleted(color, tmp_path):
+    path, images, labels = color
     config = ExportConfig(path, tmp_path, formats=("onnx",), quantize=("none",))
     export(config, images[:2], labels[:2])
     (tmp_path / "model.onnx").unlink()
@@ -263,25 +275,25 @@ def test_a_folder_under_a_files_name_is_not_deleted(colour, tmp_path):
     assert (tmp_path / "model.onnx").is_dir()
 
 
-def test_the_export_of_another_model_is_not_mixed_with(colour, exported, tmp_path):
-    path, images, labels = colour
+def test_the_export_of_another_model_is_not_mixed_with(color, exported, tmp_path):
+    path, images, labels = color
     shutil.copy(exported.folder / "report.json", tmp_path)
     with pytest.raises(UserError, match="holds the export of ResNet20V2 on digits"):
         export(ExportConfig(path, tmp_path, quantize=("none",)), images, labels)
 
 
-def test_labels_that_do_not_match_the_outputs_are_refused(colour, tmp_path):
-    path, images, _ = colour
+def test_labels_that_do_not_match_the_outputs_are_refused(color, tmp_path):
+    path, images, _ = color
     record = ClassifierMetadata.read_from(path)
     model = keras.saving.load_model(path)
     write_classifier(model, tmp_path / "m.keras", dataclasses.replace(record, labels=("a", "b")))
     with pytest.raises(UserError, match="3 outputs and 2 labels"):
-        runtimes.load_predictor(tmp_path / "m.keras").run(images[:1])
+        load_predictor(tmp_path / "m.keras").run(images[:1])
 
 
-def test_other_weights_take_the_place_of_all_that_is_there_or_are_refused(colour, tmp_path):
+def test_other_weights_take_the_place_of_all_that_is_there_or_are_refused(color, tmp_path):
     """Catches files of an earlier export beside those of a later one, of which its reports do not tell."""
-    path, images, labels = colour
+    path, images, labels = color
     out = tmp_path / "out"
     both = ("none", "fp16")
     export(ExportConfig(path, out, ("onnx",), both), images[:2], labels[:2])
@@ -290,7 +302,7 @@ def test_other_weights_take_the_place_of_all_that_is_there_or_are_refused(colour
     model.get_layer("head_dense").bias.assign([1.0, 2.0, 3.0])
     write_classifier(model, tmp_path / "again.keras", ClassifierMetadata.read_from(path))
     for formats, quantize in ((("onnx",), ("none",)), (("tflite",), both)):
-        with pytest.raises(UserError, match=r"holds an export with onnx.*, which this one has not: choose another"):
+        with pytest.raises(UserError, match=r"holds an export with onnx.*, which this one does not have: choose another"):
             export(ExportConfig(tmp_path / "again.keras", out, formats, quantize), images[:2], labels[:2])
     assert (out / "model.onnx").read_bytes() == before
     export(ExportConfig(tmp_path / "again.keras", out, ("onnx",), both), images[:2], labels[:2])
@@ -305,31 +317,31 @@ def test_other_weights_take_the_place_of_all_that_is_there_or_are_refused(colour
         export(ExportConfig(tmp_path / "others.keras", out, ("onnx",), both), images[:2], labels[:2])
 
 
-def test_what_a_killed_export_left_goes_with_the_next(colour, tmp_path):
-    path, images, labels = colour
+def test_what_a_killed_export_left_goes_with_the_next(color, tmp_path):
+    path, images, labels = color
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     for owner in (dead.pid, os.getpid()):
-        (tmp_path / f"{pipeline.TEMPORARY}{owner}-abc").mkdir()
+        (tmp_path / f"{output_dir.TEMPORARY}{owner}-abc").mkdir()
     elsewhere = tmp_path / f".export-another-host-{dead.pid}-abc"
     elsewhere.mkdir()
     export(ExportConfig(path, tmp_path, ("onnx",), ("none",)), images[:2], labels[:2])
-    running = {f"{pipeline.TEMPORARY}{os.getpid()}-abc", elsewhere.name}
+    running = {f"{output_dir.TEMPORARY}{os.getpid()}-abc", elsewhere.name}
     assert {p.name for p in tmp_path.iterdir() if p.name.startswith(".")} == running
 
 
-def test_a_network_that_gives_no_numbers_is_refused(colour, tmp_path):
-    path, images, labels = colour
+def test_a_network_that_gives_nan_is_refused(color, tmp_path):
+    path, images, labels = color
     model = keras.saving.load_model(path)
     norm = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
     norm.moving_variance.assign(-np.ones(norm.moving_variance.shape))
     write_classifier(model, tmp_path / "odd.keras", ClassifierMetadata.read_from(path))
-    with pytest.raises(UserError, match="gives outputs that are no numbers"):
+    with pytest.raises(UserError, match="gives outputs for test images that are NaN or infinite"):
         export(ExportConfig(tmp_path / "odd.keras", tmp_path / "out", ("onnx",), ("none",)), images[:2], labels[:2])
 
 
-def test_a_second_export_replaces_the_first(colour, tmp_path):
-    path, images, labels = colour
+def test_a_second_export_replaces_the_first(color, tmp_path):
+    path, images, labels = color
     for _ in range(2):
         export(ExportConfig(path, tmp_path, formats=("saved_model",)), images[:2], labels[:2])
     assert {p.name for p in tmp_path.iterdir()} == {"saved_model", "labels.txt", "report.json", "report.html", "model_card.md"}
@@ -355,7 +367,7 @@ def test_a_wrong_option_is_refused(options, message, tmp_path):
         ExportConfig(tmp_path / "model.keras", tmp_path / "out", **options)
 
 
-def test_the_report_stands_alone_and_shows_pictures(exported):
+def test_the_report_stands_alone_and_shows_images(exported):
     page = (exported.folder / "report.html").read_text()
     record = json.loads((exported.folder / "report.json").read_text())
     assert page.count("data:image/png;base64,") >= 16 + 1, "sixteen images and the curves"
@@ -376,7 +388,7 @@ def test_the_card_says_what_a_finder_needs(exported):
         assert row in card
 
 
-def test_quantised_artifacts_are_small(exported):
+def test_quantized_artifacts_are_small(exported):
     sizes = {
         name: (exported.folder / name).stat().st_size for name in ("model.tflite", "model_int8.tflite", "model_fp16.tflite")
     }
@@ -399,23 +411,23 @@ def test_deep_networks_may_differ_by_the_roundings_of_all_their_layers(tmp_path)
         x = keras.layers.DepthwiseConv2D(1)(x)
     config = ExportConfig(tmp_path / "m.keras", tmp_path / "out", quantize=("none",))
     deep, shallow = keras.Model(inputs, keras.layers.Conv2D(1, 1)(x)), keras.Model(inputs, keras.layers.Conv2D(1, 1)(inputs))
-    kind, reference = artifacts.TARGETS["tflite"], np.ones((1, 2))
-    assert config.tolerances(kind, deep, reference).max_difference == pytest.approx(2.01e-4)
-    assert config.tolerances(kind, shallow, reference).max_difference == 1e-4
+    target, reference = TARGETS["tflite"], np.ones((1, 2))
+    assert config.tolerances(target, deep, reference).max_difference == pytest.approx(2.01e-4)
+    assert config.tolerances(target, shallow, reference).max_difference == 1e-4
     fixed = dataclasses.replace(config, max_difference=1e-5)
-    assert fixed.tolerances(kind, deep, reference).max_difference == 1e-5
+    assert fixed.tolerances(target, deep, reference).max_difference == 1e-5
 
 
-def test_too_few_images_do_not_calibrate(colour, tmp_path):
-    path, images, labels = colour
+def test_too_few_images_do_not_calibrate(color, tmp_path):
+    path, images, labels = color
     config = ExportConfig(path, tmp_path / "out", ("tflite",), ("int8",))
     with pytest.raises(UserError, match="tflite_int8 cannot be calibrated on 0 images; at least 16 are needed"):
         export(config, images, labels)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mistake_that_shows_while_writing_leaves_no_folder(colour, tmp_path):
-    path, images, labels = colour
+def test_a_mistake_that_shows_while_writing_leaves_no_folder(color, tmp_path):
+    path, images, labels = color
     config = ExportConfig(path, tmp_path / "out", ("tflite",), ("int8",), keep_float=("nobody",))
     with pytest.raises(UserError, match="no operator 'nobody' to keep in float"):
         pipeline.export(config, load_source_model(path), images, labels, ArraySplit(images, labels))
@@ -423,10 +435,10 @@ def test_a_mistake_that_shows_while_writing_leaves_no_folder(colour, tmp_path):
 
 
 def test_every_format_has_what_the_table_says():
-    assert list(artifacts.select_targets(["saved_model"])) == ["saved_model"]
-    assert list(artifacts.select_targets(["tflite", "onnx"])) == [
+    assert list(select_targets(["saved_model"])) == ["saved_model"]
+    assert list(select_targets(["tflite", "onnx"])) == [
         "tflite", "tflite_fp16", "tflite_int8", "onnx", "onnx_fp16", "onnx_int8",
     ]  # fmt: skip
-    assert len({kind.file for kind in artifacts.TARGETS.values()}) == len(artifacts.TARGETS)
-    assert artifacts.TARGETS["tflite_int8"].failed_file == "model_int8_failed.tflite"
-    assert artifacts.TARGETS["saved_model"].failed_file == "saved_model_failed"
+    assert len({target.file for target in TARGETS.values()}) == len(TARGETS)
+    assert TARGETS["tflite_int8"].failed_file == "model_int8_failed.tflite"
+    assert TARGETS["saved_model"].failed_file == "saved_model_failed"

@@ -1,4 +1,4 @@
-"""Catches files that are quantised in name, lose more than they have to, or run outside of the runtimes' fast paths."""
+"""Catches files that are quantized in name, lose more than they have to, or run outside of the runtimes' fast paths."""
 
 import types
 
@@ -12,16 +12,20 @@ from conftest import scramble
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet._litert_internals import operators_to_run
 from keras_resnet.environment import quiet_stderr
 from keras_resnet.export.fold.folding import fold
-from keras_resnet.export.formats.engines import run_tflite
-from keras_resnet.export.formats.keep_float import select_operators
-from keras_resnet.export.formats.onnx import model as float_onnx
-from keras_resnet.export.formats.onnx import quantizer as onnx_quantization
-from keras_resnet.export.formats.saved_model import writer as saved_model
-from keras_resnet.export.formats.tflite import conversion as tflite
-from keras_resnet.export.formats.tflite import quantizer as litert_quantization
+from keras_resnet.export.formats.onnx import quantizer as onnx_quantizer
+from keras_resnet.export.formats.onnx.model import make_model
+from keras_resnet.export.formats.onnx.options import LAYOUTS
+from keras_resnet.export.formats.onnx.quantizer import OnnxQuantizer
+from keras_resnet.export.formats.saved_model.archive import make_archive, write_archive
+from keras_resnet.export.formats.select_operators import select_operators
+from keras_resnet.export.formats.tflite import quantizer as tflite_quantizer
+from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.formats.tflite.delegation import delegation
+from keras_resnet.export.formats.tflite.format import TFLITE
+from keras_resnet.export.formats.tflite.quantizer import TFLiteQuantizer
 from keras_resnet.export.sensitivity import most_sensitive, sensitive_layers
 from keras_resnet.export.serving import serving_function
 from keras_resnet.metadata import ClassifierMetadata
@@ -35,8 +39,8 @@ TOLERANCES = {"fp16": 2e-3, "int8_weight": 0.04, "int8_dynamic": 0.05, "int8": 0
 def to_tflite(model, folder, output="probabilities", dtype="float32"):
     """The bytes of a float `.tflite`."""
     path = folder / f"{output}_{dtype}"
-    saved_model.write_endpoints(model, {"serve": serving_function(model, output, dtype)}, path)
-    return tflite.convert(path)
+    write_archive(make_archive(model, {"serve": serving_function(model, output, dtype)}), path)
+    return convert(path)
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +52,14 @@ def small(tmp_path_factory):
     network = keras_resnet.ResNet20V2(input_tensor=PREPROCESSING.layer()(pixels), classes=CLASSES)
     model = fold(scramble(network))
     serve = serving_function(model, "probabilities")
-    classifier = ClassifierMetadata("ResNet20V2", "none", tuple("abcde"), PREPROCESSING)
+    metadata = ClassifierMetadata("ResNet20V2", "none", tuple("abcde"), PREPROCESSING)
     images = np.random.default_rng(1).integers(0, 256, (48, *SHAPE)).astype(np.uint8)
     return types.SimpleNamespace(
         images=images,
         tflite=to_tflite(model, folder),
         tflite_uint8=to_tflite(model, folder, dtype="uint8"),
-        onnx=float_onnx.model(serve, classifier),
-        onnx_nchw=float_onnx.model(serve, classifier, layout="nchw"),
+        onnx=make_model(serve, metadata),
+        onnx_nchw=make_model(serve, metadata, layout="nchw"),
         reference=model.predict(images.astype("float32"), verbose=0),
     )
 
@@ -63,7 +67,7 @@ def small(tmp_path_factory):
 @pytest.fixture(scope="module")
 def int8(small):
     """Calibrated once."""
-    return litert_quantization.TFLiteQuantizer(small.tflite, "int8", small.images)
+    return TFLiteQuantizer(small.tflite, "int8", small.images)
 
 
 def opened(content):
@@ -77,7 +81,7 @@ def kernels(content):
     """(dtype, number of scales, number of channels) of the convolutions' kernels, by the names of the convolutions' outputs."""
     interpreter = opened(content)
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    convolutions = [operator for operator in interpreter._get_ops_details() if operator["op_name"] == "CONV_2D"]
+    convolutions = [operator for operator in operators_to_run(interpreter) if operator["op_name"] == "CONV_2D"]
     rows = [(tensors[int(o["outputs"][0])]["name"], tensors[int(o["inputs"][1])]) for o in convolutions]
     return {name: (k["dtype"], len(k["quantization_parameters"]["scales"]), k["shape"][0]) for name, k in rows}
 
@@ -91,26 +95,26 @@ def assert_near(outputs, reference, tolerance):
     assert outputs.shape == reference.shape
     assert outputs.dtype == np.float32
     assert np.abs(outputs - reference).max() < tolerance
-    assert np.abs(outputs - reference).max() > 0, "nothing was quantised"
+    assert np.abs(outputs - reference).max() > 0, "nothing was quantized"
 
 
-@pytest.mark.parametrize("scheme", litert_quantization.SCHEMES)
-def test_every_scheme_of_tflite_computes_the_same(scheme, small):
-    given = small.tflite if scheme == "int8" else small.tflite_uint8
-    content = litert_quantization.TFLiteQuantizer(given, scheme, small.images).quantize()
-    assert_near(run_tflite(content, small.images), small.reference, TOLERANCES[scheme])
-    assert len(content) < (0.55 if scheme == "fp16" else 0.35) * len(given)
+@pytest.mark.parametrize("quantization", tflite_quantizer.QUANTIZATIONS)
+def test_every_quantization_of_tflite_computes_the_same(quantization, small):
+    given = small.tflite if quantization == "int8" else small.tflite_uint8
+    content = TFLiteQuantizer(given, quantization, small.images).quantize()
+    assert_near(TFLITE.run(content, small.images), small.reference, TOLERANCES[quantization])
+    assert len(content) < (0.55 if quantization == "fp16" else 0.35) * len(given)
 
 
-@pytest.mark.parametrize("scheme", onnx_quantization.SCHEMES)
-@pytest.mark.parametrize("layout", float_onnx.LAYOUTS)
-def test_every_scheme_of_onnx_computes_the_same(scheme, layout, small):
+@pytest.mark.parametrize("quantization", onnx_quantizer.QUANTIZATIONS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_quantization_of_onnx_computes_the_same(quantization, layout, small):
     given, pixels = small.onnx, small.images
     if layout == "nchw":
         given, pixels = small.onnx_nchw, pixels.transpose(0, 3, 1, 2)
-    proto = onnx_quantization.OnnxQuantizer(given, scheme, small.images).quantize()
-    assert_near(run_onnx(proto, pixels), small.reference, TOLERANCES[scheme])
-    assert proto.ByteSize() < (0.55 if scheme == "fp16" else 0.36) * given.ByteSize()
+    proto = OnnxQuantizer(given, quantization, small.images).quantize()
+    assert_near(run_onnx(proto, pixels), small.reference, TOLERANCES[quantization])
+    assert proto.ByteSize() < (0.55 if quantization == "fp16" else 0.36) * given.ByteSize()
     assert proto.graph.input == given.graph.input, "uint8 pixels, in a batch of any size"
     assert proto.graph.output == given.graph.output
     assert (proto.metadata_props, proto.opset_import) == (given.metadata_props, given.opset_import)
@@ -122,13 +126,13 @@ def test_the_edges_of_full_int8_are_raw_pixels_and_256ths_of_probabilities(small
     (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (given["dtype"], given["quantization"]) == (np.uint8, (1, 0))
     assert (taken["dtype"], taken["quantization"]) == (np.uint8, (1 / 256, 0))
-    dark = litert_quantization.TFLiteQuantizer(small.tflite, "int8", small.images // 4).quantize()
+    dark = TFLiteQuantizer(small.tflite, "int8", small.images // 4).quantize()
     assert opened(dark).get_input_details()[0]["quantization"] == (1, 0)
 
 
-@pytest.mark.parametrize("scheme", ["fp16", "int8_dynamic", "int8_weight", "int16x8"])
-def test_the_edges_of_other_schemes_stay_as_they_are(scheme, small):
-    interpreter = opened(litert_quantization.TFLiteQuantizer(small.tflite_uint8, scheme, small.images).quantize())
+@pytest.mark.parametrize("quantization", ["fp16", "int8_dynamic", "int8_weight", "int16x8"])
+def test_the_edges_of_other_quantizations_stay_as_they_are(quantization, small):
+    interpreter = opened(TFLiteQuantizer(small.tflite_uint8, quantization, small.images).quantize())
     assert interpreter.get_input_details()[0]["dtype"] == np.uint8
     assert interpreter.get_output_details()[0]["dtype"] == np.float32
 
@@ -143,22 +147,18 @@ def test_xnnpack_takes_all_of_full_int8_but_the_cast_of_the_pixels(int8, tmp_pat
 
 def test_delegation_counts_what_xnnpack_does_not_take(small, tmp_path):
     """Catches a count that calls everything delegated: in int16 it takes nothing but the softmax."""
-    (tmp_path / "int16x8.tflite").write_bytes(
-        litert_quantization.TFLiteQuantizer(small.tflite, "int16x8", small.images).quantize()
-    )
+    (tmp_path / "int16x8.tflite").write_bytes(TFLiteQuantizer(small.tflite, "int16x8", small.images).quantize())
     found = delegation(tmp_path / "int16x8.tflite")
     assert found.partitions == 1
     assert sum(found.undelegated_ops.values()) == found.operators - 1
     assert found.undelegated_ops["CONV_2D"] == 21
 
 
-@pytest.mark.parametrize("scheme", ["int8_dynamic", "int8_weight", "int8", "int16x8"])
-def test_kernels_are_int8_with_a_scale_for_each_channel(scheme, small):
-    found = kernels(litert_quantization.TFLiteQuantizer(small.tflite, scheme, small.images).quantize())
-    if scheme == "int8_weight":  # the operators take what is made of the int8 kernels
-        tensors = opened(
-            litert_quantization.TFLiteQuantizer(small.tflite, scheme, small.images).quantize()
-        ).get_tensor_details()
+@pytest.mark.parametrize("quantization", ["int8_dynamic", "int8_weight", "int8", "int16x8"])
+def test_kernels_are_int8_with_a_scale_for_each_channel(quantization, small):
+    found = kernels(TFLiteQuantizer(small.tflite, quantization, small.images).quantize())
+    if quantization == "int8_weight":  # the operators take what is made of the int8 kernels
+        tensors = opened(TFLiteQuantizer(small.tflite, quantization, small.images).quantize()).get_tensor_details()
         assert sum(t["dtype"] == np.int8 and len(t["shape"]) == 4 for t in tensors) == len(found) == 21
         return
     assert len(found) == 21
@@ -166,7 +166,7 @@ def test_kernels_are_int8_with_a_scale_for_each_channel(scheme, small):
 
 
 def test_onnx_kernels_are_int8_with_a_scale_for_each_channel_and_activations_uint8(small):
-    proto = onnx_quantization.OnnxQuantizer(small.onnx, "int8", small.images).quantize()
+    proto = OnnxQuantizer(small.onnx, "int8", small.images).quantize()
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
     makers = {name: node for node in proto.graph.node for name in node.output}
     convolutions = [node for node in proto.graph.node if node.op_type == "Conv"]
@@ -192,46 +192,44 @@ def test_what_is_kept_in_float_keeps_the_network_in_one_piece(int8, tmp_path):
     assert delegation(tmp_path / "int8.tflite").partitions == 1
 
 
-@pytest.mark.parametrize("scheme", onnx_quantization.SCHEMES)
-def test_what_is_kept_in_float_is_float_in_onnx(scheme, small):
-    quantization = onnx_quantization.OnnxQuantizer(small.onnx, scheme, small.images)
-    proto = quantization.quantize(["stage2_unit1_conv1"])
-    kinds = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
-    found = [kinds.get(node.input[1]) for node in proto.graph.node if node.op_type == "Conv"]
+@pytest.mark.parametrize("quantization", onnx_quantizer.QUANTIZATIONS)
+def test_what_is_kept_in_float_is_float_in_onnx(quantization, small):
+    quantizer = OnnxQuantizer(small.onnx, quantization, small.images)
+    proto = quantizer.quantize(["stage2_unit1_conv1"])
+    dtypes = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
+    found = [dtypes.get(node.input[1]) for node in proto.graph.node if node.op_type == "Conv"]
     assert found.count(onnx.TensorProto.FLOAT) == 1
-    assert found.index(onnx.TensorProto.FLOAT) in (8, 9), "behind seven convolutions, and beside the shortcut's"
-    assert_near(run_onnx(proto, small.images), small.reference, TOLERANCES[scheme])
+    assert found.index(onnx.TensorProto.FLOAT) in (8, 9), "after seven convolutions, and beside the shortcut's"
+    assert_near(run_onnx(proto, small.images), small.reference, TOLERANCES[quantization])
 
 
 def test_a_network_is_left_as_it_was(small):
-    """Catches tools that change what they are given: the next scheme would be made from that."""
+    """Catches tools that change what they are given: the next one would be made from that."""
     before = small.onnx.SerializeToString()
-    for scheme in onnx_quantization.SCHEMES:
-        onnx_quantization.OnnxQuantizer(small.onnx, scheme, small.images).quantize()
+    for quantization in onnx_quantizer.QUANTIZATIONS:
+        OnnxQuantizer(small.onnx, quantization, small.images).quantize()
     assert small.onnx.SerializeToString() == before
 
 
 def test_ranges_are_those_of_all_calibration_images(small, monkeypatch):
     """Catches the quantizer's moving average, for which the last images count most, and calibration on other images."""
-    monkeypatch.setattr(litert_quantization, "PIXELS_AT_ONCE", 3 * 8 * 8)
+    monkeypatch.setattr(tflite_quantizer, "PIXELS_AT_ONCE", 3 * 8 * 8)
     bright = np.concatenate([small.images[:40] // 8, small.images[40:41]])
-    first, last = (
-        litert_quantization.TFLiteQuantizer(small.tflite, "int8", images).quantize() for images in (bright[::-1], bright)
-    )
+    first, last = (TFLiteQuantizer(small.tflite, "int8", images).quantize() for images in (bright[::-1], bright))
     assert first == last
-    assert first != litert_quantization.TFLiteQuantizer(small.tflite, "int8", bright[:-1]).quantize()
+    assert first != TFLiteQuantizer(small.tflite, "int8", bright[:-1]).quantize()
 
 
-@pytest.mark.parametrize("scheme", litert_quantization.STATIC)
-def test_the_bias_of_a_kernel_of_zeros_is_kept(scheme, tmp_path):
+@pytest.mark.parametrize("quantization", tflite_quantizer.STATIC)
+def test_the_bias_of_a_kernel_of_zeros_is_kept(quantization, tmp_path):
     """Catches a scale of nearly 0, in which the bias overflows: padded channels under the fold, and dead ones."""
     pixels = keras.Input(SHAPE)
     convolution = keras.layers.Conv2D(2, 1, name="convolution")
     model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(convolution(pixels)))
     convolution.set_weights([np.stack([np.zeros((1, 1, 3)), np.full((1, 1, 3), 0.01)], axis=-1), np.array([3.0, 0.0])])
     images = np.random.default_rng(2).integers(0, 256, (4, *SHAPE)).astype(np.uint8)
-    content = litert_quantization.TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), scheme, images).quantize()
-    np.testing.assert_allclose(run_tflite(content, images), model.predict(images.astype("float32"), verbose=0), atol=0.05)
+    content = TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), quantization, images).quantize()
+    np.testing.assert_allclose(TFLITE.run(content, images), model.predict(images.astype("float32"), verbose=0), atol=0.05)
 
 
 def test_logits_come_out_as_integers_without_a_cast(tmp_path):
@@ -239,18 +237,18 @@ def test_logits_come_out_as_integers_without_a_cast(tmp_path):
     flat = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels))
     model = keras.Model(pixels, keras.layers.Dense(3)(flat))
     images = np.random.default_rng(3).integers(0, 256, (8, *SHAPE)).astype(np.uint8)
-    content = litert_quantization.TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), "int8", images).quantize()
+    content = TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), "int8", images).quantize()
     interpreter = opened(content)
     assert (interpreter.get_input_details()[0]["dtype"], interpreter.get_output_details()[0]["dtype"]) == (np.uint8, np.int8)
-    assert [operator["op_name"] for operator in interpreter._get_ops_details()].count("QUANTIZE") == 1
+    assert [operator["op_name"] for operator in operators_to_run(interpreter)].count("QUANTIZE") == 1
     expected = model.predict(images.astype("float32"), verbose=0)
-    assert np.abs(run_tflite(content, images) - expected).max() < 0.03 * np.abs(expected).max()
+    assert np.abs(TFLITE.run(content, images) - expected).max() < 0.03 * np.abs(expected).max()
 
 
 def test_what_lite_rt_has_no_operator_for_is_said_in_one_line(tmp_path, capfd):
     inputs = keras.Input((8, 8, 3))
     flat = keras.layers.Activation(keras.ops.erfinv)(keras.layers.Flatten()(inputs))
-    with pytest.raises(UserError, match=r"^LiteRT has no operator for Erfinv: this network cannot become TFLite; .* out$"):
+    with pytest.raises(UserError, match=r"^LiteRT has no operator for Erfinv: this network cannot .* TFLite; leave .*$"):
         to_tflite(keras.Model(inputs, keras.layers.Dense(3)(flat)), tmp_path)
     assert capfd.readouterr() == ("", "")
 
@@ -261,9 +259,9 @@ def test_the_last_layer_of_a_network_to_logits_can_stay_in_float(tmp_path):
     flat = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels))
     content = to_tflite(keras.Model(pixels, keras.layers.Dense(3, name="head_dense")(flat)), tmp_path, "logits")
     images = np.random.default_rng(0).integers(0, 256, (16, *SHAPE)).astype(np.uint8)
-    for scheme in ("int8", "int16x8"):
-        quantization = litert_quantization.TFLiteQuantizer(content, scheme, images)
-        assert opened(quantization.quantize(["head_dense"])).get_output_details()[0]["dtype"] == np.float32
+    for quantization in ("int8", "int16x8"):
+        quantizer = TFLiteQuantizer(content, quantization, images)
+        assert opened(quantizer.quantize(["head_dense"])).get_output_details()[0]["dtype"] == np.float32
 
 
 def test_the_tenth_unit_stays_float_with_the_first():
@@ -273,21 +271,21 @@ def test_the_tenth_unit_stays_float_with_the_first():
 
 
 def test_wrong_values_are_refused(small, int8):
-    with pytest.raises(UserError, match="unknown quantisation 'int4' for TFLite; it is one of fp16, int8_dynamic"):
-        litert_quantization.TFLiteQuantizer(small.tflite, "int4", small.images)
-    with pytest.raises(UserError, match="unknown quantisation 'int16x8' for ONNX; it is one of fp16, int8"):
-        onnx_quantization.OnnxQuantizer(small.onnx, "int16x8", small.images)
+    with pytest.raises(UserError, match="unknown quantization 'int4' for TFLite; it is one of fp16, int8_dynamic"):
+        TFLiteQuantizer(small.tflite, "int4", small.images)
+    with pytest.raises(UserError, match="unknown quantization 'int16x8' for ONNX; it is one of fp16, int8"):
+        OnnxQuantizer(small.onnx, "int16x8", small.images)
     with pytest.raises(UserError, match="int8 needs images"):
-        litert_quantization.TFLiteQuantizer(small.tflite, "int8", small.images[:0])
+        TFLiteQuantizer(small.tflite, "int8", small.images[:0])
     with pytest.raises(UserError, match="int8 needs images"):
-        onnx_quantization.OnnxQuantizer(small.onnx, "int8", small.images[:0])
+        OnnxQuantizer(small.onnx, "int8", small.images[:0])
     with pytest.raises(UserError, match=r"no operator 'stage9' to keep in float; the operators are .*stem_relu"):
         int8.quantize(["stage9"])
     old = onnx.ModelProto()
     old.CopyFrom(small.onnx)
     old.opset_import[0].version = 12
-    with pytest.raises(UserError, match="int8 needs ONNX opset 13 or above; it is 12"):
-        onnx_quantization.OnnxQuantizer(old, "int8", small.images)
+    with pytest.raises(UserError, match="opset is 12; int8 in ONNX needs 13 or above"):
+        OnnxQuantizer(old, "int8", small.images)
 
 
 def test_a_network_that_overflows_is_refused(tmp_path):
@@ -299,7 +297,7 @@ def test_a_network_that_overflows_is_refused(tmp_path):
     model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(y))
     images = np.full((2, *SHAPE), 255, np.uint8)
     with pytest.raises(UserError, match=r"int8 has no range for .*, which overflows on the calibration images"):
-        litert_quantization.TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), "int8", images).quantize()
+        TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), "int8", images).quantize()
 
 
 def test_a_layer_that_suffers_is_found(tmp_path):
@@ -320,14 +318,14 @@ def test_a_layer_that_suffers_is_found(tmp_path):
     images = np.random.default_rng(4).integers(0, 256, (40, *SHAPE)).astype(np.uint8)
     images //= np.arange(1, 41, dtype=np.uint8).reshape(-1, 1, 1, 1)  # dark and bright, so that their classes differ
     content = to_tflite(model, tmp_path, "logits")
-    reference = run_tflite(content, images)
+    reference = TFLITE.run(content, images)
     usual = np.median(reference, axis=0)
-    quantization = litert_quantization.TFLiteQuantizer(content, "int8", images)
+    quantizer = TFLiteQuantizer(content, "int8", images)
 
     def run(kept, count):
-        return run_tflite(quantization.quantize(kept), images[:count]) - usual
+        return TFLITE.run(quantizer.quantize(kept), images[:count]) - usual
 
-    found = sensitive_layers(quantization.operators, run, reference - usual, (reference - usual).argmax(axis=1), most=1)
+    found = sensitive_layers(quantizer.operators, run, reference - usual, (reference - usual).argmax(axis=1), max_operators=1)
     assert len(found) == 1
     assert "conv3" in found[0]
 
@@ -346,7 +344,7 @@ NAMES = [f"operator{i}" for i in range(50)]
 
 
 @pytest.mark.parametrize("index", [0, 1, 24, 25, 48, 49])
-def test_the_costliest_operator_is_found_wherever_it_is(index):
+def test_the_most_sensitive_operator_is_found_wherever_it_is(index):
     costs = dict.fromkeys(NAMES, 1) | {NAMES[index]: 100}
     assert most_sensitive(NAMES, planted(costs)) == [NAMES[index]]
 
@@ -361,7 +359,7 @@ def test_neighbours_are_kept_together_where_neither_helps_alone(index):
 
 
 def test_the_search_is_short_and_ends():
-    """Catches a quantisation for each operator: networks have thousands."""
+    """Catches a quantization for each operator: networks have thousands."""
     calls = []
     names = [f"operator{i}" for i in range(3000)]
     reference, labels = np.eye(2)[[0] * 10], np.zeros(10, int)

@@ -13,21 +13,27 @@ from conftest import scramble
 from PIL import Image
 
 import keras_resnet
+from keras_resnet._litert_internals import operator_names, parse_model
 from keras_resnet.export.formats.saved_model import decoding
-from keras_resnet.export.formats.saved_model import writer as saved_model
-from keras_resnet.export.formats.tflite import conversion as tflite
+from keras_resnet.export.formats.saved_model.archive import endpoints, make_archive, write_archive
+from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.serving import serving_function
-from keras_resnet.export.verification.inspection import operators_of_tflite
 from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(16, 24, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), crop_fraction=0.875, interpolation="bicubic")
 
 
-def picture(height, width, mode="RGB", seed=0):
+def blotches(height, width, mode="RGB", seed=0):
     """Blotches: neither flat, where every decoder agrees, nor noise, of which JPEG leaves nothing."""
     coarse = np.random.default_rng(seed).integers(0, 256, (height // 6 + 2, width // 6 + 2, 4)).astype(np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
+
+
+def write(model, metadata, path):
+    """Writes the SavedModel of a network to logits."""
+    archive = make_archive(model, endpoints(serving_function(model, "logits"), metadata.preprocessing))
+    write_archive(archive, path, metadata)
 
 
 def encoded(image, form, **options):
@@ -37,30 +43,30 @@ def encoded(image, form, **options):
 
 
 def sixteen_bits():
-    return Image.fromarray((np.asarray(picture(60, 81, "L")).astype(np.uint16) << 8) + 200)
+    return Image.fromarray((np.asarray(blotches(60, 81, "L")).astype(np.uint16) << 8) + 200)
 
 
 FILES = {
-    "jpeg": lambda: encoded(picture(60, 81), "JPEG"),
-    "jpeg, every pixel's colour": lambda: encoded(picture(60, 81), "JPEG", quality=95, subsampling=0),
-    "jpeg, progressive": lambda: encoded(picture(60, 81), "JPEG", progressive=True),
-    "jpeg, grey": lambda: encoded(picture(60, 81, "L"), "JPEG"),
-    "jpeg, four inks": lambda: encoded(picture(60, 81, "CMYK"), "JPEG"),
-    "png": lambda: encoded(picture(60, 81), "PNG"),
-    "png, grey": lambda: encoded(picture(60, 81, "L"), "PNG"),
-    "png, 1 bit": lambda: encoded(picture(60, 81, "1"), "PNG"),
+    "jpeg": lambda: encoded(blotches(60, 81), "JPEG"),
+    "jpeg, every pixel's color": lambda: encoded(blotches(60, 81), "JPEG", quality=95, subsampling=0),
+    "jpeg, progressive": lambda: encoded(blotches(60, 81), "JPEG", progressive=True),
+    "jpeg, gray": lambda: encoded(blotches(60, 81, "L"), "JPEG"),
+    "jpeg, four inks": lambda: encoded(blotches(60, 81, "CMYK"), "JPEG"),
+    "png": lambda: encoded(blotches(60, 81), "PNG"),
+    "png, gray": lambda: encoded(blotches(60, 81, "L"), "PNG"),
+    "png, 1 bit": lambda: encoded(blotches(60, 81, "1"), "PNG"),
     "png, 16 bits": lambda: encoded(sixteen_bits(), "PNG"),
-    "png, transparent": lambda: encoded(picture(60, 81, "RGBA"), "PNG"),
-    "png, transparent grey": lambda: encoded(picture(60, 81, "LA"), "PNG"),
-    "png, palette": lambda: encoded(picture(60, 81, "P"), "PNG", transparency=3),
-    "webp": lambda: encoded(picture(60, 81), "WEBP"),
-    "bmp": lambda: encoded(picture(60, 81), "BMP"),
-    "gif, two frames": lambda: encoded(picture(60, 81, "P"), "GIF", save_all=True, append_images=[picture(60, 81, "P", 1)]),
+    "png, transparent": lambda: encoded(blotches(60, 81, "RGBA"), "PNG"),
+    "png, transparent gray": lambda: encoded(blotches(60, 81, "LA"), "PNG"),
+    "png, palette": lambda: encoded(blotches(60, 81, "P"), "PNG", transparency=3),
+    "webp": lambda: encoded(blotches(60, 81), "WEBP"),
+    "bmp": lambda: encoded(blotches(60, 81), "BMP"),
+    "gif, two frames": lambda: encoded(blotches(60, 81, "P"), "GIF", save_all=True, append_images=[blotches(60, 81, "P", 1)]),
 }
 
 
 @pytest.fixture(scope="module")
-def classifier():
+def metadata():
     return ClassifierMetadata("ResNet20V1", "none", ("a", "b", "c"), PREPROCESSING)
 
 
@@ -72,9 +78,9 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def folder(model, classifier, tmp_path_factory):
+def folder(model, metadata, tmp_path_factory):
     path = tmp_path_factory.mktemp("saved") / "saved_model"
-    saved_model.write(serving_function(model, "logits"), model, classifier, path)
+    write(model, metadata, path)
     return path
 
 
@@ -84,9 +90,9 @@ def flat(channels, size=(8, 8)):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("kind", FILES)
-def test_files_are_decoded_to_the_pixels_that_evaluation_reads(kind, channels):
-    content = FILES[kind]()
+@pytest.mark.parametrize("name", FILES)
+def test_files_are_decoded_to_the_pixels_that_evaluation_reads(name, channels):
+    content = FILES[name]()
     exact = Preprocessing(60, 81, channels, (0.5,) * channels, (0.5,) * channels)
     np.testing.assert_array_equal(decoding.load(content, exact), exact.load_image(io.BytesIO(content)))
 
@@ -108,7 +114,7 @@ def test_a_photograph_that_is_to_be_shown_turned_is_read_as_it_lies():
     """The limit that the docstring names."""
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn right
-    content = encoded(picture(20, 20), "JPEG", exif=exif)
+    content = encoded(blotches(20, 20), "JPEG", exif=exif)
     square = Preprocessing(20, 20, 3, (0.5,) * 3, (0.5,) * 3)
     upright = square.load_image(io.BytesIO(content))
     np.testing.assert_array_equal(decoding.load(content, square), np.rot90(upright))
@@ -138,9 +144,9 @@ print(json.dumps([classify(image_bytes=tf.constant(batch))["logits"].numpy().tol
 
 
 def test_a_server_classifies_files_of_any_format_and_size_as_evaluation_does(folder, model, tmp_path):
-    """In a process that has TensorFlow and neither Keras nor us: functions in Python would be missing there."""
-    contents = [FILES[kind]() for kind in ("jpeg", "png, transparent", "gif, two frames", "png, grey")]
-    contents.append(encoded(picture(16, 24, seed=3), "PNG"))
+    """In a process that has TensorFlow and neither Keras nor this package: functions in Python would be missing there."""
+    contents = [FILES[name]() for name in ("jpeg", "png, transparent", "gif, two frames", "png, gray")]
+    contents.append(encoded(blotches(16, 24, seed=3), "PNG"))
     for number, content in enumerate(contents):
         (tmp_path / str(number)).write_bytes(content)
     command = [sys.executable, "-P", "-c", SERVER, folder, tmp_path]
@@ -149,41 +155,41 @@ def test_a_server_classifies_files_of_any_format_and_size_as_evaluation_does(fol
     many, one = json.loads(done.stdout)
     pixels = np.stack([PREPROCESSING.load_image(io.BytesIO(content)) for content in contents])
     expected = model.predict(pixels.astype("float32"), verbose=0)
-    tolerance = 1e-4 * np.ptp(expected, axis=0).min()  # of what tells these pictures apart
+    tolerance = 1e-4 * np.ptp(expected, axis=0).min()  # of what tells these images apart
     np.testing.assert_allclose(many, expected, rtol=0, atol=tolerance)
     np.testing.assert_allclose(one, expected[:1], rtol=0, atol=tolerance)
 
 
 def test_one_damaged_file_is_an_error_and_no_guess(folder):
     classify = tf.saved_model.load(str(folder)).signatures["image_bytes"]
-    whole = encoded(picture(30, 30), "PNG")
+    whole = encoded(blotches(30, 30), "PNG")
     with pytest.raises(tf.errors.InvalidArgumentError):
         classify(image_bytes=tf.constant([whole, whole[: len(whole) // 2]]))
 
 
 def test_tflite_is_made_of_the_pixels_alone(folder):
     """Catches a conversion of `image_bytes` too, which has no operators in LiteRT."""
-    operators = operators_of_tflite(tflite.convert(folder))
+    operators = operator_names(parse_model(convert(folder)))
     assert operators.count("CONV_2D") == 19
     assert not set(operators) & {"WHILE", "GATHER"}
     assert not any(name.startswith("Flex") for name in operators)
 
 
-def test_writing_says_nothing(model, classifier, tmp_path, capfd):
-    saved_model.write(serving_function(model, "logits"), model, classifier, tmp_path / "saved_model")
+def test_writing_says_nothing(model, metadata, tmp_path, capfd):
+    write(model, metadata, tmp_path / "saved_model")
     assert capfd.readouterr() == ("", "")
-    assert ClassifierMetadata.from_json((tmp_path / "saved_model" / SAVED_MODEL_MEMBER).read_text()) == classifier
+    assert ClassifierMetadata.from_json((tmp_path / "saved_model" / SAVED_MODEL_MEMBER).read_text()) == metadata
 
 
 def test_a_network_of_two_channels_is_served_pixels_only(tmp_path):
     two = ClassifierMetadata("flat", "none", ("a", "b", "c"), Preprocessing(8, 8, 2, (0.5, 0.5), (0.5, 0.5)))
     model = flat(channels=2)
-    saved_model.write(serving_function(model, "logits"), model, two, tmp_path / "saved_model")
+    write(model, two, tmp_path / "saved_model")
     assert set(tf.saved_model.load(str(tmp_path / "saved_model")).signatures) == {"serve", "serving_default"}
 
 
 def test_pixels_may_come_as_floats(rng):
-    """What full int8 is quantised from: a cast in the graph would stay outside of the integers."""
+    """What full int8 is quantized from: a cast in the graph would stay outside of the integers."""
     model = flat(channels=3)
     pixels = rng.integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
     serve, serve_floats = serving_function(model, "logits"), serving_function(model, "logits", dtype="float32")

@@ -7,60 +7,70 @@ faster, and cost accuracy.
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
-from onnxruntime import quantization
-from onnxruntime.quantization.shape_inference import quant_pre_process
-from onnxruntime.transformers.float16 import convert_float_to_float16
-from onnxruntime.transformers.onnx_model import OnnxModel
+from onnxruntime import quantization as ort_quantization
 
+from keras_resnet._onnxruntime_internals import to_float16
 from keras_resnet.errors import UserError, comma_join
 
-from ..keep_float import select_operators
+from ..select_operators import select_operators
+from .options import check_opset_of_int8
 
-SCHEMES = ("fp16", "int8")
-MOVING = ("MaxPool", "Pad", "Transpose", "Squeeze")  # integers as they come
-# Not Sub, Mul and Softmax: the normalisation of the pixels and the probabilities need more than eight bits, and cost little.
-OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "Relu", "AveragePool", "GlobalAveragePool", *MOVING)
-LEAST_OPSET = 13  # that has scales per channel
+QUANTIZATIONS = ("fp16", "int8")
+UNCHANGED = ("MaxPool", "Pad", "Transpose", "Squeeze")  # operators that hand on integers as they come
+# Not Sub, Mul and Softmax: the normalization of the pixels and the probabilities need more than eight bits, and cost little.
+OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "Relu", "AveragePool", "GlobalAveragePool", *UNCHANGED)
 PIXELS_AT_ONCE = 2**13  # in a batch of calibration, of which ONNX Runtime keeps much in memory
 
 
 class OnnxQuantizer:
-    """A float network, calibrated once, and quantised as often as there are choices of what stays float.
+    """A float network, calibrated once, and quantized as often as there are choices of what stays float.
 
-    proto: its `onnx.ModelProto`, which stays as it is. scheme: of `SCHEMES`. images: uint8 (N, H, W, C), of the training part,
-    not augmented; int8 is calibrated on them, fp16 needs none. operators: what can stay float, by the names of outputs and
-    kernels, since not every node is named after its Keras layer. Raises `UserError` for an unknown scheme, and for a file that
-    is too old for int8.
+    Attributes:
+        operators: What can stay float, by the names of outputs and kernels: not every node is named after its Keras layer.
+
+    Args:
+        proto: The network, which stays as it is.
+        quantization: One of `QUANTIZATIONS`.
+        images: uint8 (N, H, W, C), of the training split, not augmented; int8 is calibrated on them, fp16 needs none.
+
+    Raises:
+        UserError: For an unknown quantization, for a file that is too old for int8, and where images are missing.
     """
 
-    def __init__(self, proto, scheme, images):
-        if scheme not in SCHEMES:
-            raise UserError(f"unknown quantisation {scheme!r} for ONNX; it is one of {comma_join(SCHEMES)}")
-        (opset,) = (entry.version for entry in proto.opset_import if not entry.domain)
-        if scheme == "int8" and opset < LEAST_OPSET:
-            raise UserError(f"int8 needs ONNX opset {LEAST_OPSET} or above; it is {opset}")
-        if scheme == "int8" and not len(images):
-            raise UserError("int8 needs images to be calibrated on")
-        self.scheme = scheme
-        self._original = proto
-        self._float = preprocessed(proto) if scheme == "int8" else proto
-        self._images, self._ranges = images, None
+    def __init__(self, proto: onnx.ModelProto, quantization: str, images: np.ndarray | None) -> None:
+        if quantization not in QUANTIZATIONS:
+            raise UserError(f"unknown quantization {quantization!r} for ONNX; it is one of {comma_join(QUANTIZATIONS)}")
+        self.quantization, self._images = quantization, images
+        self._original = self._float = proto
+        self._ranges: str | None = None
+        if quantization == "int8":
+            (opset,) = (entry.version for entry in proto.opset_import if not entry.domain)
+            check_opset_of_int8(opset)
+            if images is None or not len(images):
+                raise UserError("int8 needs images to be calibrated on")
+            self._float = preprocessed(proto)
         constants = {tensor.name for tensor in self._float.graph.initializer}
-        nodes = [node for node in self._float.graph.node if scheme == "fp16" or node.op_type in OPERATORS]
+        nodes = [node for node in self._float.graph.node if quantization == "fp16" or node.op_type in OPERATORS]
         self._node_names = {";".join([*node.output, *constants.intersection(node.input[1:2])]): node.name for node in nodes}
         self.operators = list(self._node_names)
 
-    def quantize(self, keep_float=()):
-        """The quantised network, a new `onnx.ModelProto`, with the edges that it had, uint8 and float32.
+    def quantize(self, keep_float: Sequence[str] = ()) -> onnx.ModelProto:
+        """Returns the quantized network, a new one, with the edges that it had, uint8 and float32.
 
-        keep_float: operators that stay as they are, by their names or by parts of them, such as a Keras layer's name. Raises
-        `UserError` for an unknown one.
+        Args:
+            keep_float: Operators that stay as they are, by their names or by parts of them, such as a Keras layer's name.
+
+        Raises:
+            UserError: For an unknown operator.
         """
         kept = [self._node_names[name] for name in select_operators(self.operators, keep_float)]
-        result = self._in_int8(kept) if self.scheme == "int8" else self._in_fp16(kept)
+        result = self._to_int8(kept) if self.quantization == "int8" else to_float16(self._float, kept)
         for field in ("opset_import", "metadata_props"):
             result.ClearField(field)
             getattr(result, field).extend(getattr(self._original, field))
@@ -69,50 +79,46 @@ class OnnxQuantizer:
         onnx.checker.check_model(result, full_check=True)
         return result
 
-    def _in_fp16(self, kept):
-        result = OnnxModel(convert_float_to_float16(self._float, keep_io_types=True, op_block_list=[], node_block_list=kept))
-        result.topological_sort()  # the casts around what was kept are at the end
-        return result.model
-
-    def _in_int8(self, kept):
+    def _to_int8(self, kept: Sequence[str]) -> onnx.ModelProto:
+        assert self._images is not None
         with tempfile.TemporaryDirectory() as folder:
-            given, taken, ranges = (Path(folder, name) for name in ("float.onnx", "int8.onnx", "ranges.json"))
-            onnx.save(self._float, given)
+            float_file, int8_file, ranges = (Path(folder, name) for name in ("float.onnx", "int8.onnx", "ranges.json"))
+            onnx.save(self._float, float_file)
             if self._ranges:
                 ranges.write_text(self._ranges)
-            quantization.quantize_static(
-                given,
-                taken,
-                Batches(self._float.graph.input[0], self._images),
-                quant_format=quantization.QuantFormat.QDQ,
-                activation_type=quantization.QuantType.QUInt8,
-                weight_type=quantization.QuantType.QInt8,
+            ort_quantization.quantize_static(
+                float_file,
+                int8_file,
+                CalibrationBatches(self._float.graph.input[0], self._images),
+                quant_format=ort_quantization.QuantFormat.QDQ,
+                activation_type=ort_quantization.QuantType.QUInt8,
+                weight_type=ort_quantization.QuantType.QInt8,
                 per_channel=True,
-                op_types_to_quantize=OPERATORS,
-                nodes_to_exclude=kept,
+                op_types_to_quantize=list(OPERATORS),
+                nodes_to_exclude=list(kept),
                 calibration_cache_path=ranges,
             )
             self._ranges = ranges.read_text()
-            return onnx.load(taken)
+            return onnx.load(int8_file)
 
 
-def preprocessed(proto):
-    """With shapes, and without what ONNX Runtime takes away from every file."""
+def preprocessed(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns the network with shapes, and without what ONNX Runtime removes from every file."""
     with tempfile.TemporaryDirectory() as folder:
-        given, taken = Path(folder, "given.onnx"), Path(folder, "taken.onnx")
-        onnx.save(proto, given)
-        quant_pre_process(given, taken, skip_symbolic_shape=True)
-        return onnx.load(taken)
+        source, target = Path(folder, "source.onnx"), Path(folder, "target.onnx")
+        onnx.save(proto, source)
+        ort_quantization.quant_pre_process(source, target, skip_symbolic_shape=True)
+        return onnx.load(target)
 
 
-class Batches(quantization.CalibrationDataReader):
-    """uint8 images (N, H, W, C) as ONNX Runtime asks for them, in the layout of the network's `given` input."""
+class CalibrationBatches(ort_quantization.CalibrationDataReader):
+    """uint8 images (N, H, W, C) as ONNX Runtime asks for them, in the layout of the network's input."""
 
-    def __init__(self, given, images):
-        shape = [dim.dim_value for dim in given.type.tensor_type.shape.dim][1:]
+    def __init__(self, model_input: onnx.ValueInfoProto, images: np.ndarray) -> None:
+        shape = [dim.dim_value for dim in model_input.type.tensor_type.shape.dim][1:]
         images = images if list(images.shape[1:]) == shape else images.transpose(0, 3, 1, 2)
         step = max(1, PIXELS_AT_ONCE // (images[0].size // min(images.shape[1], images.shape[3])))
-        self._batches = iter([{given.name: images[start : start + step]} for start in range(0, len(images), step)])
+        self._batches = iter([{model_input.name: images[start : start + step]} for start in range(0, len(images), step)])
 
-    def get_next(self):
+    def get_next(self) -> dict[str, Any] | None:  # pyright: ignore[reportIncompatibleMethodOverride]  None ends them
         return next(self._batches, None)

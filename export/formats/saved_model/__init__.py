@@ -1,1 +1,1 @@
-"""saved_model"""
+"""SavedModel folders, by Keras' export archive."""

@@ -1,1 +1,1 @@
-"""tflite"""
+"""TFLite files, for LiteRT."""

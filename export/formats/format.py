@@ -1,0 +1,188 @@
+"""What the package knows of a file format: how to open, inspect, convert and quantize it.
+
+Importing a format's row imports none of its libraries: `predict` on an `.onnx` or `.tflite` file runs without TensorFlow, and
+verification without Keras. Each method imports what it needs.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_resnet.metadata import ClassifierMetadata
+
+    from .inspection import Inspection
+
+INPUT = "pixels"  # the name of every artifact's input
+OUTPUTS = ("probabilities", "logits")  # what an artifact may compute, and the name of its output
+BATCH_SIZE = 64
+
+Content = TypeVar("Content")
+Content_co = TypeVar("Content_co", covariant=True)
+
+
+class Runner(Protocol):
+    """A model that a runtime has loaded. output: the name of its output, one of `OUTPUTS`."""
+
+    output: str
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Computes uint8 (N, H, W, C) -> float32 (N, classes), for one batch."""
+        ...
+
+
+class Quantizer(Protocol[Content_co]):
+    """A float model that is ready to be quantized, as often as there are choices of what stays float."""
+
+    operators: list[str]
+
+    def quantize(self, keep_float: Sequence[str] = ()) -> Content_co:
+        """Returns the quantized model; `keep_float` names operators, or parts of their names, that stay float."""
+        ...
+
+
+class ExportOptions(Protocol):
+    """The fields of `export.config.ExportConfig` that formats read."""
+
+    @property
+    def output(self) -> str: ...
+    @property
+    def onnx_layout(self) -> str: ...
+    @property
+    def opset(self) -> int: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def license(self) -> str: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ConversionContext:
+    """The network that is exported, as all formats take it.
+
+    Attributes:
+        model: The Keras model on raw pixels, folded where that is wanted, with the output that is wanted.
+        serving_function: From a dtype of the pixels, "uint8" or "float32", to the `tf.function` that serves the model.
+        metadata: What the artifact carries about itself.
+        options: The user's choices.
+        folder: For intermediate files.
+        artifacts: The paths of the artifacts that are already written, by the names of their targets.
+    """
+
+    model: keras.Model
+    serving_function: Callable[[str], Any]
+    metadata: ClassifierMetadata
+    options: ExportOptions
+    folder: Path
+    artifacts: Mapping[str, Path]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportTarget:
+    """One artifact that can be exported: a format and a quantization.
+
+    Attributes:
+        format: The name of the format.
+        quantization: "none", or how the numbers are stored and computed.
+        file: The file's name.
+        max_difference: To Keras' probabilities: what verification allows unless it is told otherwise. Quantized networks are
+            judged by their accuracy instead.
+        calibrated: Whether quantization needs images.
+        pixel_dtype: Of the input of the float model that it is made from.
+    """
+
+    format: str
+    quantization: str
+    file: str
+    max_difference: float = math.inf
+    calibrated: bool = False
+    pixel_dtype: str = "uint8"
+
+    @property
+    def name(self) -> str:
+        return self.format if self.quantization == "none" else f"{self.format}_{self.quantization}"
+
+    @property
+    def failed_file(self) -> str:
+        """The name of an artifact that did not pass its verification."""
+        stem, dot, suffix = self.file.partition(".")
+        return f"{stem}_failed{dot}{suffix}"
+
+
+class ReadableFormat(abc.ABC):
+    """A kind of file that `load_predictor` opens.
+
+    Attributes:
+        name: As flags and tables have it.
+        title: As people write it.
+        suffix: Of its files, with the dot; "" for a format that is a folder.
+        libraries: The distributions that make and run such files; reports state their versions.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    libraries: tuple[str, ...]
+
+    def matches(self, path: Path) -> bool:
+        """Tells by its name whether a file or folder that exists is of this format."""
+        return path.suffix == self.suffix and not path.is_dir() if self.suffix else path.is_dir()
+
+    @abc.abstractmethod
+    def read_metadata(self, path: Path) -> ClassifierMetadata | None:
+        """Reads what the file says about itself; None if it was not written by this package."""
+
+    @abc.abstractmethod
+    def open(self, path: Path) -> Runner:
+        """Loads the file into its runtime."""
+
+    @abc.abstractmethod
+    def inspect(self, path: Path, runner: Any) -> Inspection:
+        """Counts the operators of a file that `open` has loaded into `runner`."""
+
+
+class Format(ReadableFormat, Generic[Content]):
+    """A format that can be exported to. `Content` is a model of it in memory.
+
+    Attributes:
+        targets: Its rows of the table of what can be exported.
+    """
+
+    targets: tuple[ExportTarget, ...]
+
+    def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
+        """Raises a `UserError` for an option that the format does not know, or not with one of these quantizations."""
+
+    @abc.abstractmethod
+    def convert(self, context: ConversionContext, pixel_dtype: str) -> Content:
+        """Converts the network to a float model that takes pixels of that dtype."""
+
+    @abc.abstractmethod
+    def write(self, content: Content, path: Path, context: ConversionContext) -> None:
+        """Writes the artifact, its metadata included."""
+
+    def quantizer(self, content: Content, quantization: str, images: np.ndarray | None) -> Quantizer[Content]:
+        """Prepares a float model for quantization; uint8 `images` (N, H, W, C) calibrate it where the target needs it."""
+        raise NotImplementedError(f"{self.title} has no quantization")
+
+    def load(self, content: Content) -> Runner:
+        """Loads a model that is still in memory; needed for formats with quantizations that are calibrated."""
+        raise NotImplementedError(f"{self.title} runs from files")
+
+    def run(self, content: Content, images: np.ndarray) -> np.ndarray:
+        """Computes uint8 (N, H, W, C) -> float32 (N, classes) by a model that is still in memory."""
+        return in_batches(self.load(content).run, images)
+
+
+def in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+    """Computes the outputs of all images, some at a time."""
+    return np.concatenate([run(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)])

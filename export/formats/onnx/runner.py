@@ -1,0 +1,20 @@
+"""ONNX Runtime on images, for a file or for one that is still in memory."""
+
+import numpy as np
+import onnxruntime
+
+
+class OnnxRunner:
+    """An `.onnx` model with one input, pixels in either layout: a path or a file's bytes."""
+
+    def __init__(self, model: str | bytes) -> None:
+        self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        self._channels_first = self._session.get_modelmeta().custom_metadata_map.get("layout") == "nchw"
+        ((inputs,), (outputs,)) = self._session.get_inputs(), self._session.get_outputs()
+        self._input, self.output = inputs.name, outputs.name
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
+        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._channels_first else images
+        (outputs,) = self._session.run(None, {self._input: images})
+        return np.asarray(outputs)

@@ -1,0 +1,58 @@
+"""SavedModel: for TensorFlow Serving, and for whatever else reads TensorFlow's graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..format import ConversionContext, ExportTarget, Format
+from ..inspection import Inspection, count
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_resnet.metadata import ClassifierMetadata
+
+    from .runner import SavedModelRunner
+
+SILENT = {"Placeholder", "Const", "Identity", "NoOp", "ReadVariableOp"}  # operations that compute nothing
+
+
+class SavedModelFormat(Format["keras.export.ExportArchive"]):
+    name = "saved_model"
+    title = "SavedModel"
+    suffix = ""
+    libraries = ("tensorflow",)
+    targets = (ExportTarget("saved_model", "none", "saved_model", max_difference=1e-4),)
+
+    def convert(self, context: ConversionContext, pixel_dtype: str) -> keras.export.ExportArchive:
+        from .archive import endpoints, make_archive
+
+        serve = context.serving_function(pixel_dtype)
+        return make_archive(context.model, endpoints(serve, context.metadata.preprocessing))
+
+    def write(self, content: keras.export.ExportArchive, path: Path, context: ConversionContext) -> None:
+        from .archive import write_archive
+
+        write_archive(content, path, context.metadata)
+
+    def read_metadata(self, path: Path) -> ClassifierMetadata | None:
+        from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
+
+        record = path / SAVED_MODEL_MEMBER
+        return ClassifierMetadata.from_json(record.read_text(encoding="utf-8")) if record.is_file() else None
+
+    def open(self, path: Path) -> SavedModelRunner:
+        from .runner import SavedModelRunner
+
+        return SavedModelRunner(path)
+
+    def inspect(self, path: Path, runner: SavedModelRunner) -> Inspection:
+        from keras_resnet._tensorflow_internals import graphs_of_function
+
+        graphs = graphs_of_function(runner.function)
+        operations = (operation.type for graph in graphs for operation in graph.get_operations())
+        return Inspection(count(name for name in operations if name not in SILENT and not name.endswith("PartitionedCall")))
+
+
+SAVED_MODEL = SavedModelFormat()

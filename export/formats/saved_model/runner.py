@@ -1,0 +1,21 @@
+"""TensorFlow on images, for a SavedModel folder."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from ..format import INPUT
+
+
+class SavedModelRunner:
+    """The signature `serving_default` of a SavedModel. function: its `tf.ConcreteFunction`."""
+
+    def __init__(self, path: Path) -> None:
+        self._model = tf.saved_model.load(str(path))  # which its signatures do not keep alive
+        self.function = self._model.signatures["serving_default"]
+        (self.output,) = self.function.structured_outputs
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
+        return self.function(**{INPUT: tf.constant(images)})[self.output].numpy()

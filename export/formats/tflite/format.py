@@ -1,0 +1,85 @@
+"""TFLite: for LiteRT and MediaPipe, on phones and in browsers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..format import ConversionContext, ExportTarget, Format
+from ..inspection import Inspection, count
+
+if TYPE_CHECKING:
+    from keras_resnet.metadata import ClassifierMetadata
+
+    from .quantizer import TFLiteQuantizer
+    from .runner import LiteRTRunner
+
+
+class TFLiteFormat(Format[bytes]):
+    name = "tflite"
+    title = "TFLite"
+    suffix = ".tflite"
+    libraries = ("ai-edge-litert", "litert-quantizer")
+    # fmt: off
+    targets = (
+        ExportTarget("tflite", "none",         "model.tflite", max_difference=1e-4),
+        ExportTarget("tflite", "fp16",         "model_fp16.tflite", max_difference=0.05),
+        ExportTarget("tflite", "int8_dynamic", "model_int8_dynamic.tflite"),
+        ExportTarget("tflite", "int8_weight",  "model_int8_weight.tflite"),
+        # A cast from uint8 at the edge of the float model would stay outside of the integers.
+        ExportTarget("tflite", "int8",         "model_int8.tflite", calibrated=True, pixel_dtype="float32"),
+        ExportTarget("tflite", "int16x8",      "model_int16x8.tflite", calibrated=True),
+    )
+    # fmt: on
+
+    def convert(self, context: ConversionContext, pixel_dtype: str) -> bytes:
+        """By way of a SavedModel: the artifact, where there is one that takes such pixels."""
+        from ..saved_model.archive import make_archive, write_archive
+        from .conversion import convert
+
+        saved_model = context.artifacts.get("saved_model")
+        if pixel_dtype != "uint8" or saved_model is None:
+            saved_model = context.folder / f"{pixel_dtype}_saved_model"
+            write_archive(make_archive(context.model, {"serve": context.serving_function(pixel_dtype)}), saved_model)
+        return convert(saved_model)
+
+    def quantizer(self, content: bytes, quantization: str, images: np.ndarray | None) -> TFLiteQuantizer:
+        from .quantizer import TFLiteQuantizer
+
+        return TFLiteQuantizer(content, quantization, images)
+
+    def write(self, content: bytes, path: Path, context: ConversionContext) -> None:
+        from .metadata import with_metadata
+
+        options = context.options
+        content = with_metadata(content, context.metadata, description=options.description, license=options.license)
+        path.write_bytes(content)
+
+    def read_metadata(self, path: Path) -> ClassifierMetadata | None:
+        from keras_resnet.metadata import ClassifierMetadata
+
+        return ClassifierMetadata.read_from(path)
+
+    def open(self, path: Path) -> LiteRTRunner:
+        from .runner import LiteRTRunner
+
+        return LiteRTRunner(model_path=str(path))
+
+    def load(self, content: bytes) -> LiteRTRunner:
+        from .runner import LiteRTRunner
+
+        return LiteRTRunner(model_content=content)
+
+    def inspect(self, path: Path, runner: LiteRTRunner) -> Inspection:
+        from keras_resnet._litert_internals import operator_names, parse_model
+
+        from .delegation import delegation
+
+        found = delegation(path)
+        operators = operator_names(parse_model(path.read_bytes()))
+        return Inspection(count(operators), found.partitions, found.undelegated_ops)
+
+
+TFLITE = TFLiteFormat()
