@@ -15,7 +15,7 @@ from . import model as networks
 from .data.batches import TrainBatches
 from .data.class_weights import class_weights
 from .data.dataset import Dataset
-from .data.splits import ArraySplit, EncodedSplit
+from .data.splits import ArraySplit
 from .distribute.strategies import is_chief, make_strategy
 from .loop import TrainLoop
 from .optim.loss_scale import LossScale
@@ -38,7 +38,7 @@ class TrainingContext:
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         self.dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
-        self.classes = len(self.dataset.labels)
+        self.classes = len(self.dataset.class_names)
         training, validation = self.dataset.train_and_validation(config.validation_fraction, config.seed)
         self._check_batch_size(len(training))
         keras.utils.set_random_seed(config.seed)  # here, for fetching data takes random numbers too
@@ -49,10 +49,7 @@ class TrainingContext:
                 self.preprocessing = preprocessing_of(training, config.image_size)
                 self.model = networks.build_classifier(config, self.preprocessing, self.classes)
             self._check_augmentation()
-            if isinstance(training, EncodedSplit) and self.recipe.min_crop_area:
-                self.training = dataclasses.replace(training, channels=self.preprocessing.channels)
-            else:
-                self.training = training.prepared(self.preprocessing)
+            self.training = training.prepared_for_training(self.preprocessing, self.recipe)
             self.validation = validation.prepared(self.preprocessing)
             self.steps = len(self.training) // self.recipe.batch_size
             self.schedule = learning_rate_schedule(self.recipe, self.steps * self.recipe.epochs)

@@ -25,7 +25,7 @@ def evaluate_and_save(ready, values, seconds, workdir, metrics, events):
     ready: the `TrainingContext`. values: the network's weights, arrays. seconds: spent training.
     metrics, events: the files of the run.
     """
-    config, names = ready.config, ready.dataset.labels
+    config, names = ready.config, ready.dataset.class_names
     model = networks.build_classifier(config, ready.preprocessing, ready.classes)  # in float32, on one device
     model.set_weights(values)
     test = ready.dataset.test.prepared(ready.preprocessing)

@@ -85,9 +85,9 @@ def export(flags, arguments):
 
 
 def labels_of_set(flags):
-    from keras_resnet.training.data.dataset import labels_of
+    from keras_resnet.training.data.dataset import class_names_of
 
-    return labels_of(flags.dataset, flags.data_dir)
+    return class_names_of(flags.dataset, flags.data_dir)
 
 
 def read_calibration(dataset, count, classifier):
@@ -120,8 +120,8 @@ def open_dataset(flags, classifier):
     if not (flags.dataset or classifier.dataset):
         raise UserError(f"{flags.model_path} does not say which set its test images are from: give --dataset")
     dataset = Dataset(flags.dataset or classifier.dataset, flags.data_dir)
-    if dataset.labels != classifier.labels:
-        pairs = itertools.zip_longest(classifier.labels, dataset.labels)
+    if dataset.class_names != classifier.labels:
+        pairs = itertools.zip_longest(classifier.labels, dataset.class_names)
         ours, theirs = next((ours, theirs) for ours, theirs in pairs if ours != theirs)
         raise UserError(
             f"{flags.model_path} knows other labels than dataset {dataset.name!r}, whose order they must have: "

@@ -22,11 +22,13 @@ def import_weights(flags, arguments):
     check_model(flags)
     environment.configure(flags.verbosity)
     import keras_resnet
-    from keras_resnet.training.data.dataset import labels_of
+    from keras_resnet.training.data.dataset import class_names_of
 
     if Path(flags.output_path).suffix != ".keras" or Path(flags.output_path).exists():
         raise UserError(f"--output_path is {flags.output_path}; it is a .keras file that does not exist yet")
-    labels = read_labels(flags.labels) if flags.labels else labels_of(flags.dataset, flags.data_dir) if flags.dataset else None
+    labels = (
+        read_labels(flags.labels) if flags.labels else class_names_of(flags.dataset, flags.data_dir) if flags.dataset else None
+    )
     if labels is None:
         raise UserError(
             "import needs the classes' names: --labels=FILE with one a line, or --dataset=NAME of the set they are in"

@@ -114,7 +114,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("launch", "--workers=2"), ["launch needs -- train"]),
         (("launch", "--workers=0", "--", "train"), ["workers", "0"]),
         (("launch", "--workers=2", "--", "evaluate"), ["launch takes `train`", "'evaluate'"]),
-        (("train", "--model=ResNet20V2", "--dataset=folder", "--workdir={0}/new"), ["has no pictures"]),
+        (("train", "--model=ResNet20V2", "--dataset=folder", "--workdir={0}/new"), ["has no images"]),
         ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
         ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
         ((*TRAIN, "--milestones=a"), ["milestones", "'a'"]),
