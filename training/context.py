@@ -17,7 +17,7 @@ from .config import TrainConfig
 from .data.batches import TrainBatches
 from .data.class_weights import class_weights
 from .data.dataset import Dataset
-from .data.splits import ArraySplit, EncodedSplit
+from .data.splits import ArraySplit, Split
 from .distribute.strategies import is_chief, make_strategy
 from .loop import TrainLoop
 from .model import build_classifier, dtype_policy_scope, freeze, lr_multipliers, pretrained_classifier, synchronize_norms
@@ -31,8 +31,6 @@ from .step import TrainStep
 
 IMAGE_PREPROCESSING = "torchvision_v1"  # of images of various sizes, for a network that starts from random weights
 IMAGE_SIZE = 224
-
-Split = ArraySplit | EncodedSplit
 
 
 class TrainingData(NamedTuple):
@@ -78,7 +76,7 @@ class TrainingContext:
 
     @property
     def classes(self) -> int:
-        return len(self.dataset.labels)
+        return len(self.dataset.class_names)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -133,7 +131,7 @@ def open_data(config: TrainConfig, strategy: tf.distribute.Strategy) -> Training
 def build_network(config: TrainConfig, data: TrainingData) -> Network:
     """Builds the classifier, from random or given weights."""
     keras.utils.set_random_seed(config.seed)  # not earlier: fetching data draws random numbers too
-    classes = len(data.dataset.labels)
+    classes = len(data.dataset.class_names)
     if config.weights:
         network = Network(*pretrained_classifier(config, classes))
     else:
@@ -145,11 +143,7 @@ def build_network(config: TrainConfig, data: TrainingData) -> Network:
 
 def prepare_images(config: TrainConfig, data: TrainingData, preprocessing: Preprocessing) -> tuple[Split, ArraySplit]:
     """Resizes and crops the images for the network, but for those that training crops at random while it decodes them."""
-    if isinstance(data.train, EncodedSplit) and config.recipe.min_crop_area:
-        train = dataclasses.replace(data.train, channels=preprocessing.channels)
-    else:
-        train = data.train.prepared(preprocessing)
-    return train, data.validation.prepared(preprocessing)
+    return data.train.prepared_for_training(preprocessing, config.recipe), data.validation.prepared(preprocessing)
 
 
 def build_loop(

@@ -44,7 +44,7 @@ def evaluate_and_save(
     Returns:
         The metrics on the test split.
     """
-    config, class_names = context.config, context.dataset.labels
+    config, class_names = context.config, context.dataset.class_names
     model = build_classifier(config, context.preprocessing, context.classes)  # in float32, on one device
     model.set_weights(weights)
     test = context.dataset.test.prepared(context.preprocessing)

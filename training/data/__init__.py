@@ -1,1 +1,1 @@
-"""From a data set on disk to batches: splits, image folders, tensorflow-datasets, augmentation."""
+"""From a dataset on disk to batches: image folders, tensorflow-datasets, splits, augmentation."""

@@ -1,69 +1,111 @@
-"""Image classification sets by name: uint8 pixels 0 to 255 and integer labels, in parts to train, choose and report by."""
+"""Image classification datasets by name: uint8 pixels 0 to 255 and integer labels, split for training, validation and test."""
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 
 from .image_filter import check_on_bad_image
-from .image_folder import ImageFolder, labels_of_folder
-from .splits import ArraySplit, EncodedSplit
-from .tfds import TfdsDataset, get_builder, labels_of_builder
+from .image_folder import ImageFolder, class_names_of_folder
+from .splits import ArraySplit, EncodedSplit, Split
+from .tfds import TfdsDataset, class_names_of_builder, get_builder
 
-__all__ = ["ArraySplit", "Dataset", "EncodedSplit", "labels_of"]
+__all__ = ["ArraySplit", "Dataset", "EncodedSplit", "class_names_of"]
 
 FOLDER = "folder"
-TEST_SHARE = 0.1
-NAMED = 5  # classes, in an error
+TEST_FRACTION = 0.1
+MAX_CLASSES_NAMED = 5  # in an error
+
+
+class StoredDataset(Protocol):
+    """A dataset on disk, with the splits that it comes with."""
+
+    class_names: tuple[str, ...]
+    splits: tuple[str, ...]
+    bad_images: list[str]
+
+    def read(self, split: str) -> Split:
+        """Returns the images and labels of a split, without unreadable images."""
+        ...
+
+    def names(self, split: str) -> Sequence[str]:
+        """Returns a name for each example of a split that has been read, which identifies it in later runs."""
+        ...
 
 
 class Dataset:
-    """A prepared set: `name`, `labels` (class names in order), `bad_images` (names of those left out so far), and its parts.
+    """A prepared dataset with its train, validation and test splits.
 
-    name: "folder", with the folder in `data_dir`, or a set of tensorflow-datasets. manual_dir: see `downloads.prepare`.
-    on_bad_image: "skip" or "fail".
+    The test split is the dataset's own. Without one it is its validation split; without that, a tenth of the train split:
+    those whose names have the smallest hashes. That depends on nothing else, so all runs and later evaluations agree on it.
+    The validation split is the dataset's own, unless that is the test split; else it is cut from the rest of the train split.
 
-    Each part is a `ArraySplit` or `EncodedSplit`. Which is which:
-
-    - the test part is the set's own. Without one it is its validation part; without that, a tenth of the training part: those
-      whose names have the smallest hashes. It depends on nothing else, so that no run and no later evaluation disagree.
-    - the validation part is the set's own, unless it is the test part; else it is cut from the rest of the training part.
+    Attributes:
+        name: As given.
+        class_names: In the order of the labels.
     """
 
-    def __init__(self, name, data_dir=None, *, manual_dir=None, on_bad_image="skip"):
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | Path | None = None,
+        *,
+        manual_dir: str | Path | None = None,
+        on_bad_image: str = "skip",
+    ) -> None:
+        """Opens a dataset, and downloads and prepares it first if necessary.
+
+        Args:
+            name: "folder", or the name of a dataset of tensorflow-datasets.
+            data_dir: The folder of "folder"; where tensorflow-datasets keeps its prepared datasets.
+            manual_dir: Folder with archives that the user downloaded, see `downloads.prepare`.
+            on_bad_image: "skip" or "fail".
+
+        Raises:
+            UserError: There is no such dataset, or it cannot be used.
+        """
         check_on_bad_image(on_bad_image)
         if data_dir is not None and Path(data_dir).is_file():
-            raise UserError(f"data_dir is {data_dir}, which is a file; it is a folder")
+            raise UserError(f"data_dir is {data_dir}, which is a file; it must be a folder")
         if manual_dir is not None and not Path(manual_dir).is_dir():
-            raise UserError(f"manual_dir is {manual_dir}, which is no folder; it holds archives that you downloaded")
+            raise UserError(f"manual_dir is {manual_dir}, which is not a folder; it must hold archives that you downloaded")
         self.name = name
+        self._stored: StoredDataset
         if name == FOLDER:
-            self._set = ImageFolder(data_dir, on_bad_image)
+            self._stored = ImageFolder(data_dir, on_bad_image)
         else:
-            self._set = TfdsDataset(name, data_dir, manual_dir, on_bad_image)
-        self.labels = self._set.labels
-        self._test_part = next((part for part in ("test", "validation") if part in self._set.parts), None)
+            self._stored = TfdsDataset(name, data_dir, manual_dir, on_bad_image)
+        self.class_names = self._stored.class_names
+        self._test_split = next((split for split in ("test", "validation") if split in self._stored.splits), None)
 
     @property
-    def bad_images(self):
-        return self._set.bad_images
+    def bad_images(self) -> list[str]:
+        """Names of the unreadable images that were left out so far."""
+        return self._stored.bad_images
 
     @functools.cached_property
-    def test(self):
-        """The part that is only ever reported."""
-        if self._test_part:
-            return self._read(self._test_part)
+    def test(self) -> Split:
+        """The split that is only ever reported."""
+        if self._test_split:
+            return self._read(self._test_split)
         return self._train.take(self._test_rows())
 
-    def train_and_validation(self, validation_fraction, seed):
-        """The training part and the one to choose by; where one is cut from the other, at random, the seed decides how."""
+    def train_and_validation(self, validation_fraction: float, seed: int) -> tuple[Split, Split]:
+        """Returns the splits to train on and to choose the best checkpoint by.
+
+        Args:
+            validation_fraction: Fraction of the train split to cut for validation, if the dataset has no split for it.
+            seed: Decides at random which examples these are.
+        """
         rest = self._train
-        if self._test_part is None:
+        if self._test_split is None:
             rest = rest.take(np.setdiff1d(np.arange(len(rest)), self._test_rows()))
-        if "validation" in self._set.parts and self._test_part != "validation":
+        if "validation" in self._stored.splits and self._test_split != "validation":
             training, validation = rest, self._read("validation")
         else:
             count = max(1, round(validation_fraction * len(rest)))
@@ -73,39 +115,40 @@ class Dataset:
         return training, validation
 
     @functools.cached_property
-    def _train(self):
-        if "train" not in self._set.parts:
+    def _train(self) -> Split:
+        if "train" not in self._stored.splits:
             raise UserError(
-                f"dataset {self.name!r} has no train part with labels, only {comma_join(self._set.parts) or 'none'}"
+                f"dataset {self.name!r} has no train split with labels, only {comma_join(self._stored.splits) or 'none'}"
             )
         return self._read("train")
 
-    def _test_rows(self):
-        hashes = [hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in self._names("train")]
-        return np.sort(np.array(sorted(range(len(hashes)), key=hashes.__getitem__)[: round(TEST_SHARE * len(hashes)) or 1]))
+    def _test_rows(self) -> np.ndarray:
+        names = self._stored.names("train")
+        hashes = [hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names]
+        count = round(TEST_FRACTION * len(hashes)) or 1
+        return np.sort(np.array(sorted(range(len(hashes)), key=hashes.__getitem__)[:count]))
 
-    def _names(self, part):
-        return self._set.names(part)
-
-    def _read(self, part):
-        source = self._set.read(part)
-        wrong = np.flatnonzero((source.labels < 0) | (source.labels >= len(self.labels)))
+    def _read(self, name: str) -> Split:
+        split = self._stored.read(name)
+        wrong = np.flatnonzero((split.labels < 0) | (split.labels >= len(self.class_names)))
         if len(wrong):
+            example = f"{split.labels[wrong[0]]} of {self._stored.names(name)[wrong[0]]}"
             raise UserError(
-                f"dataset {self.name!r} has {len(wrong)} labels in its {part} part that are out of range, such as "
-                f"{source.labels[wrong[0]]} of {self._names(part)[wrong[0]]}; they are 0 to {len(self.labels) - 1}"
+                f"dataset {self.name!r} has {len(wrong)} labels in its {name} split that are out of range, such as "
+                f"{example}; they must be 0 to {len(self.class_names) - 1}"
             )
-        if not len(source):
-            raise UserError(f"dataset {self.name!r} has no images in its {part} part")
-        return source
+        if not len(split):
+            raise UserError(f"dataset {self.name!r} has no images in its {name} split")
+        return split
 
-    def _check_classes(self, training):
-        empty = np.flatnonzero(np.bincount(training.labels, minlength=len(self.labels)) == 0)
+    def _check_classes(self, training: Split) -> None:
+        empty = np.flatnonzero(np.bincount(training.labels, minlength=len(self.class_names)) == 0)
         if len(empty):
-            shown = f"{comma_join(self.labels[index] for index in empty[:NAMED])}{', ...' if len(empty) > NAMED else ''}"
-            raise UserError(f"dataset {self.name!r} has no image to train on of {len(empty)} of its classes: {shown}")
+            more = ", ..." if len(empty) > MAX_CLASSES_NAMED else ""
+            shown = f"{comma_join(self.class_names[index] for index in empty[:MAX_CLASSES_NAMED])}{more}"
+            raise UserError(f"dataset {self.name!r} has no images to train on for {len(empty)} of its classes: {shown}")
 
 
-def labels_of(name, data_dir=None):
-    """The class names of a set, which need not be prepared."""
-    return labels_of_folder(data_dir) if name == FOLDER else labels_of_builder(name, get_builder(name, data_dir))
+def class_names_of(name: str, data_dir: str | Path | None = None) -> tuple[str, ...]:
+    """Returns the class names of a dataset, which need not be prepared."""
+    return class_names_of_folder(data_dir) if name == FOLDER else class_names_of_builder(name, get_builder(name, data_dir))

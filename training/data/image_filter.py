@@ -1,107 +1,137 @@
-"""From encoded pictures to a split: the bad ones named and left out or refused, small ones of one size decoded for good."""
+"""From encoded images to splits: skips or refuses unreadable images, and keeps small ones of one size decoded."""
 
 import dataclasses
 import functools
 import itertools
 import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
 from keras_resnet.errors import UserError, comma_join
 
 from ..config import BAD_IMAGES
-from .image_check import probe_image
+from .encoded_images import EncodedImage
+from .image_check import ImageInfo, probe_image
 from .memory import available_memory
 from .parallel import parallel_map
-from .splits import ArraySplit, EncodedSplit
+from .splits import ArraySplit, EncodedSplit, Split
 
-NAMED = 3  # bad pictures, in the one line about them
-SHARE = 0.25  # of the available memory, for decoded pictures
+MAX_IMAGES_NAMED = 3  # in the one line about unreadable images
+MEMORY_FRACTION = 0.25  # of the available memory, for decoded images
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageFiles:
-    """Pictures that belong together, before anybody has looked into them. encoded: paths or `TFRecordExample`s. names: for messages."""
+    """The images of a split before any is decoded. encoded: (N,). labels: integers (N,). names: (N,), for messages."""
 
-    encoded: list
+    encoded: Sequence[EncodedImage]
     labels: np.ndarray
-    names: list
+    names: Sequence[str]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.encoded)
 
 
-def filter_images(parts, on_bad_image, channels=None):
-    """{part: Batch} -> ({part: Split or Pictures}, {part: names}, names of the bad ones).
+class FilteredImages(NamedTuple):
+    """The readable images of each split, their names, and the names of all unreadable images."""
 
-    Every picture is decoded once. If all have one size and fit into a quarter of the available memory, they stay decoded.
-    channels: 1 or 3; by default 1 where every picture is grey.
+    splits: dict[str, Split]
+    names: dict[str, list[str]]
+    unreadable: list[str]
+
+
+def filter_images(splits: Mapping[str, ImageFiles], on_bad_image: str, channels: int | None = None) -> FilteredImages:
+    """Decodes every image once, and keeps the pixels if all have one size and fit into a quarter of the available memory.
+
+    Args:
+        splits: The images of each split.
+        on_bad_image: "skip" leaves unreadable images out, "fail" raises.
+        channels: 1 or 3; by default 1 if every image is grayscale.
+
+    Raises:
+        UserError: No image is readable, or one is unreadable and `on_bad_image` is "fail".
     """
-    encoded = list(itertools.chain.from_iterable(part.encoded for part in parts.values()))
-    names = list(itertools.chain.from_iterable(part.names for part in parts.values()))
-    findings = parallel_map(functools.partial(probe_image, keep=size_to_keep(encoded)), encoded)
+    encoded = list(itertools.chain.from_iterable(files.encoded for files in splits.values()))
+    names = itertools.chain.from_iterable(files.names for files in splits.values())
+    infos = probe_with_progress(encoded)
+    errors = {name: info.error for name, info in zip(names, infos, strict=True) if info.error}
+    if errors:
+        report_unreadable(errors, len(encoded), on_bad_image)
+    readable = [info for info in infos if not info.error]
+    channels = channels or (1 if all(info.grayscale for info in readable) else 3)
+    decoded = all(info.pixels is not None for info in readable)
+    result, start = FilteredImages({}, {}, list(errors)), 0
+    for split, files in splits.items():
+        infos_of_split = infos[start : start + len(files)]
+        start += len(files)
+        rows = [row for row, info in enumerate(infos_of_split) if not info.error]
+        make = array_split if decoded and rows else encoded_split
+        result.splits[split] = make(files, infos_of_split, rows, channels)
+        result.names[split] = [files.names[row] for row in rows]
+    return result
+
+
+def probe_with_progress(encoded: Sequence[EncodedImage]) -> list[ImageInfo]:
+    """Probes all images in threads, with a progress bar on a terminal."""
+    infos = parallel_map(functools.partial(probe_image, keep=size_to_keep(encoded)), encoded)
     console = Console(stderr=True)
-    shown = {"total": len(encoded), "console": console, "transient": True, "disable": not console.is_terminal}
-    findings = list(track(findings, "looking into the pictures", **shown))
-    bad = {name: finding.error for name, finding in zip(names, findings, strict=True) if finding.error}
-    if bad:
-        report(bad, len(encoded), on_bad_image)
-    good = [finding for finding in findings if not finding.error]
-    channels = channels or (1 if all(finding.grey for finding in good) else 3)
-    alike = all(finding.pixels is not None for finding in good)
-    sources, kept, start = {}, {}, 0
-    for part, batch in parts.items():
-        found = findings[start : start + len(batch)]
-        start += len(batch)
-        rows = [row for row, finding in enumerate(found) if not finding.error]
-        sources[part] = source_of(batch, found, rows, channels, alike)
-        kept[part] = [batch.names[row] for row in rows]
-    return sources, kept, list(bad)
+    return list(
+        track(infos, "checking images", total=len(encoded), console=console, transient=True, disable=not console.is_terminal)
+    )
 
 
-def source_of(batch, findings, rows, channels, alike):
-    """The pictures `rows` of a batch: a `ArraySplit` if they are alike, else `EncodedSplit`."""
-    labels = np.asarray(batch.labels, np.int64)[rows]
-    if not alike or not rows:
-        encoded = np.empty(len(batch), object)
-        encoded[:] = batch.encoded
-        return EncodedSplit(encoded[rows], labels, np.array([findings[row].tf_decodable for row in rows], bool), channels)
-    images = np.empty((len(rows), *findings[rows[0]].size, channels), np.uint8)
-    for image, row in zip(images, rows, strict=True):
-        image[:] = in_channels(findings[row].pixels, channels)
-    return ArraySplit(images, labels)
-
-
-def in_channels(pixels, channels):
-    """(H, W, 1 or 3) -> what fits into (H, W, channels)."""
-    if pixels.shape[-1] == channels or channels == 3:
-        return pixels  # grey is the same in all three
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
-
-
-def size_to_keep(encoded):
-    """The size of the first good picture, if all of them, were they like it, fitted into memory decoded."""
-    first = next((finding for finding in map(probe_image, encoded) if not finding.error), None)
-    if first and len(encoded) * first.size[0] * first.size[1] * 3 <= SHARE * available_memory():
-        return first.size
+def size_to_keep(encoded: Sequence[EncodedImage]) -> tuple[int, int] | None:
+    """Returns the first readable image's size if all images, were they of this size, fit into memory decoded."""
+    size = next((info.size for info in map(probe_image, encoded) if info.size), None)
+    if size and len(encoded) * size[0] * size[1] * 3 <= MEMORY_FRACTION * available_memory():
+        return size
     return None
 
 
-def report(bad, count, on_bad_image):
-    """Names the first bad pictures in one line: on stderr, or, where none may be skipped or none is left, as an error."""
-    first = "; ".join(f"{name} {error}" for name, error in itertools.islice(bad.items(), NAMED))
-    line = f"{len(bad)} of {count} images cannot be read: {first}{'; ...' if len(bad) > NAMED else ''}"
+def encoded_split(files: ImageFiles, infos: Sequence[ImageInfo], rows: Sequence[int], channels: int) -> EncodedSplit:
+    """Makes a split of the images at `rows`, still encoded."""
+    encoded = np.empty(len(rows), object)
+    encoded[:] = [files.encoded[row] for row in rows]
+    tf_decodable = np.array([infos[row].tf_decodable for row in rows], bool)
+    return EncodedSplit(encoded, labels_at(files, rows), tf_decodable, channels)
+
+
+def array_split(files: ImageFiles, infos: Sequence[ImageInfo], rows: Sequence[int], channels: int) -> ArraySplit:
+    """Makes a split of the pixels of the images at `rows`, all of one size."""
+    images = np.empty((len(rows), *(infos[rows[0]].size or ()), channels), np.uint8)
+    for image, row in zip(images, rows, strict=True):
+        image[:] = broadcastable(infos[row].pixels, channels)
+    return ArraySplit(images, labels_at(files, rows))
+
+
+def broadcastable(pixels: np.ndarray | None, channels: int) -> np.ndarray:
+    """Returns pixels (H, W, 1 or 3) in a form that can be assigned to (H, W, channels)."""
+    assert pixels is not None
+    if channels == 3 or pixels.shape[-1] == channels:
+        return pixels  # a grayscale image has the same values in all three channels
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
+
+
+def labels_at(files: ImageFiles, rows: Sequence[int]) -> np.ndarray:
+    return np.asarray(files.labels, np.int64)[list(rows)]
+
+
+def report_unreadable(errors: Mapping[str, str], count: int, on_bad_image: str) -> None:
+    """Names the first unreadable images in one line: on stderr, or as an error if none may be skipped or none is left."""
+    first = "; ".join(f"{name} {error}" for name, error in itertools.islice(errors.items(), MAX_IMAGES_NAMED))
+    line = f"{len(errors)} of {count} images cannot be read: {first}{'; ...' if len(errors) > MAX_IMAGES_NAMED else ''}"
     if on_bad_image == "fail":
         raise UserError(f"{line}. --on_bad_image=skip leaves them out")
-    if len(bad) == count:
-        raise UserError(f"{line}. There is no other")
+    if len(errors) == count:
+        raise UserError(f"{line}. No image is left")
     print(f"{line}. They are left out", file=sys.stderr)
 
 
-def check_on_bad_image(value):
+def check_on_bad_image(value: str) -> None:
     if value not in BAD_IMAGES:
-        raise UserError(f"on_bad_image is {value!r}; it is one of {comma_join(BAD_IMAGES)}")
+        raise UserError(f"on_bad_image is {value!r}; it must be one of {comma_join(BAD_IMAGES)}")

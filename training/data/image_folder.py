@@ -1,97 +1,114 @@
-"""A folder of pictures as a data set: a folder for each class, in train/, validation/ and test/ or at the top."""
+"""A folder of images as a dataset: one folder per class, in train/, validation/ and test/ or at the top."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 
+from .encoded_images import ImageFile
 from .image_filter import ImageFiles, filter_images
+from .splits import Split
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-PARTS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}  # and what their folders may be called
-NAMED = 5  # classes, in an error
+SPLIT_FOLDERS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}  # and what they may be called
+MAX_CLASSES_NAMED = 5  # in an error
+
+ImagesByClass = Mapping[Path, list[str]]  # folder of a class -> names of its image files
 
 
 class ImageFolder:
-    """`labels` (class names, sorted) and `parts`, what there is of train, validation and test.
+    """A folder of images; hidden files and other suffixes than .jpg, .jpeg, .png, .bmp and .gif (any case) are ignored.
 
-    Hidden files and those that are not called .jpg, .jpeg, .png, .bmp or .gif are passed over, in whatever case.
+    Attributes:
+        class_names: Sorted, in the order of the labels.
+        splits: Those of train, validation and test that it has.
+        bad_images: Names of the unreadable images.
     """
 
-    def __init__(self, folder, on_bad_image):
-        self.labels, found = listing(folder)
-        for path, files in found.get("train", {}).items():
+    def __init__(self, folder: str | Path | None, on_bad_image: str) -> None:
+        root, self.class_names, listed = list_images(folder)
+        for path, files in listed.get("train", {}).items():
             if not files:
-                raise UserError(f"class {path.name!r} has no pictures ({comma_join(SUFFIXES)}) in {path}")
-        batches = {part: batch(files, folder) for part, files in found.items()}
-        self.parts = tuple(batches)
-        self._sources, self._names, self.bad_images = filter_images(batches, on_bad_image)
+                raise UserError(f"class {path.name!r} has no images ({comma_join(SUFFIXES)}) in {path}")
+        self.splits = tuple(listed)
+        filtered = filter_images({split: image_files(images, root) for split, images in listed.items()}, on_bad_image)
+        self._splits, self._names, self.bad_images = filtered
 
-    def read(self, part):
-        return self._sources[part]
+    def read(self, split: str) -> Split:
+        return self._splits[split]
 
-    def names(self, part):
-        """What tells the pictures apart, whatever else is in the folder."""
-        return self._names[part]
-
-
-def labels_of_folder(folder):
-    """The class names, without a look into the pictures."""
-    return listing(folder)[0]
+    def names(self, split: str) -> list[str]:
+        """Returns each image's path below the folder, which does not depend on what else is in there."""
+        return self._names[split]
 
 
-def listing(folder):
-    """(class names, {part: {folder of a class: names of its pictures}})"""
+def class_names_of_folder(folder: str | Path | None) -> tuple[str, ...]:
+    """Returns the class names, without reading an image."""
+    return list_images(folder)[1]
+
+
+def list_images(folder: str | Path | None) -> tuple[Path, tuple[str, ...], dict[str, ImagesByClass]]:
+    """Returns (the folder, class names, {split: its images by class})."""
     if folder is None:
-        raise UserError("dataset 'folder' needs --data_dir=FOLDER, the folder with the pictures")
+        raise UserError("dataset 'folder' needs --data_dir=FOLDER, the folder with the images")
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"data_dir is {folder}, which is {'a file' if folder.exists() else 'not there'}; it is a folder")
-    roots = part_folders(folder)
-    classes = {part: subfolders(root) for part, root in roots.items()}
-    labels = next(iter(classes.values()))
-    for part, others in classes.items():
-        if others != labels:
-            differing = sorted(set(labels) ^ set(others))
-            shown = f"{comma_join(differing[:NAMED])}{', ...' if len(differing) > NAMED else ''}"
-            raise UserError(f"{folder} has other classes in {next(iter(classes))} than in {part}; in one of them only: {shown}")
-    if unfit := [ascii(label) for label in labels if not is_one_line(label)]:
-        raise UserError(f"{folder} has class folders whose names are no line of text: {comma_join(unfit[:NAMED])}; rename them")
-    if len(labels) < 2:
+        problem = "is a file" if folder.exists() else "does not exist"
+        raise UserError(f"data_dir is {folder}, which {problem}; it must be a folder")
+    roots = split_folders(folder)
+    class_names = check_class_names(folder, {split: subfolders(root) for split, root in roots.items()})
+    images: dict[str, ImagesByClass] = {
+        split: {root / name: image_names(root / name) for name in class_names} for split, root in roots.items()
+    }
+    if not any(any(files.values()) for files in images.values()):
+        raise UserError(f"{folder} has no images ({comma_join(SUFFIXES)}) in its {len(class_names)} class folders")
+    return folder, tuple(class_names), images
+
+
+def check_class_names(folder: Path, by_split: Mapping[str, list[str]]) -> list[str]:
+    """Returns the class names, which must be the same in all splits, lines of text, and two at least."""
+    first, class_names = next(iter(by_split.items()))
+    for split, others in by_split.items():
+        if others != class_names:
+            differing = sorted(set(class_names) ^ set(others))
+            shown = f"{comma_join(differing[:MAX_CLASSES_NAMED])}{', ...' if len(differing) > MAX_CLASSES_NAMED else ''}"
+            raise UserError(f"{folder} has different classes in {first} and {split}; only in one of them: {shown}")
+    if unfit := [ascii(name) for name in class_names if not is_one_line(name)]:
+        shown = comma_join(unfit[:MAX_CLASSES_NAMED])
+        raise UserError(f"{folder} has class folders whose names are not a line of text: {shown}; rename them")
+    if len(class_names) < 2:
         raise UserError(
-            f"{folder} has {len(labels)} class folders; it is to have train/CLASS/*.jpg (and test/CLASS/*.jpg) or CLASS/*.jpg "
-            "with two classes or more"
+            f"{folder} has {len(class_names)} class folders; it must have train/CLASS/*.jpg (and test/CLASS/*.jpg) or "
+            "CLASS/*.jpg, with at least two classes"
         )
-    files = {part: {root / label: pictures(root / label) for label in labels} for part, root in roots.items()}
-    if not any(any(names.values()) for names in files.values()):
-        raise UserError(f"{folder} has no pictures ({comma_join(SUFFIXES)}) in its {len(labels)} class folders")
-    return tuple(labels), files
+    return class_names
 
 
-def is_one_line(name):
-    """Whether a name can stand in `labels.txt`; a file system takes line breaks, and bytes that are no UTF-8, too."""
+def is_one_line(name: str) -> bool:
+    """Whether a name fits into `labels.txt`; file systems also allow line breaks, and bytes that are not UTF-8."""
     return name.encode(errors="ignore").decode().splitlines() == [name]
 
 
-def part_folders(folder):
-    """{part: its folder}. Where neither train/ nor test/ holds folders, the classes are at the top, and all is training."""
+def split_folders(folder: Path) -> dict[str, Path]:
+    """Returns {split: its folder}. If neither train/ nor test/ holds folders, the classes are at the top, all for training."""
     found = {}
-    for part, names in PARTS.items():
-        there = [folder / name for name in names if (folder / name).is_dir() and subfolders(folder / name)]
-        if len(there) > 1:
-            raise UserError(f"{folder} has {' and '.join(path.name for path in there)}; only one can be the {part} part")
-        if there:
-            found[part] = there[0]
+    for split, names in SPLIT_FOLDERS.items():
+        paths = [folder / name for name in names if (folder / name).is_dir() and subfolders(folder / name)]
+        if len(paths) > 1:
+            raise UserError(f"{folder} has {' and '.join(path.name for path in paths)}; only one can be the {split} split")
+        if paths:
+            found[split] = paths[0]
     return found if "train" in found or "test" in found else {"train": folder}
 
 
-def subfolders(folder):
+def subfolders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
-def pictures(folder):
+def image_names(folder: Path) -> list[str]:
     return sorted(
         entry.name
         for entry in os.scandir(folder)
@@ -99,8 +116,8 @@ def pictures(folder):
     )
 
 
-def batch(classes, folder):
-    """classes: {folder of a class: names of its pictures}."""
-    encoded = [os.path.join(path, name) for path, names in classes.items() for name in names]
-    names = [f"{path.relative_to(folder).as_posix()}/{name}" for path, names in classes.items() for name in names]
-    return ImageFiles(encoded, np.repeat(np.arange(len(classes)), [len(names) for names in classes.values()]), names)
+def image_files(images: ImagesByClass, folder: Path) -> ImageFiles:
+    """Lists the images of a split, class by class; their names are relative to `folder`."""
+    encoded = [ImageFile(os.path.join(path, name)) for path, files in images.items() for name in files]
+    names = [f"{path.relative_to(folder).as_posix()}/{name}" for path, files in images.items() for name in files]
+    return ImageFiles(encoded, np.repeat(np.arange(len(images)), [len(files) for files in images.values()]), names)

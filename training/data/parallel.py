@@ -1,19 +1,24 @@
-"""The same done to many things at once, in threads: Pillow and reading files let go of Python's lock."""
+"""A parallel `map` in threads: Pillow and file reads release Python's global lock."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 CORES = os.cpu_count() or 1
-CHUNK = 64  # a task for each single thing would cost more than a small picture
-MOST = 16  # more would wait for the lock
+CHUNK = 64  # items per task; a task of its own would cost more than a small image
+MAX_THREADS = 16  # more would wait for the lock
 
 
-def parallel_map(function, things):
-    """Yields `function(thing)` for each, in order. `things`: a list or a range."""
-    chunks = [things[start : start + CHUNK] for start in range(0, len(things), CHUNK)]
-    pool = ThreadPoolExecutor(min(MOST, CORES))
+def parallel_map(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """Yields `function(item)` for each item, in order."""
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    pool = ThreadPoolExecutor(min(MAX_THREADS, CORES))
     try:
-        for results in pool.map(lambda chunk: [function(thing) for thing in chunk], chunks):
+        for results in pool.map(lambda chunk: [function(item) for item in chunk], chunks):
             yield from results
     finally:
         pool.shutdown(cancel_futures=True)

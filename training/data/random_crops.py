@@ -1,44 +1,81 @@
-"""A random part of a picture, scaled to one size (Szegedy et al. 2014, arXiv:1409.4842, section 6)."""
+"""Random resized crops: a random box of an image, scaled to one size (Szegedy et al. 2014, arXiv:1409.4842, section 6)."""
 
 import math
+from typing import cast
 
 import tensorflow as tf
 
-LONGEST_ASPECT = 4 / 3  # width by height; its inverse is the least
+MAX_ASPECT = 4 / 3  # width by height; its inverse is the smallest
 
 
-def random_box(draw, height, width, least_area):
-    """(top, left, height, width) of a box within the picture, int32 (..., 4).
+def random_box(uniforms: tf.Tensor, height: tf.Tensor | int, width: tf.Tensor | int, min_area: float) -> tf.Tensor:
+    """Chooses a box inside an image. Where other implementations redraw a box larger than the image, this one clips it.
 
-    draw: float32 (..., 4) in [0, 1): the area, from `least_area` of the picture to all of it; the aspect ratio, 3/4 to
-    4/3, evenly in its logarithm; how far down; how far right. Others draw again when the box is larger than the picture,
-    here it is clipped.
+    Args:
+        uniforms: float32 (..., 4) in [0, 1). They decide the area, from `min_area` of the image to all of it; the aspect
+            ratio, 3/4 to 4/3, uniform in its logarithm; the distance from the top; the distance from the left.
+        height, width: Of the image, pixels.
+        min_area: Smallest fraction of the image's area.
+
+    Returns:
+        (top, left, height, width), int32 (..., 4).
     """
+    for_area, for_aspect, down, right = tf.unstack(uniforms, axis=-1)
     sides = tf.cast(tf.stack([height, width]), tf.float32)
-    area = (least_area + (1 - least_area) * draw[..., 0]) * tf.reduce_prod(sides)
-    aspect = tf.exp((2 * draw[..., 1] - 1) * math.log(LONGEST_ASPECT))
+    area = (min_area + (1 - min_area) * for_area) * tf.reduce_prod(sides)
+    aspect = tf.exp((2 * for_aspect - 1) * math.log(MAX_ASPECT))
     box = tf.clip_by_value(tf.round(tf.sqrt(tf.stack([area / aspect, area * aspect], -1))), 1, sides)
-    corner = tf.minimum(tf.floor(draw[..., 2:] * (sides - box + 1)), sides - box)
+    corner = tf.minimum(tf.floor(tf.stack([down, right], -1) * (sides - box + 1)), sides - box)
     return tf.cast(tf.concat([corner, box], -1), tf.int32)
 
 
-def decode_and_crop(content, draw, size, channels, least_area):
-    """The bytes of a JPEG or PNG -> uint8 (*size, channels); of a JPEG only the box is decoded."""
+def static_shape(images: tf.Tensor) -> tuple[int, int, int, int]:
+    """Returns the shape of images, (N, H, W, C), none of which is None here."""
+    return cast(tuple[int, int, int, int], tuple(images.shape))
 
-    def crop_jpeg():
-        height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(content))
-        box = random_box(draw, height, width, least_area)
-        return tf.image.decode_and_crop_jpeg(content, box, channels, dct_method="INTEGER_ACCURATE", try_recover_truncated=True)
 
-    def crop_png():
-        image = tf.image.decode_png(content, channels)
+def crop_and_resize(images: tf.Tensor, uniforms: tf.Tensor, min_area: float) -> tf.Tensor:
+    """Replaces each image by a random crop of it, resized back: uint8 (N, H, W, C) -> the same. uniforms: (N, 4)."""
+    _, height, width, _ = static_shape(images)
+    boxes = tf.cast(random_box(uniforms, height, width, min_area), tf.float32)
+    top, left, box_height, box_width = tf.unstack(boxes, axis=1)
+    # Positions of the centers of the first and the last pixel, where those of the whole image are at 0 and 1.
+    bottom, right = top + box_height - 1, left + box_width - 1
+    edges = tf.stack([top / (height - 1), left / (width - 1), bottom / (height - 1), right / (width - 1)], axis=1)
+    cropped = tf.image.crop_and_resize(images, edges, tf.range(tf.shape(images)[0]), (height, width))
+    return tf.cast(tf.round(cropped), images.dtype)
+
+
+def decode_and_crop(
+    encoded: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], channels: int, min_area: float
+) -> tf.Tensor:
+    """Decodes a random crop of a JPEG or PNG and resizes it; of a JPEG, only the box is decoded.
+
+    Args:
+        encoded: String scalar, the file's bytes.
+        uniforms: float32 (4,), see `random_box`.
+        size: (height, width) of the result.
+        channels: 1 or 3.
+        min_area: Smallest fraction of the image's area.
+
+    Returns:
+        uint8 (*size, channels).
+    """
+
+    def crop_jpeg() -> tf.Tensor:
+        height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(encoded))
+        box = random_box(uniforms, height, width, min_area)
+        return tf.image.decode_and_crop_jpeg(encoded, box, channels, dct_method="INTEGER_ACCURATE", try_recover_truncated=True)
+
+    def crop_png() -> tf.Tensor:
+        image = tf.image.decode_png(encoded, channels)
         height, width = tf.unstack(tf.shape(image)[:2])
-        box = random_box(draw, height, width, least_area)
+        box = random_box(uniforms, height, width, min_area)
         return tf.slice(image, [box[0], box[1], 0], [box[2], box[3], channels])
 
-    cropped = tf.cond(tf.io.is_jpeg(content), crop_jpeg, crop_png)
+    cropped = tf.cond(tf.io.is_jpeg(encoded), crop_jpeg, crop_png)
     cropped.set_shape((None, None, channels))
-    # Antialiasing takes twice the time of the decoding, and changes nothing in what is not made smaller.
-    smaller = tf.reduce_any(tf.shape(cropped)[:2] > size)
-    resized = tf.cond(smaller, lambda: tf.image.resize(cropped, size, antialias=True), lambda: tf.image.resize(cropped, size))
+    # Antialiasing takes twice as long as decoding, and only changes images that get smaller.
+    shrinks = tf.reduce_any(tf.shape(cropped)[:2] > size)
+    resized = tf.cond(shrinks, lambda: tf.image.resize(cropped, size, antialias=True), lambda: tf.image.resize(cropped, size))
     return tf.saturate_cast(tf.round(resized), tf.uint8)

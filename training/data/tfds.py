@@ -1,6 +1,8 @@
-"""Sets of tensorflow-datasets by name."""
+"""Datasets of tensorflow-datasets, by name."""
 
 import difflib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,101 +12,121 @@ from keras_resnet.errors import UserError, comma_join, first_line
 
 from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
 from .downloads import prepare
-from .image_filter import SHARE, ImageFiles, filter_images
+from .encoded_images import tfrecord_examples
+from .image_filter import MEMORY_FRACTION, ImageFiles, filter_images
 from .memory import available_memory
-from .splits import ArraySplit
-from .tfrecords import records
+from .splits import ArraySplit, Split
 
-PARTS = ("train", "validation", "test")
-LOOK = 100  # labels, to see whether a split has any
+SPLITS = ("train", "validation", "test")
+LABELS_CHECKED = 100  # to see whether a test split has any
 
 
 class TfdsDataset:
-    """`labels` (class names in order) and `parts`, what there is of train, validation and test; read when asked for."""
+    """A dataset of tensorflow-datasets, downloaded and prepared if it is not yet; a split is read when it is asked for.
 
-    def __init__(self, name, data_dir, manual_dir, on_bad_image):
+    Attributes:
+        class_names: In the order of the labels.
+        splits: Those of train, validation and test that it has, without a test split that has no labels.
+        bad_images: Names of the unreadable images found so far.
+    """
+
+    def __init__(self, name: str, data_dir: str | Path | None, manual_dir: str | Path | None, on_bad_image: str) -> None:
         self.name, self._on_bad_image = name, on_bad_image
         self._builder = get_builder(name, data_dir)
-        self._image, self._label = keys(name, self._builder)
-        self._features, self.labels = self._builder.info.features, labels_of_builder(name, self._builder)
-        if self._features[self._image].dtype != np.uint8:
-            raise UserError(f"dataset {name!r} has images of {self._features[self._image].dtype.__name__}, not of uint8")
+        self._image_key, self._label_key = supervised_keys(name, self._builder)
+        self._image = features_of(self._builder)[self._image_key]
+        self.class_names = class_names_of_builder(name, self._builder)
+        if self._image.dtype != np.uint8:
+            raise UserError(f"dataset {name!r} has images of {np.dtype(self._image.dtype).name}, not of uint8")
         prepare(name, self._builder, manual_dir)
-        self.bad_images = []
-        there = (part for part in PARTS if part in self._builder.info.splits)
-        self.parts = tuple(part for part in there if part != "test" or self._has_labels(part))
+        self.bad_images: list[str] = []
+        available = [split for split in SPLITS if split in self._builder.info.splits]
+        self.splits = tuple(split for split in available if split != "test" or self._has_labels(split))
 
-    def read(self, part):
-        """Decoded where all images have one size and they fit into memory, else encoded, on disk."""
-        examples, shape = self._builder.info.splits[part].num_examples, self._features[self._image].shape
-        if None not in shape and examples * np.prod(shape) <= SHARE * available_memory():
+    def read(self, split: str) -> Split:
+        """Returns a split: decoded if all images have one size and fit into memory, else encoded, on disk."""
+        examples, shape = self._builder.info.splits[split].num_examples, self._image.shape
+        if None not in shape and examples * np.prod(shape) <= MEMORY_FRACTION * available_memory():
             try:
-                return self._decoded(part)
+                return self._decoded(split)
             except tf.errors.InvalidArgumentError:
-                pass  # one does not decode: which?
-        return self._encoded(part)
+                pass  # an image does not decode; `_encoded` finds out which
+        return self._encoded(split)
 
-    def names(self, part):
-        """What tells the examples apart: their places, which do not change in a prepared set."""
-        bad = {*self.bad_images}
-        places = range(self._builder.info.splits[part].num_examples)
-        return [name for name in (f"{part}[{place}]" for place in places) if name not in bad]
+    def names(self, split: str) -> list[str]:
+        """Returns a name for each example: its position, which does not change in a prepared dataset."""
+        bad_images = {*self.bad_images}
+        positions = range(self._builder.info.splits[split].num_examples)
+        return [name for name in (f"{split}[{position}]" for position in positions) if name not in bad_images]
 
-    def _decoded(self, part):
-        whole = self._read(part, self._image, self._label)
-        return ArraySplit(np.asarray(whole[self._image])[..., :3], np.asarray(whole[self._label], np.int64))
+    def _decoded(self, split: str) -> ArraySplit:
+        values = self._read(split, self._image_key, self._label_key)
+        images, labels = values[self._image_key], values[self._label_key]
+        return ArraySplit(np.asarray(images)[..., :3], np.asarray(labels, np.int64))
 
-    def _encoded(self, part):
-        encoded = list(records(self._builder.info.splits[part].filepaths, self._image))
-        labels = np.asarray(self._read(part, self._label)[self._label], np.int64)
-        names = [f"{part}[{place}]" for place in range(len(labels))]
-        channels = 1 if self._features[self._image].shape[-1] == 1 else 3
-        sources, _, bad = filter_images({part: ImageFiles(encoded, labels, names)}, self._on_bad_image, channels)
-        self.bad_images += bad
-        return sources[part]
+    def _encoded(self, split: str) -> Split:
+        encoded = list(tfrecord_examples(self._builder.info.splits[split].filepaths, self._image_key))
+        labels = np.asarray(self._read(split, self._label_key)[self._label_key], np.int64)
+        names = [f"{split}[{position}]" for position in range(len(labels))]
+        channels = 1 if self._image.shape[-1] == 1 else 3
+        filtered = filter_images({split: ImageFiles(encoded, labels, names)}, self._on_bad_image, channels)
+        self.bad_images += filtered.unreadable
+        return filtered.splits[split]
 
-    def _read(self, part, *features):
-        """{feature: its values, stacked}, in the order of the files."""
+    def _read(self, split: str, *features: str) -> dict[str, np.ndarray]:
+        """Returns {feature: its values, stacked}, in the order of the files."""
         decoding = tfds.decode.PartialDecoding(dict.fromkeys(features, True))
         config = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1)
+        # `as_dataset` is decorated, which hides its parameters from type checkers.
+        as_dataset: Any = self._builder.as_dataset
         try:
-            return tfds.as_numpy(self._builder.as_dataset(split=part, decoders=decoding, batch_size=-1, read_config=config))
+            dataset = as_dataset(split=split, decoders=decoding, batch_size=-1, read_config=config)
+            return tfds.as_numpy(dataset)
         except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
             raise UserError(
-                f"dataset {self.name!r} has a damaged file in its {part.partition('[')[0]} part: "
-                f"remove {self._builder.data_dir}, to have it fetched again"
+                f"dataset {self.name!r} has a damaged file in its {split.partition('[')[0]} split: "
+                f"remove {self._builder.data_dir} to download it again"
             ) from error
 
-    def _has_labels(self, part):
-        """A test part without them, as ImageNet's, is of no use."""
-        first = min(LOOK, self._builder.info.splits[part].num_examples)
-        return (self._read(f"{part}[:{first}]", self._label)[self._label] != -1).any()
+    def _has_labels(self, split: str) -> bool:
+        """Whether the first examples of a split are labeled; those of ImageNet's test split are not."""
+        first = min(LABELS_CHECKED, self._builder.info.splits[split].num_examples)
+        return bool((self._read(f"{split}[:{first}]", self._label_key)[self._label_key] != -1).any())
 
 
-def get_builder(name, data_dir):
+def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuilder:
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
-        near = difflib.get_close_matches(name, tfds.list_builders(), n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UserError(f"unknown dataset {name!r}: {hint}It is digits, folder or a set of tensorflow-datasets") from error
+        similar = difflib.get_close_matches(name, tfds.list_builders(), n=3)
+        hint = f"did you mean {' or '.join(similar)}? " if similar else ""
+        raise UserError(
+            f"unknown dataset {name!r}: {hint}It must be digits, folder or a dataset of tensorflow-datasets"
+        ) from error
     except (ValueError, AssertionError, ImportError) as error:
         raise UserError(f"dataset {name!r} cannot be opened: {first_line(error)}") from error
 
 
-def keys(name, builder):
-    """What the set calls the image and the label."""
-    features = dict(builder.info.features)
-    supervised = builder.info.supervised_keys or ()
-    for image, label in ([supervised] if len(supervised) == 2 else []) + [("image", "label")]:
-        kinds = (tfds.features.Image, tfds.features.ClassLabel)
-        if all(isinstance(features.get(key), kind) for key, kind in zip((image, label), kinds, strict=True)):
-            return image, label
-    raise UserError(f"dataset {name!r} has no image and label, only {comma_join(features)}: it is not for image classification")
+def features_of(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
+    features: Any = builder.info.features
+    return dict(features)
 
 
-def labels_of_builder(name, builder):
-    feature = builder.info.features[keys(name, builder)[1]]
-    if not feature.num_classes:
+def supervised_keys(name: str, builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
+    """Returns the names of the features that hold the image and its label."""
+    features = features_of(builder)
+    supervised: Any = builder.info.supervised_keys or ()
+    for keys in ([supervised] if len(supervised) == 2 else []) + [("image", "label")]:
+        types = (tfds.features.Image, tfds.features.ClassLabel)
+        if all(isinstance(features.get(key), type_) for key, type_ in zip(keys, types, strict=True)):
+            return keys
+    raise UserError(
+        f"dataset {name!r} does not have an image and a label, only {comma_join(features)}: it is not for image classification"
+    )
+
+
+def class_names_of_builder(name: str, builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
+    label = features_of(builder)[supervised_keys(name, builder)[1]]
+    if not label.num_classes:
         raise UserError(f"dataset {name!r} does not say which classes it has before it is prepared")
-    return tuple(feature.names)
+    return tuple(label.names)

@@ -1,15 +1,21 @@
-"""Catches crops that are not crops, colours that the padding invents, and chances that do not follow the draws."""
+"""Catches crops that are not crops, colors that the padding invents, and changes that do not follow their random numbers."""
 
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.training.data.augmentation import CROP, DRAWS, cutmix, pad_crop_flip_cutout, random_resized_crop
+from keras_resnet.training.data.augmentation import augment, cutmix, draw_augmentations
+from keras_resnet.training.data.random_crops import crop_and_resize
+from keras_resnet.training.recipes import get_recipe
 
 FILL = (10, 200, 77)
 
 
-def chances(rng, count):
-    return tf.constant(rng.random((count, DRAWS), np.float32))
+def augmented(images, **options):
+    """The images after the augmentations of a recipe with these `options`."""
+    recipe = get_recipe("digits", **options)
+    draws = {name: tf.constant(drawn) for name, drawn in draw_augmentations(recipe, 0, 0, len(images)).items()}
+    fill = FILL[: images.shape[-1]]
+    return np.asarray(augment(tf.constant(images), tf.zeros((len(images), 1)), draws, recipe, fill)[0])
 
 
 def crops(image, size):
@@ -22,7 +28,7 @@ def crops(image, size):
 
 def test_each_image_becomes_one_of_its_own_crops_and_every_offset_occurs(rng):
     images = rng.integers(0, 256, (300, 5, 7, 3)).astype(np.uint8)
-    cropped = np.asarray(pad_crop_flip_cutout(tf.constant(images), chances(rng, 300), FILL, pad=1))
+    cropped = augmented(images, crop_padding=1)
     offsets = []
     for image, result in zip(images, cropped, strict=True):
         offsets.append(next(offset for offset, crop in crops(image, 1).items() if np.array_equal(crop, result)))
@@ -31,7 +37,7 @@ def test_each_image_becomes_one_of_its_own_crops_and_every_offset_occurs(rng):
 
 def test_about_half_of_the_images_are_mirrored(rng):
     images = rng.integers(0, 256, (400, 3, 5, 2)).astype(np.uint8)
-    flipped = np.asarray(pad_crop_flip_cutout(tf.constant(images), chances(rng, 400), FILL[:2], flip=True))
+    flipped = augmented(images, flip=True)
     mirrored = np.array([np.array_equal(result, image[:, ::-1]) for image, result in zip(images, flipped, strict=True)])
     same = np.array([np.array_equal(result, image) for image, result in zip(images, flipped, strict=True)])
     assert np.all(mirrored ^ same)
@@ -40,7 +46,7 @@ def test_about_half_of_the_images_are_mirrored(rng):
 
 def test_cutout_covers_one_square_with_the_mean_colour(rng):
     images = rng.integers(201, 256, (200, 9, 7, 3)).astype(np.uint8)
-    result = np.asarray(pad_crop_flip_cutout(tf.constant(images), chances(rng, 200), FILL, hole=3))
+    result = augmented(images, cutout=3)
     covered = (result == FILL).all(axis=-1)
     np.testing.assert_array_equal(result[~covered], images[~covered])
     sizes = covered.sum(axis=(1, 2))
@@ -53,23 +59,21 @@ def test_cutout_covers_one_square_with_the_mean_colour(rng):
 
 def test_all_at_once_is_one_after_the_other(rng):
     """Catches a mirror, a shift and a square that get into each other's way."""
-    images, draws = tf.constant(rng.integers(0, 256, (50, 6, 7, 3)).astype(np.uint8)), chances(rng, 50)
-    shifted = pad_crop_flip_cutout(images, draws, FILL, pad=2)
-    expected = pad_crop_flip_cutout(pad_crop_flip_cutout(shifted, draws, FILL, flip=True), draws, FILL, hole=3)
-    np.testing.assert_array_equal(pad_crop_flip_cutout(images, draws, FILL, pad=2, flip=True, hole=3), expected)
+    images = rng.integers(0, 256, (50, 6, 7, 3)).astype(np.uint8)
+    expected = augmented(augmented(augmented(images, crop_padding=2), flip=True), cutout=3)
+    np.testing.assert_array_equal(augmented(images, crop_padding=2, flip=True, cutout=3), expected)
 
 
 def test_a_crop_of_everything_is_the_image_itself(rng):
     images = rng.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
-    draws = np.full((3, DRAWS), 0.5, np.float32)
-    draws[:, CROP.start] = 1 - 1e-7  # the whole area
-    np.testing.assert_array_equal(random_resized_crop(tf.constant(images), 0.5, tf.constant(draws)), images)
+    whole = np.tile(np.float32([1 - 1e-7, 0.5, 0.5, 0.5]), (3, 1))
+    np.testing.assert_array_equal(crop_and_resize(tf.constant(images), tf.constant(whole), 0.5), images)
 
 
-def test_a_random_crop_shows_a_part_at_the_old_size(rng):
+def test_a_random_crop_shows_a_part_at_the_old_size():
     """Of a ramp: each crop's first and last values lie inside the image's, and their distance says how much it shows."""
     ramp = np.broadcast_to(np.arange(0, 250, 5, dtype=np.uint8)[None, None, :, None], (200, 50, 50, 1))
-    result = np.asarray(random_resized_crop(tf.constant(ramp), 0.25, chances(rng, 200)))[:, 10, :, 0].astype(int)
+    result = augmented(ramp, min_crop_area=0.25)[:, 10, :, 0].astype(int)
     spans = (result[:, -1] - result[:, 0]) / 245
     assert result.shape == (200, 50)
     assert (np.diff(result, axis=1) >= 0).all()
@@ -77,9 +81,9 @@ def test_a_random_crop_shows_a_part_at_the_old_size(rng):
     assert spans.max() == 1
 
 
-def test_cutmix_shares_are_those_of_the_pixels(rng):
-    images, others = np.zeros((100, 8, 6, 1), np.uint8), np.ones((100, 8, 6, 1), np.uint8)
-    shares = tf.constant(rng.random(100, np.float32))
-    pasted, own = cutmix(tf.constant(images), tf.constant(others), shares, chances(rng, 100))
+def test_cutmix_weights_are_those_of_the_pixels(rng):
+    images, others = np.zeros((1000, 8, 6, 1), np.uint8), np.ones((1000, 8, 6, 1), np.uint8)
+    lam, center = rng.random(1000, np.float32), rng.random((1000, 2), np.float32)
+    pasted, own = cutmix(tf.constant(images), tf.constant(others), tf.constant(lam), tf.constant(center))
     np.testing.assert_allclose(np.asarray(pasted).mean(axis=(1, 2, 3)), 1 - np.asarray(own), atol=1e-6)
-    assert np.corrcoef(own, shares)[0, 1] > 0.8
+    assert np.corrcoef(own, lam)[0, 1] > 0.8

@@ -20,7 +20,7 @@ def digits(data_dir):
 def test_digits_has_the_fixed_split(digits):
     training, validation = digits.train_and_validation(0.1, seed=0)
     assert (len(training), len(validation), len(digits.test)) == (1293, 144, 360)
-    assert digits.labels == tuple("0123456789")
+    assert digits.class_names == tuple("0123456789")
     assert np.all(np.bincount(digits.test.labels) == 36)
     assert digits.test.images.shape == (360, 8, 8, 1)
     assert digits.test.images.dtype == np.uint8
@@ -53,5 +53,5 @@ def test_an_unknown_dataset_is_refused(name, data_dir):
 )
 def test_any_prepared_set_of_tensorflow_datasets_loads():
     fashion = Dataset("fashion_mnist", SHARED)
-    assert fashion.labels[9] == "Ankle boot"
+    assert fashion.class_names[9] == "Ankle boot"
     assert fashion.test.images.shape == (10_000, 28, 28, 1)

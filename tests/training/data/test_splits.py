@@ -1,4 +1,4 @@
-"""Catches crops that show another picture, size or colour than the file's, or another one than their place in the order."""
+"""Catches crops with another content, size or color than the file, or out of order."""
 
 from pathlib import Path
 
@@ -8,34 +8,36 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.training.data import memory
-from keras_resnet.training.data import splits as sources
+from keras_resnet.training.data import memory, splits
 from keras_resnet.training.data.class_weights import class_weights
+from keras_resnet.training.data.encoded_images import ImageFile, tfrecord_examples
 from keras_resnet.training.data.image_check import probe_image
 from keras_resnet.training.data.random_crops import random_box
 from keras_resnet.training.data.splits import EncodedSplit, LazyImages
-from keras_resnet.training.data.tfrecords import records
 
-WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws of a box that is the whole of a square picture
+WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws for a box that is all of a square image
 
 
-def pictures(paths, channels=3):
-    encoded = np.empty(len(paths), object)
-    encoded[:] = paths
-    return EncodedSplit(encoded, np.arange(len(paths)), np.array([probe_image(path).tf_decodable for path in paths]), channels)
+def encoded_split(encoded, channels=3):
+    tf_decodable = np.array([probe_image(image).tf_decodable for image in encoded])
+    return EncodedSplit(np.array(encoded, object), np.arange(len(encoded)), tf_decodable, channels)
+
+
+def files(*paths):
+    return [ImageFile(str(path)) for path in paths]
 
 
 def recorded(paths, file):
-    """The same pictures as `TFRecordExample`s of a file like those of tensorflow-datasets."""
+    """The same images as `TFRecordExample`s of a file like those of tensorflow-datasets."""
     with tf.io.TFRecordWriter(str(file)) as writer:
         for path in paths:
             content = tf.train.Feature(bytes_list=tf.train.BytesList(value=[Path(path).read_bytes()]))
-            writer.write(tf.train.Example(features=tf.train.Features(feature={"picture": content})).SerializeToString())
-    return list(records([file], "picture"))
+            writer.write(tf.train.Example(features=tf.train.Features(feature={"image": content})).SerializeToString())
+    return list(tfrecord_examples([file], "image"))
 
 
 def smooth(mode="RGB", size=40):
-    """A picture that JPEG hardly changes and whose corners differ."""
+    """An image that JPEG hardly changes and whose corners differ."""
     across, down = np.meshgrid(np.linspace(20, 220, size), np.linspace(30, 200, size))
     return Image.fromarray(np.stack([across, down, 255 - across], -1).astype(np.uint8)).convert(mode)
 
@@ -49,13 +51,13 @@ def exif(orientation):
 KINDS = {
     "plain.jpg": ("RGB", {"quality": 95}),
     "progressive.jpg": ("RGB", {"quality": 95, "progressive": True}),
-    "grey.jpg": ("L", {"quality": 95}),
+    "gray.jpg": ("L", {"quality": 95}),
     "cmyk.jpg": ("CMYK", {"quality": 95}),
     "turned.jpg": ("RGB", {"quality": 95, "exif": exif(6)}),
     "mirrored.png": ("RGB", {"exif": exif(2)}),
     "plain.png": ("RGB", {}),
     "alpha.png": ("RGBA", {}),
-    "grey_alpha.png": ("LA", {}),
+    "gray_alpha.png": ("LA", {}),
     "palette.png": ("P", {}),
     "bits.png": ("1", {}),
     "some.bmp": ("RGB", {}),
@@ -70,48 +72,48 @@ def test_training_sees_every_kind_of_file_as_evaluation_does(tmp_path, in_record
         smooth(mode).save(tmp_path / name, **options)
     Image.fromarray(np.asarray(smooth("L")).astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
     paths = [*(str(tmp_path / name) for name in KINDS), str(tmp_path / "sixteen.png")]
-    source = pictures(recorded(paths, tmp_path / "set.tfrecord") if in_records else paths)
-    draws = np.tile(WHOLE, (len(source), 1))
-    found = np.stack(list(source.training_images(np.arange(len(source)), draws, (40, 40), 1.0).as_numpy_iterator()))
-    expected = source.prepared(Preprocessing(40, 40, 3, (0.5,) * 3, (0.5,) * 3))
+    split = encoded_split(recorded(paths, tmp_path / "set.tfrecord") if in_records else files(*paths))
+    draws = np.tile(WHOLE, (len(split), 1))
+    found = np.stack(list(split.random_crops(np.arange(len(split)), draws, (40, 40), 1.0).as_numpy_iterator()))
+    expected = split.prepared(Preprocessing(40, 40, 3, (0.5,) * 3, (0.5,) * 3))
     for name, one, other in zip([*KINDS, "sixteen.png"], found, expected.images, strict=True):
         assert np.abs(one.astype(int) - other).max() <= 2, name
-    np.testing.assert_array_equal(expected.labels, source.labels)
+    np.testing.assert_array_equal(expected.labels, split.labels)
 
 
 def test_only_odd_files_are_decoded_twice(tmp_path):
     for name, (mode, options) in KINDS.items():
         smooth(mode).save(tmp_path / name, **options)
-    tf_decodable = {name for name in KINDS if probe_image(str(tmp_path / name)).tf_decodable}
-    assert tf_decodable == {"plain.jpg", "progressive.jpg", "grey.jpg", "plain.png", "alpha.png"}
+    tf_decodable = {name for name in KINDS if probe_image(ImageFile(str(tmp_path / name))).tf_decodable}
+    assert tf_decodable == {"plain.jpg", "progressive.jpg", "gray.jpg", "plain.png", "alpha.png"}
 
 
-def test_grey_pictures_come_with_one_channel(tmp_path):
+def test_gray_images_come_with_one_channel(tmp_path):
     smooth("L").save(tmp_path / "a.jpg", quality=95)
     smooth("LA").save(tmp_path / "b.png")
-    source = pictures([str(tmp_path / "a.jpg"), str(tmp_path / "b.png")], channels=1)
-    for image in source.training_images(np.arange(2), np.tile(WHOLE, (2, 1)), (40, 40), 1.0).as_numpy_iterator():
+    split = encoded_split(files(tmp_path / "a.jpg", tmp_path / "b.png"), channels=1)
+    for image in split.random_crops(np.arange(2), np.tile(WHOLE, (2, 1)), (40, 40), 1.0).as_numpy_iterator():
         assert np.abs(image[..., 0].astype(int) - np.asarray(smooth("L"))).max() <= 2
 
 
 def test_crops_come_in_the_order_given_and_depend_on_their_draws_alone(tmp_path, rng):
     for index in range(12):
         Image.new("RGB", (20 + index, 30), (20 * index, 0, 0)).save(tmp_path / f"{index}.png")
-    source = pictures([str(tmp_path / f"{index}.png") for index in range(12)])
+    split = encoded_split(files(*(tmp_path / f"{index}.png" for index in range(12))))
     order, draws = rng.permutation(12), rng.random((12, 4), np.float32)
-    found = np.stack(list(source.training_images(order, draws, (9, 7), 0.1).as_numpy_iterator()))
+    found = np.stack(list(split.random_crops(order, draws, (9, 7), 0.1).as_numpy_iterator()))
     assert (found.shape, found.dtype) == ((12, 9, 7, 3), np.uint8)
     np.testing.assert_array_equal(found[:, 4, 3, 0], 20 * order)
     smooth().save(tmp_path / "0.png")
-    pair = pictures([str(tmp_path / "0.png")])
+    pair = encoded_split(files(tmp_path / "0.png"))
     first, again, other = (
-        next(pair.training_images([0], draw[np.newaxis], (9, 9), 0.1).as_numpy_iterator()) for draw in draws[[0, 0, 1]]
+        next(pair.random_crops([0], draw[np.newaxis], (9, 9), 0.1).as_numpy_iterator()) for draw in draws[[0, 0, 1]]
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_boxes_keep_their_share_and_aspect_and_stay_inside(rng):
+def test_boxes_keep_their_area_and_aspect_and_stay_inside(rng):
     draws = rng.random((200, 4), np.float32)
     draws[0], draws[1] = 0, 1 - 2**-24
     boxes = np.stack([random_box(draw, 300, 400, 0.2) for draw in draws])
@@ -131,24 +133,24 @@ def test_boxes_keep_their_share_and_aspect_and_stay_inside(rng):
 def test_what_does_not_fit_into_memory_is_prepared_when_it_is_asked_for(tmp_path, monkeypatch, capfd):
     for index in range(7):
         smooth(size=10 + index).save(tmp_path / f"{index}.png")
-    source = pictures([str(tmp_path / f"{index}.png") for index in range(7)])
+    split = encoded_split(files(*(tmp_path / f"{index}.png" for index in range(7))))
     small, large = (Preprocessing(side, side, 3, (0.5,) * 3, (0.5,) * 3) for side in (8, 12))
     order = np.array([[6, 0], [3, 3], [1, 5]])
-    whole = source.prepared(small)
+    whole = split.prepared(small)
     enlarged = whole.prepared(large)
     assert (whole.shape, enlarged.shape) == ((8, 8, 3), (12, 12, 3))
     assert isinstance(whole.images, np.ndarray)
-    monkeypatch.setattr(sources, "available_memory", lambda: 1000)
-    lazy, lazily_enlarged = source.prepared(small), whole.prepared(large)
+    monkeypatch.setattr(splits, "available_memory", lambda: 1000)
+    lazy, lazily_enlarged = split.prepared(small), whole.prepared(large)
     said = "7 images of 8x8 pixels take 0.00134 MB, half of the free memory is 0.0005 MB"
     assert said in capfd.readouterr().err
-    for split, expected in ((lazy, whole), (lazily_enlarged, enlarged)):
-        assert isinstance(split.images, LazyImages)
-        assert split.shape == expected.shape
-        np.testing.assert_array_equal(split.labels, expected.labels)
-        np.testing.assert_array_equal(split.images[2:5], expected.images[2:5])
-        found = np.stack(list(split.batches(order).as_numpy_iterator()))
-        np.testing.assert_array_equal(found, expected.images[order])
+    for found, expected in ((lazy, whole), (lazily_enlarged, enlarged)):
+        assert isinstance(found.images, LazyImages)
+        assert found.shape == expected.shape
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_array_equal(found.images[2:5], expected.images[2:5])
+        batches = np.stack(list(found.batches(order).as_numpy_iterator()))
+        np.testing.assert_array_equal(batches, expected.images[order])
 
 
 def test_every_class_weighs_the_same_and_the_mean_example_one():
@@ -160,7 +162,7 @@ def test_every_class_weighs_the_same_and_the_mean_example_one():
 
 
 def test_a_container_with_less_memory_than_the_machine_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "CONTAINER", tmp_path)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
     (tmp_path / "memory.current").write_text("1000\n")
     for limit, expected in (("5000", 4000), ("900", 0)):
         (tmp_path / "memory.max").write_text(limit)

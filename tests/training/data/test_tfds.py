@@ -1,22 +1,22 @@
 """Catches a set of tensorflow-datasets that is read wrongly, taken without its labels, or waited for without a network."""
 
 import io
+import json
+import time
 import types
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
-from tensorflow_datasets.core.download import downloader
 
 from keras_resnet import UserError
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.training.data import downloads
-from keras_resnet.training.data import image_filter as screening
-from keras_resnet.training.data import tfds as public_sets
+from keras_resnet.training.data import downloads, image_filter
+from keras_resnet.training.data import tfds as tfds_datasets
 from keras_resnet.training.data.dataset import ArraySplit, Dataset, EncodedSplit
 
-ADDRESS = "http://keras-resnet.invalid/archive.zip"
+HOST = "http://keras-resnet.invalid"
 
 
 def jpeg(size, shade=100, end=None):
@@ -34,14 +34,14 @@ class TinySet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _info(self):
         features = {
-            "picture": tfds.features.Image(shape=self.SHAPE, encoding_format="jpeg"),
+            "photo": tfds.features.Image(shape=self.SHAPE, encoding_format="jpeg"),
             "kind": tfds.features.ClassLabel(names=["ant", "bee"]),
             "note": tfds.features.Text(),
         }
         return tfds.core.DatasetInfo(
             builder=self,
             features=tfds.features.FeaturesDict(features),
-            supervised_keys=("picture", "kind"),
+            supervised_keys=("photo", "kind"),
             disable_shuffling=True,
         )
 
@@ -50,7 +50,7 @@ class TinySet(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, examples):
         for index, (content, label) in enumerate(examples):
-            yield index, {"picture": io.BytesIO(content), "kind": label, "note": "none"}
+            yield index, {"photo": io.BytesIO(content), "kind": label, "note": "none"}
 
 
 def numbered(count, size=(9, 9)):
@@ -87,10 +87,15 @@ class TinyDamaged(TinySet):
     SPLITS = {"train": [*alike(4), (jpeg((9, 9), end=-200), 1)], "test": alike(2)}  # noqa: RUF012
 
 
+def archive(name):
+    return types.SimpleNamespace(filename=name, size=1, checksum="0")
+
+
 class TinyFetched(TinySet):
-    def _split_generators(self, dl_manager):
-        dl_manager.download({"archive": ADDRESS})
-        raise AssertionError("the download did not fail")
+    """What it would download does not matter to it: it is prepared wherever tensorflow-datasets is let go on."""
+
+    SPLITS = {"train": numbered(4), "test": numbered(2)}  # noqa: RUF012
+    url_infos = {f"{HOST}/a.zip": archive("a.zip"), f"{HOST}/b.zip": archive("b.zip")}  # noqa: RUF012
 
 
 class TinyManual(TinySet):
@@ -102,31 +107,31 @@ class TinyManual(TinySet):
         return {"train": self._generate_examples(numbered(4)), "test": self._generate_examples(numbered(2))}
 
 
-def test_pictures_of_various_sizes_stay_encoded_on_disk(data_dir):
+def test_images_of_various_sizes_stay_encoded_on_disk(data_dir):
     dataset = Dataset("tiny_various", data_dir)
     training, validation = dataset.train_and_validation(0.5, seed=0)
-    assert dataset.labels == ("ant", "bee")
-    assert [type(part) for part in (training, validation, dataset.test)] == [EncodedSplit] * 3
-    assert [len(part) for part in (training, validation, dataset.test)] == [20, 4, 6]
+    assert dataset.class_names == ("ant", "bee")
+    assert [type(split) for split in (training, validation, dataset.test)] == [EncodedSplit] * 3
+    assert [len(split) for split in (training, validation, dataset.test)] == [20, 4, 6]
     np.testing.assert_array_equal(dataset.test.labels, [0, 1] * 3)
     assert dataset.test.encoded[1].read() == numbered(6)[1][0]
 
 
-def test_a_set_with_only_a_training_part_is_cut_in_three(data_dir):
+def test_a_set_with_only_a_train_split_is_cut_in_three(data_dir):
     dataset = Dataset("tiny_alone", data_dir)
     training, validation = dataset.train_and_validation(0.25, seed=0)
-    parts = (training, validation, dataset.test)
-    assert [(type(part), len(part)) for part in parts] == [(ArraySplit, 14), (ArraySplit, 4), (ArraySplit, 2)]
-    assert len({image.tobytes() for part in parts for image in part.images}) == 20
+    splits = (training, validation, dataset.test)
+    assert [(type(split), len(split)) for split in splits] == [(ArraySplit, 14), (ArraySplit, 4), (ArraySplit, 2)]
+    assert len({image.tobytes() for split in splits for image in split.images}) == 20
 
 
-def test_a_test_part_without_labels_is_not_reported(data_dir):
+def test_a_test_split_without_labels_is_not_reported(data_dir):
     dataset = Dataset("tiny_unlabelled", data_dir)
     training, validation = dataset.train_and_validation(0.25, seed=0)
-    assert [len(part) for part in (training, validation, dataset.test)] == [15, 5, 4]
+    assert [len(split) for split in (training, validation, dataset.test)] == [15, 5, 4]
 
 
-def test_a_picture_that_does_not_decode_is_named_and_left_out(data_dir, capfd):
+def test_an_image_that_does_not_decode_is_named_and_left_out(data_dir, capfd):
     dataset = Dataset("tiny_damaged", data_dir)
     training, validation = dataset.train_and_validation(0.25, seed=0)
     assert len(training) + len(validation) == 4
@@ -139,11 +144,14 @@ def test_a_picture_that_does_not_decode_is_named_and_left_out(data_dir, capfd):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tiny_wrong_label", r"1 labels in its train part that are out of range, such as -1 of train\[5\]; they are 0 to 1"),
-        ("tiny_one_class", "no image to train on of 1 of its classes: ant"),
+        (
+            "tiny_wrong_label",
+            r"1 labels in its train split that are out of range, such as -1 of train\[5\]; they must be 0 to 1",
+        ),
+        ("tiny_one_class", "no images to train on for 1 of its classes: ant"),
     ],
 )
-def test_labels_that_cannot_be_learnt_are_refused_before_the_first_step(data_dir, name, message):
+def test_labels_that_cannot_be_learned_are_refused_before_the_first_step(data_dir, name, message):
     with pytest.raises(UserError, match=message):
         Dataset(name, data_dir).train_and_validation(0.2, seed=0)
 
@@ -153,48 +161,75 @@ def test_a_set_larger_than_memory_is_read_from_its_files_in_the_same_order(tmp_p
     builder = tfds.builder("tiny_alone", data_dir=tmp_path)
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=3))
     whole = Dataset("tiny_alone", tmp_path)
-    parts = (*whole.train_and_validation(0.25, seed=0), whole.test)
-    monkeypatch.setattr(public_sets, "available_memory", lambda: 100)
-    monkeypatch.setattr(screening, "available_memory", lambda: 100)
+    decoded = (*whole.train_and_validation(0.25, seed=0), whole.test)
+    monkeypatch.setattr(tfds_datasets, "available_memory", lambda: 100)
+    monkeypatch.setattr(image_filter, "available_memory", lambda: 100)
     files = Dataset("tiny_alone", tmp_path)
-    for part, there in zip((*files.train_and_validation(0.25, seed=0), files.test), parts, strict=True):
-        assert (type(part), type(there)) == (EncodedSplit, ArraySplit)
-        np.testing.assert_array_equal(part.labels, there.labels)
-        images = part.prepare(Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
-        assert np.abs(images.astype(int) - there.images).max() <= 4  # another decoder; the images' shades are 10 apart
+    for split, expected in zip((*files.train_and_validation(0.25, seed=0), files.test), decoded, strict=True):
+        assert (type(split), type(expected)) == (EncodedSplit, ArraySplit)
+        np.testing.assert_array_equal(split.labels, expected.labels)
+        images = split.prepare(Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
+        assert np.abs(images.astype(int) - expected.images).max() <= 4  # another decoder; the images' shades are 10 apart
 
 
 def test_a_set_with_a_damaged_file_is_refused(tmp_path):
     Dataset("tiny_various", tmp_path)
     (file,) = tmp_path.rglob("*test.tfrecord*")
     file.write_bytes(file.read_bytes()[:-9])
-    with pytest.raises(UserError, match="has a damaged file in its test part: remove"):
+    with pytest.raises(UserError, match="has a damaged file in its test split: remove"):
         _ = Dataset("tiny_various", tmp_path).test
 
 
-def no_network(address, **options):
+def no_network(url, **options):
     raise downloads.requests.exceptions.ConnectTimeout("no route")
 
 
-def bad_gateway(address, **options):
+def bad_gateway(url, **options):
     return types.SimpleNamespace(status_code=502)
 
 
-@pytest.mark.parametrize("ask", [no_network, bad_gateway])
-def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch, ask):
+def never_answers(url, **options):
+    time.sleep(1)
+    no_network(url)
+
+
+@pytest.mark.parametrize("head", [no_network, bad_gateway, never_answers])
+def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch, head):
     """Catches the ten tries of tensorflow-datasets, three minutes long."""
-    downloads.reachable.cache_clear()
-    monkeypatch.setattr(downloads.requests, "head", ask)
-    monkeypatch.setattr(downloader, "_open_url", lambda url, **options: pytest.fail("it was tried all the same"))
+    monkeypatch.setattr(downloads, "CONNECT_TIMEOUT", 0.1)
+    monkeypatch.setattr(downloads.requests, "head", head)
+    monkeypatch.setattr(TinyFetched, "_split_generators", lambda *arguments: pytest.fail("it was tried all the same"))
     with pytest.raises(UserError, match=r"keras-resnet\.invalid cannot be reached\. Give --data_dir=FOLDER") as caught:
         Dataset("tiny_fetched", tmp_path)
-    assert "or --manual_dir=FOLDER with its archives, or run `tfds build tiny_fetched`" in str(caught.value)
+    assert "or --manual_dir=FOLDER with its archives (a.zip, b.zip), or run `tfds build tiny_fetched`" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["manual", "downloads", "downloads/tiny_fetched"])
+def test_without_a_network_archives_on_this_machine_are_used(tmp_path, monkeypatch, folder):
+    """Catches a probe that refuses what needs no download."""
+    monkeypatch.setattr(downloads.requests, "head", no_network)
+    (tmp_path / "manual").mkdir()
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder / "a.zip").touch()
+    (tmp_path / folder / "a.zip.INFO").write_text(json.dumps({"urls": [f"{HOST}/a.zip"]}))
+    assert len(Dataset("tiny_fetched", tmp_path, manual_dir=tmp_path / "manual").test) == 2
+
+
+def test_a_connection_that_breaks_later_is_named_too(tmp_path, monkeypatch):
+    def breaks(*arguments):
+        request = downloads.requests.Request("GET", "http://other.invalid/a.zip").prepare()
+        raise downloads.requests.exceptions.RetryError("too many 502 error responses", request=request)
+
+    monkeypatch.setattr(downloads.requests, "head", lambda url, **options: types.SimpleNamespace(status_code=200))
+    monkeypatch.setattr(TinyFetched, "_split_generators", breaks)
+    with pytest.raises(UserError, match=r"other\.invalid cannot be reached\. Give --data_dir=FOLDER"):
+        Dataset("tiny_fetched", tmp_path)
 
 
 def test_an_interrupted_download_is_not_taken_for_the_set(tmp_path, monkeypatch):
     def interrupted(self, examples):
-        yield 0, {"picture": io.BytesIO(examples[0][0]), "kind": 0, "note": "none"}
+        yield 0, {"photo": io.BytesIO(examples[0][0]), "kind": 0, "note": "none"}
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -204,42 +239,47 @@ def test_an_interrupted_download_is_not_taken_for_the_set(tmp_path, monkeypatch)
     assert len(Dataset("tiny_various", tmp_path).test) == 6
 
 
-def test_a_folder_that_is_no_whole_set_is_not_taken_for_one(tmp_path):
+def test_an_incomplete_folder_is_not_taken_for_a_set(tmp_path):
     (tmp_path / "tiny_various" / "1.0.0").mkdir(parents=True)
-    with pytest.raises(UserError, match="is not a whole data set: remove it"):
+    with pytest.raises(UserError, match="is not a complete dataset: remove it to download it again"):
         Dataset("tiny_various", tmp_path)
 
 
-def test_archives_fetched_by_hand_are_asked_for_by_name(tmp_path):
+def test_archives_downloaded_by_hand_are_asked_for_by_name(tmp_path):
     with pytest.raises(UserError, match=r"give --manual_dir=FOLDER. Put flowers.zip into manual_dir."):
         Dataset("tiny_manual", tmp_path)
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives" / "other.zip").touch()
-    with pytest.raises(UserError, match=r"cannot be fetched: .*flowers.zip into manual_dir."):
+    with pytest.raises(UserError, match=r"cannot be downloaded: .*flowers.zip into manual_dir."):
         Dataset("tiny_manual", tmp_path, manual_dir=tmp_path / "archives")
     (tmp_path / "archives" / "flowers.zip").touch()
     assert len(Dataset("tiny_manual", tmp_path, manual_dir=tmp_path / "archives").test) == 2
 
 
-def test_a_host_is_asked_once_and_a_reachable_one_is_left_to_tensorflow_datasets(monkeypatch):
+def test_each_host_is_asked_once_and_one_that_answers_is_enough(tmp_path, monkeypatch):
     asked = []
 
-    def ask(address, **options):
-        asked.append(address)
+    def head(url, **options):
+        asked.append(url)
+        if "reachable" not in url:
+            no_network(url)
         return types.SimpleNamespace(status_code=404)
 
-    monkeypatch.setattr(downloads.requests, "head", ask)
-    monkeypatch.setattr(downloader, "_open_url", lambda url, **options: f"opened {url}")
-    with downloads.fail_fast():
-        opened = [downloader._open_url(f"http://reachable.invalid/{name}") for name in "ab"]
-    assert opened == ["opened http://reachable.invalid/a", "opened http://reachable.invalid/b"]
-    assert asked == ["http://reachable.invalid/"]
+    monkeypatch.setattr(downloads.requests, "head", head)
+    urls = (f"{HOST}/a.zip", f"{HOST}/b.zip", "http://reachable.invalid/c.zip")
+    monkeypatch.setattr(TinyFetched, "url_infos", {url: archive("a.zip") for url in urls})
+    assert len(Dataset("tiny_fetched", tmp_path).test) == 2
+    assert sorted(asked) == [f"{HOST}/", "http://reachable.invalid/"]
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("coco", "has no image and label, only"), ("emnist/none", "cannot be opened: "), ("cifar_10", "did you mean .*cifar10")],
+    [
+        ("coco", "does not have an image and a label, only"),
+        ("emnist/none", "cannot be opened: "),
+        ("cifar_10", "did you mean .*cifar10"),
+    ],
 )
-def test_what_is_no_set_of_images_and_labels_is_refused(name, message, tmp_path):
+def test_a_set_without_images_and_labels_is_refused(name, message, tmp_path):
     with pytest.raises(UserError, match=message):
         Dataset(name, tmp_path)

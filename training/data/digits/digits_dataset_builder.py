@@ -1,18 +1,20 @@
-"""The embedded data set as a tensorflow-datasets builder, so that it goes the same way as every other set."""
+"""The embedded dataset as a tensorflow-datasets builder, so that it is read in the same way as every other dataset."""
 
 import importlib.resources
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """1,797 handwritten digits of 13 people, 8x8 grey pixels. UCI Machine Learning Repository, CC BY 4.0."""
+    """1,797 handwritten digits by 13 people, 8x8 gray pixels. UCI Machine Learning Repository, CC BY 4.0."""
 
     VERSION = tfds.core.Version("1.0.0")
 
-    def _info(self):
-        # `dataset_info_from_configs` wants a package of its own around this module.
+    def _info(self) -> tfds.core.DatasetInfo:
+        # `dataset_info_from_configs` needs a package of its own around this module.
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.__doc__,
@@ -28,8 +30,8 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager):
-        with importlib.resources.files(__package__).joinpath("digits.npz").open("rb") as file:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterable[tuple[int, dict[str, Any]]]]:
+        with importlib.resources.files(str(__package__)).joinpath("digits.npz").open("rb") as file:
             archive = np.load(file)
             images, labels, test = archive["images"], archive["labels"], archive["test"]
         images = np.round(images[..., np.newaxis] * (255 / 16)).astype(np.uint8)
@@ -38,6 +40,6 @@ class Digits(tfds.core.GeneratorBasedBuilder):
             "test": self._generate_examples(images[test], labels[test]),
         }
 
-    def _generate_examples(self, images, labels):
+    def _generate_examples(self, images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield index, {"image": image, "label": int(label)}
