@@ -1,9 +1,11 @@
 """Two logical CPU devices stand in for two GPUs; one small trained and exported run serves many tests."""
 
+import json
 import logging
 import os
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -24,12 +26,19 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+# Files, by how long they take. Of the first two, one makes `exported` while the other does not need it.
 LONGEST = (
     "test_kill_and_resume.py",
-    "test_backends.py",
-    "test_weights.py",
+    "test_cli.py",
+    "test_pipeline.py",
     "test_training_benchmark.py",
-)  # files, by how long they take
+    "test_train.py",
+    "test_weights.py",
+    "test_export_benchmark.py",
+    "test_variants.py",
+    "test_backends.py",
+    "test_residual_units.py",
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -101,25 +110,49 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"""
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, data_dir):
-    """The work directory of a short training on the digits, and what the command printed."""
-    workdir = tmp_path_factory.mktemp("runs") / "digits"
-    done = keras_resnet_command(
-        "train", "--model=ResNet20V2", "--dataset=digits", f"--data_dir={data_dir}", f"--workdir={workdir}", "--epochs=8"
-    )
+def shared_dir(tmp_path_factory):
+    """A folder that all xdist processes of a session have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def command_once(folder, *arguments):
+    """What a command printed that the first of all xdist processes to ask for it runs, while the others wait.
+
+    `folder`, which nobody has made, shows that one of them is at it.
+    """
+    printed, deadline = folder / "printed.json", time.monotonic() + 900
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        while not printed.exists():
+            assert time.monotonic() < deadline, f"nobody has finished {arguments}"
+            time.sleep(0.2)
+    else:
+        done = keras_resnet_command(*arguments)
+        (folder / "partial").write_text(json.dumps(vars(done)))
+        (folder / "partial").rename(printed)
+    done = types.SimpleNamespace(**json.loads(printed.read_text()))
     assert done.returncode == 0, done.err
+    return done
+
+
+@pytest.fixture(scope="session")
+def run(shared_dir, data_dir):
+    """The work directory of a short training on the digits, and what the command printed."""
+    workdir = shared_dir / "run" / "digits"
+    flags = ("--model=ResNet20V2", "--dataset=digits", f"--data_dir={data_dir}", f"--workdir={workdir}", "--epochs=8")
+    done = command_once(shared_dir / "run", "train", *flags)
     done.workdir = workdir
     return done
 
 
 @pytest.fixture(scope="session")
-def exported(run, data_dir):
+def exported(run, shared_dir, data_dir):
     """The export of `run`: its folder, and what the command printed."""
     folder = run.workdir / "export"
-    done = keras_resnet_command(
-        "export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}"
-    )
-    assert done.returncode == 0, done.err
+    flags = (f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}")
+    done = command_once(shared_dir / "exported", "export", *flags)
     done.folder = folder
     return done
 
@@ -160,16 +193,15 @@ def paths(model, start, end):
 
 
 def gradients(model, images, labels=None):
-    """(weight, gradient) for each trainable weight, of the cross-entropy in training; by default every label is 0."""
+    """(weight, gradient) for each trainable weight, of the cross-entropy in training; by default every label is 0.
+
+    Without a `tf.function`: one step of a deep network takes several times as long to trace as to run.
+    """
     labels = np.zeros(len(images), int) if labels is None else labels
-
-    @tf.function(autograph=False)
-    def step(x, y):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x, training=True)))
-        return tape.gradient(loss, [weight.value for weight in model.trainable_weights])
-
-    found = step(tf.constant(images, tf.float32), tf.constant(labels))
+    with tf.GradientTape() as tape:
+        logits = model(tf.constant(images, tf.float32), training=True)
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+    found = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
     return [(weight, gradient.numpy()) for weight, gradient in zip(model.trainable_weights, found, strict=True)]
 
 

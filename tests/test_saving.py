@@ -98,8 +98,14 @@ def test_a_skip_path_longer_than_pythons_recursion_limit_builds_clones_and_loads
     """In a process of its own, whose limit nobody has raised."""
     program = """
 import sys, keras_resnet
+from keras_resnet.models.builder import build
+from keras_resnet.models.options import ModelOptions
+from keras_resnet.models.variants import Variant
 assert sys.getrecursionlimit() == 1000
-model = keras_resnet.ResNet1202V1(input_shape=(8, 8, 3))
+head = {"include_top": True, "pooling": None, "classes": 10, "classifier_activation": "softmax"}
+variant = Variant("cifar", 302, "basic", "original", "A")
+model = build(variant, ModelOptions(), input_shape=(8, 8, 3), input_tensor=None, name="deep", **head)
+assert len(model.layers) > 1000
 model.save(sys.argv[1])
 sys.setrecursionlimit(1000)
 assert keras_resnet.load_model(sys.argv[1]).count_params() == model.count_params()

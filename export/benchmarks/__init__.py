@@ -1,1 +1,1 @@
-"""`keras-resnet benchmark --task=export`: latency, memory and size of an export, against others' exports of the same model."""
+"""`keras-resnet benchmark --task=export`: latency, memory and size of an export, against other exports of the same model."""

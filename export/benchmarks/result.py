@@ -1,138 +1,140 @@
-"""What was measured: as a table, in words, and as a record for a file."""
+"""What the export benchmark measured: as a table, in words, and as a record for a file."""
 
 import dataclasses
 import statistics
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from keras_resnet.benchmarks.applications import application
-from keras_resnet.benchmarks.machine import machine
+from keras_resnet.benchmarks.applications import nearest_application
+from keras_resnet.benchmarks.processes import WorkerProcess
+from keras_resnet.benchmarks.result import Table, failure_notes, interleaving_note, machine, without_empty_columns
+from keras_resnet.benchmarks.runner import Entry
 
+from .artifacts import OURS, Artifact, failed_artifacts
 from .config import LatencyConfig
-from .files import OURS, File, failed
-from .routes import ROUTES
+from .exporters import EXPORTERS
+from .session import LoadInfo
 
 
 @dataclasses.dataclass
-class Entry:
-    """One file with so many threads: the seconds of each inference, turn by turn, and what `Session.prepare` tells."""
+class LatencyEntry(Entry):
+    """One artifact with one number of threads. rounds: the seconds of each inference, round by round. load: see `LoadInfo`."""
 
-    file: File
+    title: str = dataclasses.field(init=False)
+    artifact: Artifact
     threads: int
-    turns: list = dataclasses.field(default_factory=list)
+    rounds: list[list[float]] = dataclasses.field(default_factory=list)
     bytes: int = 0
     load_seconds: float | None = None
     idle_memory: float | None = None
-    peak_memory: float | None = None
-    versions: dict = dataclasses.field(default_factory=dict)
-    failure: str = ""
 
-    def prepare(self, process, config):
-        """Has the file loaded in its process."""
-        self.bytes = self.file.bytes
-        given = {"batch_size": config.batch_size, "steps": config.steps, "threads": self.threads}
-        facts = process.call("prepare", format=self.file.format, path=str(self.file.path), **given)
-        for name, value in facts.items():
-            setattr(self, name, value)
+    def __post_init__(self) -> None:
+        self.title, self.failure = self.artifact.title, self.failure or self.artifact.failure
 
-    @property
-    def title(self):
-        return self.file.title
+    def prepare(self, process: WorkerProcess, config: LatencyConfig) -> None:
+        """Has the artifact loaded in its process."""
+        artifact, self.bytes = self.artifact, self.artifact.bytes
+        arguments = {"batch_size": config.batch_size, "runs": config.steps, "threads": self.threads}
+        info: LoadInfo = process.call("prepare", format=artifact.format, path=str(artifact.path), **arguments)
+        self.load_seconds, self.idle_memory, self.versions = info["load_seconds"], info["idle_memory"], info["versions"]
 
     @property
-    def medians(self):
-        """Milliseconds, turn by turn."""
-        return [1000 * statistics.median(turn) for turn in self.turns]
+    def medians(self) -> list[float]:
+        """Milliseconds, round by round."""
+        return [1000 * statistics.median(latencies) for latencies in self.rounds]
 
-    def latency(self, share):
-        """The milliseconds that so great a share of all inferences stay below."""
-        return 1000 * float(np.quantile(np.concatenate(self.turns), share))
+    def latency(self, quantile: float) -> float:
+        """Returns a quantile of all inferences, in milliseconds."""
+        return 1000 * float(np.quantile(np.concatenate(self.rounds), quantile))
 
-    def record(self):
-        record = {"route": self.file.route, "title": self.title, "format": self.file.format, "failure": self.failure}
+    def record(self) -> dict[str, Any]:
+        artifact = self.artifact
+        record = {"exporter": artifact.exporter, "title": self.title, "format": artifact.format, "failure": self.failure}
         record |= {name: getattr(self, name) for name in ("threads", "bytes", "load_seconds", "idle_memory", "peak_memory")}
         if not self.failure:
-            record |= {"median": self.latency(0.5), "p95": self.latency(0.95), "inferences": sum(map(len, self.turns))}
+            record |= {"median": self.latency(0.5), "p95": self.latency(0.95), "inferences": sum(map(len, self.rounds))}
         return {**record, "rounds": self.medians}
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
+class LatencyResult:
     config: LatencyConfig
-    entries: tuple
+    entries: tuple[LatencyEntry, ...]
 
-    def ratios(self, entry):
-        """`{route: ratios}`: our latency over each other route's, turn by turn, with as many threads and in the same format.
+    def ratios(self, entry: LatencyEntry) -> dict[str, list[float]]:
+        """Returns `{exporter: ratios}`: our latency over each other exporter's, round by round.
 
-        An artifact of another export is compared with the one of the same name.
+        Threads and format are the same; an artifact of another export is compared with the one of the same name.
         """
-        if entry.file.route != OURS or entry.failure:
+        if entry.artifact.exporter != OURS or entry.failure:
             return {}
-        others = [other for other in self.entries if other.threads == entry.threads and comparable(entry.file, other.file)]
+        others = [
+            other
+            for other in self.entries
+            if other.threads == entry.threads and not other.failure and comparable(entry.artifact, other.artifact)
+        ]
         return {
-            other.file.route: [ours / theirs for ours, theirs in zip(entry.medians, other.medians, strict=True)]
+            other.artifact.exporter: [ours / theirs for ours, theirs in zip(entry.medians, other.medians, strict=True)]
             for other in others
-            if not other.failure
         }
 
-    def table(self):
-        """(columns, rows); without the columns in which nobody has anything."""
-        routes = {entry.file.route: ROUTES[entry.file.route].title for entry in self.entries if entry.file.route in ROUTES}
-        routes |= {str(folder): str(folder) for folder in self.config.folders}
-        columns = ["", "threads", "size, MB", "median, ms", "p95, ms", *(f"vs {title}" for title in routes.values())]
+    def table(self) -> Table:
+        used = {entry.artifact.exporter for entry in self.entries}
+        titles = {name: exporter.title for name, exporter in EXPORTERS.items() if name in used}
+        titles |= {str(folder): str(folder) for folder in self.config.folders}
+        columns = ["", "threads", "size, MB", "median, ms", "p95, ms", *(f"vs {title}" for title in titles.values())]
         columns += ["memory, MB", "model's, MB"]
-        rows = [self._row(entry, routes) for entry in self.entries]
-        used = [index for index in range(len(columns)) if any(row[index] for row in rows)]
-        return [columns[index] for index in used], [[row[index] for index in used] for row in rows]
+        return without_empty_columns(columns, [self._row(entry, list(titles)) for entry in self.entries])
 
-    def _row(self, entry, routes):
+    def _row(self, entry: LatencyEntry, exporters: list[str]) -> list[str | int]:
         if entry.failure:
-            return [entry.title, entry.threads, "", "failed", "", *[""] * len(routes), "", ""]
+            return [entry.title, entry.threads, "", "failed", "", *[""] * len(exporters), "", ""]
         ratios = self.ratios(entry)
+        assert entry.peak_memory is not None
+        assert entry.idle_memory is not None
         return [
             entry.title,
             entry.threads,
             f"{entry.bytes / 1e6:.2f}",
             f"{entry.latency(0.5):.4g}",
             f"{entry.latency(0.95):.4g}",
-            *(f"{statistics.median(ratios[route]):.2f}x" if route in ratios else "" for route in routes),
+            *(f"{statistics.median(ratios[name]):.2f}x" if name in ratios else "" for name in exporters),
             f"{entry.peak_memory:,.0f}",
             f"{entry.peak_memory - entry.idle_memory:,.0f}",
         ]
 
-    def notes(self):
-        """Lines to go below the table."""
-        failures = {entry.title: entry.failure for entry in self.entries if entry.failure}
-        yield from (f"{title}: {failure}" for title, failure in failures.items())
-        yield from (f"{name}: left out, for it failed its verification" for name in failed(self.config.output_dir))
-        yield (
-            f"{self.config.model}, batch {self.config.batch_size}; {self.config.rounds} rounds in turns, each in a process of "
-            "its own"
-        )
+    def notes(self) -> Iterator[str]:
+        """Yields the lines below the table."""
+        config = self.config
+        yield from failure_notes(self.entries)
+        yield from (f"{name}: left out, because it failed verification" for name in failed_artifacts(config.output_dir))
+        yield f"{config.model}, batch {config.batch_size}; {interleaving_note(config.rounds)}"
         if any(map(self.ratios, self.entries)):
-            yield "vs: our latency by the other's, of the same format and threads, median of the rounds; below 1 ours is faster"
-        if "applications" in self.config.routes:
-            strides = ", whose strides on the 1x1 save multiply-adds" if self.config.model.lower().endswith("v1_5") else ""
-            yield f"keras.applications: its {application(self.config.model)} with random weights{strides}"
-        yield "memory: the most that the process had; model's: what of it came on top of the idle runtime"
+            yield "vs: our latency over the other's, same format and threads, median of the rounds; below 1 ours is faster"
+        if "applications" in config.exporters:
+            strides = ", whose strides on the 1x1 save multiply-adds" if config.model.lower().endswith("v1_5") else ""
+            yield f"keras.applications: its {nearest_application(config.model)} with random weights{strides}"
+        yield "memory: the peak of the process; model's: how much of it came on top of the idle runtime"
         yield machine(self.entries)
 
-    def record(self):
-        """For JSON; latencies are in milliseconds, memory in megabytes."""
+    def record(self) -> dict[str, Any]:
+        """Returns what goes to a JSON file; latencies are in milliseconds, memory in megabytes."""
         config = {**dataclasses.asdict(self.config), "output_dir": str(self.config.output_dir), "model": self.config.model}
         config["model_path"] = self.config.model_path and str(self.config.model_path)
-        entries = [{**entry.record(), "ratios": self._summaries(entry)} for entry in self.entries]
-        return {"config": config, "machine": machine(self.entries), "entries": entries}
+        candidates = [{**entry.record(), "ratios": self._summaries(entry)} for entry in self.entries]
+        return {"config": config, "machine": machine(self.entries), "candidates": candidates}
 
-    def _summaries(self, entry):
+    def _summaries(self, entry: LatencyEntry) -> dict[str, dict[str, Any]]:
         return {
-            route: {"median": statistics.median(ratios), "smallest": min(ratios), "largest": max(ratios), "rounds": ratios}
-            for route, ratios in self.ratios(entry).items()
+            exporter: {"median": statistics.median(ratios), "smallest": min(ratios), "largest": max(ratios), "rounds": ratios}
+            for exporter, ratios in self.ratios(entry).items()
         }
 
 
-def comparable(ours, other):
-    """Whether `other` is what `ours` is to be measured by."""
-    if other.route in ROUTES:
+def comparable(ours: Artifact, other: Artifact) -> bool:
+    """Returns whether `other` is a baseline of `ours`."""
+    if other.exporter in EXPORTERS:
         return other.format == ours.format
-    return other.route != OURS and other.path.name == ours.path.name
+    return other.exporter != OURS and other.path.name == ours.path.name

@@ -1,56 +1,61 @@
-"""The contest: the files of all routes for one number of threads alive at once, and one of them at work."""
+"""Runs the export benchmark: all artifacts with one number of threads alive at once, measured in interleaved rounds."""
 
-import contextlib
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from keras_resnet.benchmarks.processes import Process
-from keras_resnet.benchmarks.rounds import failures_noted, rotated
+from keras_resnet.benchmarks.runner import Runner
 from keras_resnet.errors import UserError
 
-from .files import FORMATS, OURS, exported
-from .result import Entry, Result
-from .routes import written
+from .artifacts import FORMATS, OURS, Artifact, find_artifacts
+from .config import LatencyConfig
+from .exporters import write_baselines
+from .result import LatencyEntry, LatencyResult
 
-SESSION = f"{__package__}.session.Session"
+SESSION = f"{__package__}.session.LatencySession"
 
 
-def benchmark(config, verbosity="quiet", say=lambda line: None):
-    """Measures what `config` says; returns a `Result`. `say` hears how far it is.
+def benchmark(
+    config: LatencyConfig, verbosity: str = "quiet", report_progress: Callable[[str], None] = lambda line: None
+) -> LatencyResult:
+    """Measures what `config` says.
 
-    A file that fails is listed with the reason; only if all of ours do there is nothing to tell.
+    An artifact that fails is listed with the reason.
+
+    Args:
+        config: What to measure, and how often.
+        verbosity: Of the artifacts' processes; "quiet" hides what they print.
+        report_progress: Receives lines of text.
+
+    Raises:
+        UserError: All artifacts of this package failed.
     """
     with tempfile.TemporaryDirectory(prefix="keras-resnet-") as folder:
-        files = exported(config.output_dir, OURS)
-        formats = {file.format for file in files}
+        artifacts = find_artifacts(config.output_dir, OURS)
+        formats = {artifact.format for artifact in artifacts}
         for other in config.folders:
-            files += [file for file in exported(other, str(other)) if file.format in formats]
-        files += written(config, formats, Path(folder), verbosity, say)
-        files.sort(key=lambda file: list(FORMATS).index(file.format))  # beside what it is compared with
-        entries = [entry for threads in config.threads for entry in measured(config, files, threads, verbosity, say)]
-    ours = [entry for entry in entries if entry.file.route == OURS]
+            artifacts += [artifact for artifact in find_artifacts(other, str(other)) if artifact.format in formats]
+        artifacts += write_baselines(config, formats, Path(folder), verbosity, report_progress)
+        artifacts.sort(key=lambda artifact: list(FORMATS).index(artifact.format))  # next to what it is compared with
+        entries = []
+        for threads in config.threads:
+            entries += measure(config, artifacts, threads, verbosity, report_progress)
+    ours = [entry for entry in entries if entry.artifact.exporter == OURS]
     if all(entry.failure for entry in ours):
         raise UserError(f"nothing in {config.output_dir} could be measured: {ours[0].title}: {ours[0].failure}")
-    return Result(config, tuple(entries))
+    return LatencyResult(config, tuple(entries))
 
 
-def measured(config, files, threads, verbosity, say):
-    """An `Entry` for each file, each in a process of its own."""
-    entries = [Entry(file, threads, failure=file.failure) for file in files]
-    with contextlib.ExitStack() as stack:
-        alive = [(entry, stack.enter_context(Process(SESSION, verbosity))) for entry in entries if not entry.failure]
-        for entry, process in alive:
-            say(f"{entry.title}, {threads} threads: preparing")
-            with failures_noted(entry):
-                entry.prepare(process, config)
-        for round_ in range(config.rounds):
-            for entry, process in rotated(alive, round_):
-                if not entry.failure:
-                    with failures_noted(entry):
-                        entry.turns.append(process.call("measure"))
-            say(f"{threads} threads: round {round_ + 1} of {config.rounds}")
-        for entry, process in alive:
-            if not entry.failure:
-                with failures_noted(entry):
-                    entry.peak_memory = process.call("peak_memory")
+def measure(
+    config: LatencyConfig,
+    artifacts: Sequence[Artifact],
+    threads: int,
+    verbosity: str,
+    report_progress: Callable[[str], None],
+) -> list[LatencyEntry]:
+    """Returns an entry for each artifact, each measured in a process of its own."""
+    entries = [LatencyEntry(artifact, threads) for artifact in artifacts]
+    with Runner(SESSION, entries, verbosity, lambda line: report_progress(f"threads {threads}: {line}")) as runner:
+        runner.prepare(lambda entry, process: entry.prepare(process, config))
+        runner.run(config.rounds, add=lambda entry, latencies: entry.rounds.append(latencies))
     return entries

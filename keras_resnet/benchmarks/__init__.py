@@ -1,1 +1,1 @@
-"""What all of `keras-resnet benchmark` has in common: a process for each contestant, turns, and our networks in PyTorch."""
+"""What all tasks of `keras-resnet benchmark` share: a process per candidate, interleaved rounds, networks in PyTorch."""

@@ -1,6 +1,6 @@
-"""What of keras.applications stands beside our networks."""
+"""The networks of keras.applications that are nearest to this package's."""
 
-# Ours and the function that is nearest: for V1_5 it has the stride on the 1x1 as in V1.
+# This package's name and the function in keras.applications. For V1_5 that one has its strides on the 1x1, as V1 has.
 APPLICATIONS = {
     f"ResNet{depth}{ours}": f"ResNet{depth}{theirs}"
     for depth in (50, 101, 152)
@@ -8,6 +8,6 @@ APPLICATIONS = {
 }
 
 
-def application(name):
-    """The function that is nearest to a network of ours, by its name in the table or its model's, in small letters; or None."""
+def nearest_application(name: str) -> str | None:
+    """Returns the function nearest to the network of that name, in the table's spelling or in lowercase; None without one."""
     return {ours.lower(): theirs for ours, theirs in APPLICATIONS.items()}.get(name.lower())

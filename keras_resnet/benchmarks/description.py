@@ -1,69 +1,81 @@
-"""A Keras graph in plain data, for a process that has no Keras: one record a layer, in the words of PyTorch, NCHW."""
+"""A Keras graph as plain data, for a process without Keras: one record per layer, in PyTorch's terms, NCHW."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypedDict
 
 import keras
 import numpy as np
 
+from keras_resnet._keras_internals import input_names
 from keras_resnet.errors import UserError, comma_join
 
 
-def describe(model):
-    """[{"name", "kind", "inputs": names, "settings": {...}}] in topological order, the input first."""
-    graph = [
-        {"name": layer.name, "kind": type(layer).__name__, "inputs": inputs(layer), "settings": settings_of(layer)}
+class Node(TypedDict):
+    """kind: the class of the Keras layer. inputs: the names of the layers it reads. settings: arguments of PyTorch's module."""
+
+    name: str
+    kind: str
+    inputs: list[str]
+    settings: dict[str, Any]
+
+
+def describe(model: keras.Model) -> list[Node]:
+    """Returns the layers in topological order, the input first; a `UserError` names one that `torch_model` does not have."""
+    graph: list[Node] = [
+        {
+            "name": layer.name,
+            "kind": type(layer).__name__,
+            "inputs": [] if isinstance(layer, keras.layers.InputLayer) else input_names(layer),
+            "settings": layer_settings(layer),
+        }
         for layer in model.layers
     ]
-    return padding_inside(graph)
+    return padding_merged(graph)
 
 
-def padding_inside(graph):
-    """Zeros around images become the padding of who reads them, as in PyTorch's own networks.
+def padding_merged(graph: list[Node]) -> list[Node]:
+    """Moves zeros around images into the padding of the layers that read them, as PyTorch's own networks have it.
 
-    That is a convolution, or a maximum behind a ReLU: PyTorch's pads with -infinity, which there is the same.
+    Such a layer is a convolution, or a max pooling after a ReLU: PyTorch's pads with -infinity, which is the same there.
     """
     relus = [node["name"] for node in graph if node["kind"] == "ReLU" or node["settings"].get("function") == "relu"]
     for node in [node for node in graph if node["kind"] == "ZeroPadding2D"]:
         left, right, top, bottom, *channels = node["settings"]["padding"]
         (before,) = node["inputs"]
         readers = [other for other in graph if node["name"] in other["inputs"]]
-        fitting = ("Conv2D", "MaxPooling2D") if before in relus else ("Conv2D",)
-        fits = [reader["kind"] in fitting and reader["settings"]["padding"] == 0 for reader in readers]
-        if not channels and (left, top) == (right, bottom) and all(fits):
+        kinds = ("Conv2D", "MaxPooling2D") if before in relus else ("Conv2D",)
+        unpadded = [reader["kind"] in kinds and reader["settings"]["padding"] == 0 for reader in readers]
+        if not channels and (left, top) == (right, bottom) and all(unpadded):
             for reader in readers:
                 reader["inputs"], reader["settings"]["padding"] = [before], [top, left]
             graph.remove(node)
     return graph
 
 
-def write(model, path):
-    """Writes the description and the weights, as Keras has them, for `torch_model.read`: an `.npz` file."""
+def write(model: keras.Model, path: Path | str) -> None:
+    """Writes the description and the weights, in Keras' layout, to an `.npz` file for `torch_model.read`."""
     weights = {f"{layer.name}/{index}": value for layer in model.layers for index, value in enumerate(layer.get_weights())}
-    np.savez(path, graph=json.dumps(describe(model)), **weights)
+    np.savez(path, graph=np.array(json.dumps(describe(model))), **weights)
 
 
-def inputs(layer):
-    if isinstance(layer, keras.layers.InputLayer):
-        return []
-    return [tensor._keras_history.operation.name for tensor in keras.tree.flatten(layer.input)]
-
-
-def settings_of(layer):
+def layer_settings(layer: keras.Layer) -> dict[str, Any]:
     kind = type(layer).__name__
     if kind not in SETTINGS:
-        raise UserError(f"layer {layer.name} is a {kind}; there is a twin in PyTorch for {comma_join(SETTINGS)}")
+        raise UserError(f"layer {layer.name} is a {kind}; the PyTorch model supports {comma_join(SETTINGS)}")
     return SETTINGS[kind](layer)
 
 
-def conv(layer):
-    function(layer, known=("linear",))
+def conv(layer: Any) -> dict[str, Any]:
+    activation(layer, supported=("linear",))
     settings = {"in_channels": layer.input.shape[-1], "out_channels": layer.filters, "kernel_size": layer.kernel_size}
     settings |= {"stride": layer.strides, "dilation": layer.dilation_rate, "bias": layer.use_bias}
-    return {**settings, "padding": same(layer, layer.kernel_size, layer.dilation_rate)}
+    return {**settings, "padding": symmetric_padding(layer, layer.kernel_size, layer.dilation_rate)}
 
 
-def same(layer, kernel_size, dilation=(1, 1)):
-    """How many pixels on each side."""
+def symmetric_padding(layer: Any, kernel_size: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> int | list[int]:
+    """Returns the pixels on each side."""
     if layer.padding == "valid":
         return 0
     if any(stride > 1 for stride in layer.strides) or any(size % 2 == 0 for size in kernel_size):
@@ -71,44 +83,45 @@ def same(layer, kernel_size, dilation=(1, 1)):
     return [rate * (size // 2) for size, rate in zip(kernel_size, dilation, strict=True)]
 
 
-def dense(layer):
+def dense(layer: Any) -> dict[str, Any]:
     settings = {"in_features": layer.input.shape[-1], "out_features": layer.units, "bias": layer.use_bias}
-    return {**settings, "function": function(layer)}
+    return {**settings, "function": activation(layer)}
 
 
-def function(layer, known=("linear", "relu", "softmax")):
-    """The name of its activation."""
+def activation(layer: Any, supported: tuple[str, ...] = ("linear", "relu", "softmax")) -> str:
+    """Returns the name of the layer's activation."""
     name = keras.activations.serialize(layer.activation)
-    if name not in known:
+    if name not in supported:
         kind = f"layer {layer.name} is a {type(layer).__name__} with activation {name}"
-        raise UserError(f"{kind}; there is a twin in PyTorch for {comma_join(known)}")
+        raise UserError(f"{kind}; the PyTorch model supports {comma_join(supported)} there")
     return name
 
 
-def norm(layer):
+def norm(layer: Any) -> dict[str, Any]:
     return {"num_features": layer.input.shape[-1], "eps": layer.epsilon, "momentum": 1 - layer.momentum}
 
 
-def pool(layer):
-    return {"kernel_size": layer.pool_size, "stride": layer.strides, "padding": same(layer, layer.pool_size)}
+def pool(layer: Any) -> dict[str, Any]:
+    padding = symmetric_padding(layer, layer.pool_size)
+    return {"kernel_size": layer.pool_size, "stride": layer.strides, "padding": padding}
 
 
-def zeros(layer):
-    """As `torch.nn.functional.pad` counts: (columns, rows), and behind them channels, from the last axis on."""
+def zero_padding(layer: Any) -> dict[str, Any]:
+    """Counts as `torch.nn.functional.pad` does, from the last axis on: columns, rows, and then channels."""
     (top, bottom), (left, right) = layer.padding
     if layer.data_format == "channels_last":
         return {"padding": (left, right, top, bottom)}
-    return {"padding": (top, bottom, 0, 0, left, right)}  # the axes behind the first of (H, W, C)
+    return {"padding": (top, bottom, 0, 0, left, right)}  # the axes after the first of (H, W, C)
 
 
-SETTINGS = {
+SETTINGS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "InputLayer": lambda layer: {"shape": layer.batch_shape[1:]},
-    "Activation": lambda layer: {"function": function(layer)},
+    "Activation": lambda layer: {"function": activation(layer)},
     "Conv2D": conv,
     "BatchNormalization": norm,
     "ReLU": lambda layer: {},
     "Add": lambda layer: {},
-    "ZeroPadding2D": zeros,
+    "ZeroPadding2D": zero_padding,
     "MaxPooling2D": pool,
     "AveragePooling2D": pool,
     "GlobalAveragePooling2D": lambda layer: {},

@@ -1,4 +1,4 @@
-"""Catches a latency of something else than it says: another network, other threads, other company, another reference."""
+"""Catches a latency of something else than it says: another network, other threads, other libraries, another reference."""
 
 import json
 import shutil
@@ -15,20 +15,17 @@ from conftest import keras_resnet_command, scramble
 
 import keras_resnet
 from keras_resnet import UserError
-from keras_resnet.export.benchmarks import keras_writer, routes, runner, runners, session
+from keras_resnet.export.benchmarks import exporters, keras_export, runner, runtimes, session
+from keras_resnet.export.benchmarks.artifacts import OURS, Artifact, find_artifacts
 from keras_resnet.export.benchmarks.config import LatencyConfig
-from keras_resnet.export.benchmarks.files import OURS, File, exported
-from keras_resnet.export.benchmarks.result import Entry, Result
+from keras_resnet.export.benchmarks.result import LatencyEntry, LatencyResult
 from keras_resnet.export.reporting.report import RECORD
+from keras_resnet.export.targets import TARGETS
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier
 
 FORMATS = ("saved_model", "tflite", "onnx")
-
-
-def quiet(line):
-    """Says nothing."""
 
 
 def export_record(model, **given):
@@ -51,55 +48,56 @@ def export(source, tmp_path_factory):
     """A folder as export leaves it, whose artifacts are Keras' own."""
     folder = tmp_path_factory.mktemp("export")
     (folder / RECORD).write_text(export_record("ResNet20V2", source_path=str(source)))
-    written = {format: folder / routes.NAMES[format] for format in FORMATS}
+    written = {format: folder / TARGETS[format].file for format in FORMATS}
     (folder / "model.onnx").touch()  # until it is written: a configuration wants something to measure
-    assert routes.keras(LatencyConfig(folder), written, "quiet") == {}
+    assert exporters.keras(LatencyConfig(folder), written, "quiet") == {}
     return folder
 
 
 @pytest.fixture(scope="module")
 def references(export, tmp_path_factory):
-    """What Keras and PyTorch make of the classifier, by route and format."""
+    """What Keras and PyTorch make of the classifier, by exporter and format."""
     folder = tmp_path_factory.mktemp("references")
-    files = routes.written(LatencyConfig(export, baselines=("keras", "torch")), set(FORMATS), folder, "quiet", quiet)
-    return {(file.route, file.format): file for file in files}
+    config = LatencyConfig(export, baselines=("keras", "torch"))
+    artifacts = exporters.write_baselines(config, set(FORMATS), folder, "quiet", lambda line: None)
+    return {(artifact.exporter, artifact.format): artifact for artifact in artifacts}
 
 
 CASES = [*(("keras", format) for format in FORMATS), ("torch", "onnx")]
 RUN = """
 import sys
 import numpy as np
-from keras_resnet.export.benchmarks.runners import RUNNERS
+from keras_resnet.export.benchmarks.runtimes import RUNTIMES
 format, path, target = sys.argv[1:]
-runner = RUNNERS[format](1)
-runner.load(path, 1)
-np.savez(target, images=runner.images, outputs=runner.run())
+runtime = RUNTIMES[format](1)
+runtime.load(path, 1)
+np.savez(target, images=runtime.images, outputs=runtime.run())
 print(*(name for name in ("tensorflow", "keras", "ai_edge_litert", "onnxruntime", "torch", "onnx") if sys.modules.get(name)))
 """
 
 
 @pytest.fixture(scope="module")
 def runs(references, tmp_path_factory):
-    """By route and format, what a process ran, and what it had imported in the end."""
+    """By exporter and format, what a process ran, and what it had imported in the end."""
     folder, found = tmp_path_factory.mktemp("runs"), {}
-    for (route, format), file in references.items():
-        if not file.failure:
-            target = folder / f"{route}_{format}.npz"
-            command = [sys.executable, "-P", "-c", RUN, format, str(file.path), str(target)]
+    for (exporter, format), artifact in references.items():
+        if not artifact.failure:
+            target = folder / f"{exporter}_{format}.npz"
+            command = [sys.executable, "-P", "-c", RUN, format, str(artifact.path), str(target)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found[route, format] = (dict(np.load(target)), set(done.stdout.split()))
+            found[exporter, format] = (dict(np.load(target)), set(done.stdout.split()))
     return found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("route", "format"), CASES)
-def test_what_we_are_measured_by_is_the_same_network(route, format, source, references, runs):
-    """A route that loses weights, scaling or padding is faster or slower for nothing."""
-    if route == "torch":
+@pytest.mark.parametrize(("exporter", "format"), CASES)
+def test_what_we_are_measured_by_is_the_same_network(exporter, format, source, references, runs):
+    """An exporter that loses weights, scaling or padding is faster or slower for nothing."""
+    if exporter == "torch":
         pytest.importorskip("torch", reason="PyTorch is not installed")
-    assert references[route, format].failure == ""
-    (ran, _), model = runs[route, format], keras.saving.load_model(source)
-    images = ran["images"].transpose(0, 2, 3, 1) if route == "torch" else ran["images"]
+    assert references[exporter, format].failure == ""
+    (ran, _), model = runs[exporter, format], keras.saving.load_model(source)
+    images = ran["images"].transpose(0, 2, 3, 1) if exporter == "torch" else ran["images"]
     assert images.dtype == np.float32
     assert images.max() > 200, "raw pixels"
     np.testing.assert_allclose(ran["outputs"], model.predict(images, verbose=0), atol=1e-5)
@@ -107,11 +105,11 @@ def test_what_we_are_measured_by_is_the_same_network(route, format, source, refe
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("format", "company"), [("saved_model", {"tensorflow"}), ("tflite", {"ai_edge_litert"}), ("onnx", {"onnxruntime"})]
+    ("format", "libraries"), [("saved_model", {"tensorflow"}), ("tflite", {"ai_edge_litert"}), ("onnx", {"onnxruntime"})]
 )
-def test_a_runtime_is_alone_in_its_process(format, company, runs):
+def test_a_runtime_is_alone_in_its_process(format, libraries, runs):
     """TensorFlow beside LiteRT would be half a gigabyte of the "memory" of a file of one megabyte."""
-    assert runs["keras", format][1] == company
+    assert runs["keras", format][1] == libraries
 
 
 @pytest.mark.slow
@@ -131,50 +129,50 @@ def test_a_session_has_the_threads_that_it_is_asked_for_and_does_not_spin(export
         return real(path, options, providers=providers)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
-    runner = runners.OnnxRunner(2)
-    runner.load(str(export / "model.onnx"), 5)
+    runtime = runtimes.OnnxRuntime(2)
+    runtime.load(str(export / "model.onnx"), 5)
     assert given == {"threads": 2, "inter": 1, "spinning": "0"}
-    assert runner.run().shape == (5, 3)
+    assert runtime.run().shape == (5, 3)
 
 
 def test_a_tflite_file_takes_the_batch_and_the_threads_that_it_is_asked_for(export, monkeypatch):
-    runner, given = runners.TFLiteRunner(2), []
-    real = runner._interpreter
+    runtime, given = runtimes.TFLiteRuntime(2), []
+    real = runtime._interpreter
     monkeypatch.setattr(
-        runner, "_interpreter", lambda path, num_threads: given.append(num_threads) or real(path, num_threads=num_threads)
+        runtime, "_interpreter", lambda path, num_threads: given.append(num_threads) or real(path, num_threads=num_threads)
     )
-    runner.load(str(export / "model.tflite"), 5)
+    runtime.load(str(export / "model.tflite"), 5)
     assert given == [2]
-    assert runner.run().shape == (5, 3)
+    assert runtime.run().shape == (5, 3)
 
 
 def test_pixels_are_of_the_files_type_and_range():
     for dtype, low, high in ((np.uint8, 0, 255), (np.int8, -128, 127), (np.float32, 0, 255)):
-        images = runners.pixels((None, 32, 32, 3), 4, dtype)
+        images = runtimes.random_pixels((None, 32, 32, 3), 4, dtype)
         assert (images.dtype, images.shape, images.min(), images.max()) == (dtype, (4, 32, 32, 3), low, high)
-    assert runners.pixels(("batch", 3, 8, 9), 2, np.uint8).shape == (2, 3, 8, 9)
+    assert runtimes.random_pixels(("batch", 3, 8, 9), 2, np.uint8).shape == (2, 3, 8, 9)
     with pytest.raises(UserError, match="takes a batch of 1, not of 4"):
-        runners.pixels((1, 8, 8, 3), 4, np.uint8)
+        runtimes.random_pixels((1, 8, 8, 3), 4, np.uint8)
     with pytest.raises(UserError, match="any size"):
-        runners.pixels((None, None, None, 3), 1, np.uint8)
+        runtimes.random_pixels((None, None, None, 3), 1, np.uint8)
 
 
 @pytest.mark.parametrize("seconds", [0.0001, 0.04, 0.4])
-def test_a_turn_has_as_many_inferences_as_fit_and_one_more_that_does_not_count(seconds, monkeypatch):
+def test_a_round_has_as_many_inferences_as_fit_and_one_more_that_does_not_count(seconds, monkeypatch):
     clock, runs = [0.0], []
 
     def run():
         runs.append(clock[0])
         clock[0] += seconds if len(runs) % 100 else 10  # an outlier here and there
 
-    runner = types.SimpleNamespace(versions={}, load=lambda path, batch_size: None, run=run)
-    monkeypatch.setitem(session.RUNNERS, "onnx", lambda threads: runner)
+    runtime = types.SimpleNamespace(versions={}, load=lambda path, batch_size: None, run=run)
+    monkeypatch.setitem(session.RUNTIMES, "onnx", lambda threads: runtime)
     monkeypatch.setattr(session.time, "perf_counter", lambda: clock[0])
-    timed = session.Session()
+    timed = session.LatencySession()
     timed.prepare("onnx", "", 1, 1, 0)
     before = len(runs)
     latencies = timed.measure()
-    assert len(latencies) == {0.0001: session.MOST, 0.04: 8, 0.4: session.FEWEST}[seconds]
+    assert len(latencies) == {0.0001: session.MAX_RUNS, 0.04: 8, 0.4: session.MIN_RUNS}[seconds]
     assert len(runs) - before == len(latencies) + 1
     assert min(latencies) == pytest.approx(seconds)
     timed.prepare("onnx", "", 1, 1, 7)
@@ -192,7 +190,7 @@ def test_a_file_that_fails_is_a_row_and_the_others_go_on(export, tmp_path):
     assert list(entries) == ["model.tflite", "model_fp16.tflite", "model.onnx"]
     assert entries["model_fp16.tflite"].failure.startswith("ValueError: ")
     for name in ("model.tflite", "model.onnx"):
-        assert [len(turn) for turn in entries[name].turns] == [2, 2]
+        assert [len(latencies) for latencies in entries[name].rounds] == [2, 2]
         assert entries[name].peak_memory > entries[name].idle_memory > 10
     notes = "\n".join(result.notes())
     assert "model_fp16.tflite: ValueError" in notes
@@ -204,24 +202,25 @@ def test_a_file_that_fails_is_a_row_and_the_others_go_on(export, tmp_path):
         runner.benchmark(config)
 
 
-def entry(file, threads, *milliseconds):
-    return Entry(file, threads, [[ms / 1000, ms / 1000] for ms in milliseconds], 1_500_000, 0.1, 50.0, 80.0)
+def entry(artifact, threads, *milliseconds):
+    rounds = [[ms / 1000, ms / 1000] for ms in milliseconds]
+    return LatencyEntry(artifact, threads, rounds, 1_500_000, 0.1, 50.0, peak_memory=80.0)
 
 
 def test_ratios_are_within_a_round_to_the_same_format_and_threads(export, tmp_path):
     """Below 1 where ours is faster; another export's int8 file is no match for our float32 one."""
     other = tmp_path / "unfolded"
     shutil.copytree(export, other)
-    ours, theirs, onnx_file = (File(route, route, tmp_path / name) for route, name in (
+    ours, theirs, onnx_file = (Artifact(exporter, exporter, tmp_path / name) for exporter, name in (
         (OURS, "model.tflite"), ("keras", "k/model.tflite"), ("keras", "k/model.onnx")
     ))  # fmt: skip
-    torch_model, quantised = (File(str(other), name, other / name) for name in ("model.tflite", "model_int8.tflite"))
+    unfolded, quantized = (Artifact(str(other), name, other / name) for name in ("model.tflite", "model_int8.tflite"))
     config = LatencyConfig(export, baselines=("keras", str(other)), rounds=3)
     entries = (
         entry(ours, 1, 1, 2, 9), entry(theirs, 1, 2, 8, 10), entry(theirs, 2, 100, 100, 100), entry(onnx_file, 1, 70, 70, 70),
-        entry(torch_model, 1, 4, 1, 9), entry(quantised, 1, 50, 50, 50), Entry(ours, 2, failure="broken"),
+        entry(unfolded, 1, 4, 1, 9), entry(quantized, 1, 50, 50, 50), LatencyEntry(ours, 2, failure="broken"),
     )  # fmt: skip
-    result = Result(config, entries)
+    result = LatencyResult(config, entries)
     assert result.ratios(entries[0]) == {"keras": [0.5, 0.25, 0.9], str(other): [0.25, 2.0, 1.0]}
     assert [result.ratios(one) for one in entries[1:]] == [{}] * 6
     columns, rows = result.table()
@@ -229,26 +228,26 @@ def test_ratios_are_within_a_round_to_the_same_format_and_threads(export, tmp_pa
         "": OURS, "threads": 1, "size, MB": "1.50", "median, ms": "2", "p95, ms": "9", "vs Keras' export": "0.50x",
         f"vs {other}": "1.00x", "memory, MB": "80", "model's, MB": "30",
     }  # fmt: skip
-    record = json.loads(json.dumps(result.record()))["entries"]
+    record = json.loads(json.dumps(result.record()))["candidates"]
     assert record[0]["ratios"]["keras"] == {"median": 0.5, "smallest": 0.25, "largest": 0.9, "rounds": [0.5, 0.25, 0.9]}
     assert (record[0]["median"], record[0]["inferences"], record[0]["rounds"]) == (2.0, 6, [1.0, 2.0, 9.0])
     assert record[6]["failure"] == "broken"
 
 
 def test_p95_is_of_all_inferences_and_not_of_the_rounds_medians():
-    noisy = Entry(File(OURS, OURS, None), 1, [[0.001] * 9 + [0.1]] * 10)
+    noisy = LatencyEntry(Artifact(OURS, OURS, None), 1, [[0.001] * 9 + [0.1]] * 10)
     assert noisy.medians == [1.0] * 10
     assert (noisy.latency(0.5), noisy.latency(0.95)) == (1.0, 100.0)
 
 
-def test_who_fits_is_measured_by(export, tmp_path):
-    assert LatencyConfig(export).routes == ["keras", "torch"]
+def test_exporters_that_apply_are_measured_by(export, tmp_path):
+    assert LatencyConfig(export).exporters == ["keras", "torch"]
     shutil.copy(export / "model.onnx", tmp_path)
     for name in ("ResNet50V1_5", "resnet50v1_5"):
         (tmp_path / RECORD).write_text(export_record(name))
-        assert LatencyConfig(tmp_path).routes == ["keras", "applications", "torch"]
+        assert LatencyConfig(tmp_path).exporters == ["keras", "applications", "torch"]
     config = LatencyConfig(tmp_path, baselines=("torch", str(export)))
-    assert (config.routes, config.folders) == (["torch"], [export])
+    assert (config.exporters, config.folders) == (["torch"], [export])
 
 
 @pytest.mark.slow
@@ -256,18 +255,18 @@ def test_a_network_of_keras_applications_that_is_another_is_refused():
     """A name says little: ResNet50V1 with basic units has it too."""
     model = keras_resnet.ResNet20V1(input_shape=(32, 32, 3))
     with pytest.raises(UserError, match=r"keras\.applications' ResNet50 has other convolutions than this resnet20v1"):
-        keras_writer.torch_model(model, "ResNet50")
+        keras_export.application_like(model, "ResNet50")
 
 
 def test_the_source_is_the_one_given_or_the_reports(export, source, tmp_path):
-    assert LatencyConfig(export).source == source
+    assert LatencyConfig(export).source_path == source
     shutil.copy(export / "model.onnx", tmp_path)
     (tmp_path / RECORD).write_text(export_record("ResNet20V2", source_path="gone.keras"))
-    assert LatencyConfig(tmp_path, source).source == source
-    with pytest.raises(UserError, match=r"made from gone\.keras, which is not there: give --model_path"):
+    assert LatencyConfig(tmp_path, source).source_path == source
+    with pytest.raises(UserError, match=r"was made from gone\.keras, which is not there: give --model_path"):
         runner.benchmark(LatencyConfig(tmp_path))
     (tmp_path / RECORD).write_text(export_record("ResNet20V2"))
-    with pytest.raises(UserError, match="silent on the file"):
+    with pytest.raises(UserError, match="does not name the file"):
         runner.benchmark(LatencyConfig(tmp_path, baselines=("keras",)))
     with pytest.raises(UserError, match="no file gone"):
         runner.benchmark(LatencyConfig(tmp_path, "gone"))
@@ -278,21 +277,21 @@ def test_a_folder_without_a_proven_artifact_is_refused(export, tmp_path):
     for name in ("model_failed.onnx", "somebody_elses.onnx", ".model.onnx.1234.old"):
         shutil.copy(export / "model.onnx", tmp_path / name)
     with pytest.raises(UserError, match="no artifact that passed"):
-        exported(tmp_path, OURS)
+        find_artifacts(tmp_path, OURS)
 
 
 @pytest.mark.parametrize(
     ("flags", "parts"),
     [
         (("--output_dir=nowhere",), ["no folder nowhere"]),
-        (("--output_dir=/",), ["/ holds no report.json"]),
+        (("--output_dir=/",), ["/ has no report.json"]),
         ((), ["needs --output_dir"]),
         (("--output_dir=EXPORT", "--threads=0"), ["threads is 0", "1,2"]),
         (("--output_dir=EXPORT", "--threads=1,two"), ["'two'", "1,2"]),
         (("--output_dir=EXPORT", "--threads="), ["threads is empty"]),
         (("--output_dir=EXPORT", "--baselines=nobody"), ["nobody", "keras, applications, torch, and folders"]),
         (("--output_dir=EXPORT", "--baselines=applications"), ["keras.applications has no ResNet20V2", "ResNet50V1"]),
-        (("--output_dir=EXPORT", "--baselines=/"), ["/ holds no report.json"]),
+        (("--output_dir=EXPORT", "--baselines=/"), ["/ has no report.json"]),
         (("--output_dir=EXPORT", "--model_path=gone.keras"), ["no file gone.keras"]),
         (("--output_dir=EXPORT", "--rounds=0"), ["rounds"]),
         (("--output_dir=EXPORT", "--block=basic"), ["--task=export does not take --block"]),
@@ -319,7 +318,7 @@ def test_the_command_measures_an_export_against_others(export, source, tmp_path)
     done = keras_resnet_command("benchmark", "--task=export", *flags, f"--json={tmp_path / 'b.json'}")
     assert (done.returncode, done.err) == (0, "")
     record = json.loads((tmp_path / "b.json").read_text())
-    entries = {(entry["title"], entry["threads"]): entry for entry in record["entries"]}
+    entries = {(entry["title"], entry["threads"]): entry for entry in record["candidates"]}
     titles = ["saved_model", "model.tflite", "model.onnx", "PyTorch, ONNX"]
     assert list(entries) == [(title, threads) for threads in (2, 1) for title in titles]
     assert entries["saved_model", 1]["bytes"] > entries["model.tflite", 1]["bytes"] > 1_000_000

@@ -1,6 +1,7 @@
-"""Catches a contest that is not fair, a contestant that takes the others along, and a twin that is another network."""
+"""Catches a benchmark that is not fair, a candidate that takes the others along, and a PyTorch model of another network."""
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -13,27 +14,27 @@ from conftest import keras_resnet_command, scramble
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.benchmarks import description
-from keras_resnet.benchmarks import rounds as turns
-from keras_resnet.benchmarks.applications import APPLICATIONS, application
+from keras_resnet.benchmarks.applications import APPLICATIONS, nearest_application
 from keras_resnet.benchmarks.description import describe
-from keras_resnet.benchmarks.peak_memory import peak_memory
-from keras_resnet.benchmarks.processes import FailedError, Process
+from keras_resnet.benchmarks.processes import WorkerError, WorkerProcess
+from keras_resnet.benchmarks.runner import rotated
+from keras_resnet.benchmarks.session import peak_memory
 from keras_resnet.training.benchmarks import candidates, runner, session
-from keras_resnet.training.benchmarks.candidates import Candidate, chosen
+from keras_resnet.training.benchmarks.candidates import Candidate, select_candidates
 from keras_resnet.training.benchmarks.config import BenchmarkConfig
-from keras_resnet.training.benchmarks.result import Entry, Result
-from keras_resnet.training.benchmarks.synthetic import synthetic
+from keras_resnet.training.benchmarks.result import TrainingEntry, TrainingResult
+from keras_resnet.training.benchmarks.synthetic import synthetic_data
 
-# Contestants that need no TensorFlow, put into every Python process that is started.
+# Workloads that need no TensorFlow, put into every Python process that is started.
 FAKES = """
 import os, sys, types
 
 class Fake:
     def __init__(self, config): self.steps = 1
-    def load(self, steps): self.steps = steps
+    def load_data(self, steps): self.steps = steps
     def build(self): os.write(1, b"chatter of a library\\n"); print("and of Python")
     def run(self): pass
-    def facts(self):
+    def info(self):
         versions = {"oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "as it was")}
         return {"macs": 10, "versions": versions, "operations": 100}
 
@@ -58,9 +59,9 @@ sys.modules[module.__name__] = module
 @pytest.fixture
 def fakes(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(FAKES)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
-    monkeypatch.setattr(runner, "MATRIX_MULTIPLY", fake("Fake"))
+    monkeypatch.setattr(runner, "MATMUL", fake("Fake"))
 
     def enter(**names):
         table = {key: fake(name) for key, name in names.items()}
@@ -78,7 +79,7 @@ def config(**given):
     return BenchmarkConfig(**{"task": "train", "model": "ResNet20V2", "batch_size": 4, "steps": 2, "rounds": 2, **given})
 
 
-def test_a_contestant_that_fails_is_a_row_and_the_others_go_on(fakes):
+def test_a_candidate_that_fails_is_a_row_and_the_others_go_on(fakes):
     fakes(ours="Fake", stock="Mistaken", broken="Broken", dying="Dying", killed="Killed", absent="Absent", last="Fake")
     result = runner.benchmark(config())
     failures = {entry.key: entry.failure for entry in result.entries}
@@ -88,7 +89,7 @@ def test_a_contestant_that_fails_is_a_row_and_the_others_go_on(fakes):
     assert failures["dying"] == "ended with exit status 3 (out of luck)"
     assert failures["killed"].startswith("killed by SIGKILL")
     assert "Absent" in failures["absent"]
-    assert [len(entry.figures) for entry in result.entries] == [2, 0, 0, 0, 0, 0, 2]
+    assert [len(entry.values) for entry in result.entries] == [2, 0, 0, 0, 0, 0, 2]
     _, rows = result.table()
     assert [row[1] == "failed" for row in rows] == [False, True, True, True, True, True, False]
     assert "Mistaken: batch_size is wrong" in list(result.notes())
@@ -96,7 +97,7 @@ def test_a_contestant_that_fails_is_a_row_and_the_others_go_on(fakes):
 
 
 @pytest.mark.parametrize(("name", "kind"), [("Mistaken", UserError), ("Killed", RuntimeError)])
-def test_without_ours_there_is_no_contest(name, kind, fakes):
+def test_without_ours_there_is_no_benchmark(name, kind, fakes):
     fakes(ours=name, stock="Fake")
     with pytest.raises(kind):
         runner.benchmark(config())
@@ -106,29 +107,29 @@ def test_without_ours_there_is_no_contest(name, kind, fakes):
 def test_as_users_get_it_is_without_what_we_set(fakes):
     plain = candidates.CANDIDATES["train"]["stock_plain"].variables
     for ours, variables, expected in ((True, {}, "1"), (False, {}, "as it was"), (False, plain, "0")):
-        with Process(runner.SESSION, "quiet") as process:
+        with WorkerProcess(runner.SESSION, "quiet") as process:
             record = {"task": "train", "model": "ResNet20V2", "options": {}, "steps": 1}
-            facts = runner.prepare(process, fake("Fake", ours, variables=variables), record)
-            assert facts["versions"]["oneDNN"] == expected
+            info = runner.prepare_session(process, fake("Fake", ours, variables=variables), record)
+            assert info["versions"]["oneDNN"] == expected
 
 
 def test_a_process_that_went_between_two_questions_is_noticed():
-    with Process(runner.SESSION, "quiet") as process:
+    with WorkerProcess(runner.SESSION, "quiet") as process:
         process.call("peak_memory")
         process._process.kill()
-        with pytest.raises(FailedError, match="killed by SIGKILL"):
+        with pytest.raises(WorkerError, match="killed by SIGKILL"):
             process.call("peak_memory")
 
 
 def test_everybody_is_once_first_and_once_last():
-    orders = [turns.rotated("abc", round_) for round_ in range(6)]
+    orders = [rotated("abc", round_) for round_ in range(6)]
     assert all(sorted(order) == ["a", "b", "c"] for order in orders)
     for place in (0, -1):
         assert sorted(order[place] for order in orders) == ["a", "a", "b", "b", "c", "c"]
 
 
 def test_the_memory_of_a_child_is_not_its_parents():
-    program = "from keras_resnet.benchmarks.peak_memory import peak_memory; print(peak_memory())"
+    program = "from keras_resnet.benchmarks.session import peak_memory; print(peak_memory())"
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
     assert 5 < float(done.stdout) < 150 < peak_memory()
 
@@ -142,10 +143,10 @@ def test_the_number_of_steps_is_fitted_to_a_few_seconds(seconds_per_step, monkey
         runs.append(fitted.steps)
         clock[0] += 0.1 + seconds_per_step * fitted.steps
 
-    fitted.load, fitted.run = lambda steps: setattr(fitted, "steps", steps), run
+    fitted.load_data, fitted.run = lambda steps: setattr(fitted, "steps", steps), run
     monkeypatch.setattr(session.time, "perf_counter", lambda: clock[0])
-    fitting = session.Session()
-    fitting.config, fitting.candidate = config(steps=0), fitted
+    fitting = session.TrainingSession()
+    fitting.config, fitting.workload = config(steps=0), fitted
     fitting.warm_up()
     assert session.SECONDS / 2 < fitting.measure()["seconds"] < 8
     assert runs[-1] == runs[-2], "the first measurement has a number of steps that was never run"
@@ -153,43 +154,45 @@ def test_the_number_of_steps_is_fitted_to_a_few_seconds(seconds_per_step, monkey
 
 @pytest.mark.parametrize(("steps", "shape"), [(3, (24, 1)), (200, (8, 200))])
 def test_synthetic_images_are_as_many_as_the_steps_need_or_as_fit(steps, shape, monkeypatch):
-    monkeypatch.setattr("keras_resnet.training.benchmarks.synthetic.MOST_BYTES", 10 * 8 * 32 * 32 * 3 if steps == 3 else 1)
-    images, labels, epochs = synthetic(config(batch_size=8), steps, bytes_per_value=1)
-    assert (len(images), epochs) == (len(labels), epochs) == shape
+    monkeypatch.setattr("keras_resnet.training.benchmarks.synthetic.MAX_BYTES", 10 * 8 * 32 * 32 * 3 if steps == 3 else 1)
+    data = synthetic_data(config(batch_size=8), steps, bytes_per_value=1)
+    assert (len(data.images), data.epochs) == (len(data.labels), data.epochs) == shape
+    assert data.steps == steps
 
 
-def entry(key, *figures, **given):
-    return Entry(key, key.title(), list(figures), **{"first_step": 1.0, "peak_memory": 500.0, "macs": 1000, **given})
+def entry(key, *values, **given):
+    given = {"first_step": 1.0, "peak_memory": 500.0, "macs": 1000, **given}
+    return TrainingEntry(key, list(values), title=key.title(), **given)
 
 
 def test_ratios_are_of_pairs_and_above_one_where_ours_is_faster():
     ours, stock = entry("ours", 10.0, 20.0, 60.0), entry("stock", 5.0, 40.0, 20.0)
-    result = Result(config(task="train"), (ours, stock), 1e6)
+    result = TrainingResult(config(task="train"), (ours, stock), 1e6)
     assert result.ratios(stock) == [2.0, 0.5, 3.0]
     columns, rows = result.table()
     assert dict(zip(columns, rows[1], strict=True)) == {
         "": "Stock", "images/s": "20", "ours is": "2.00x", "smallest": "0.50x", "largest": "3.00x", "first step, s": "1.0",
         "memory, MB": "500", "of peak": "12%",
     }  # fmt: skip
-    assert Result(config(task="build"), (ours, stock), None).ratios(stock) == [0.5, 2.0, 1 / 3]
+    assert TrainingResult(config(task="build"), (ours, stock), None).ratios(stock) == [0.5, 2.0, 1 / 3]
     record = json.loads(json.dumps(result.record()))
     assert (record["ours"], record["stock"], record["ratios"]) == ([10.0, 20.0, 60.0], [5.0, 40.0, 20.0], [2.0, 0.5, 3.0])
 
 
-def test_the_share_of_the_peak_counts_backward_twice():
-    """6 operations per multiply-add and image; a contestant that cannot count has our network."""
+def test_the_fraction_of_the_peak_counts_backward_twice():
+    """6 operations per multiply-add and image; a candidate that cannot count has our network."""
     ours, torch = entry("ours", 100.0), entry("torch", 50.0, macs=None)
-    result = Result(config(), (ours, torch), 1_200_000.0)
-    assert (result.share(ours), result.share(torch)) == (0.5, 0.25)
+    result = TrainingResult(config(), (ours, torch), 1_200_000.0)
+    assert (result.peak_fraction(ours), result.peak_fraction(torch)) == (0.5, 0.25)
 
 
-def test_who_fits_runs_and_nobody_else():
+def test_candidates_that_apply_run_and_no_others():
     everybody = [key for key in candidates.CANDIDATES["train"] if key != "stock_plain"]
-    assert list(chosen(config(model="ResNet50V1_5"))) == everybody
+    assert list(select_candidates(config(model="ResNet50V1_5"))) == everybody
     others = [key for key in everybody if not key.startswith("applications")]
-    assert list(chosen(config())) == list(chosen(config(model="ResNet50V1_5", shortcut="A"))) == others
-    assert list(chosen(config(baselines=("torch", "stock")))) == ["ours", "stock", "torch"]
-    assert list(chosen(config(baselines=("stock_plain",)))) == ["ours", "stock_plain"]
+    assert list(select_candidates(config())) == list(select_candidates(config(model="ResNet50V1_5", shortcut="A"))) == others
+    assert list(select_candidates(config(baselines=("torch", "stock")))) == ["ours", "stock", "torch"]
+    assert list(select_candidates(config(baselines=("stock_plain",)))) == ["ours", "stock_plain"]
 
 
 @pytest.mark.parametrize("name", ["ResNet50V1", "ResNet50V1_5", "ResNet50V2Slim"])
@@ -201,7 +204,7 @@ def test_the_network_of_keras_applications_has_our_convolutions(name):
         sorted(tuple(layer.kernel.shape) for layer in model.layers if hasattr(layer, "kernel")) for model in (ours, theirs)
     ]
     assert shapes[0] == shapes[1]
-    assert application(ours.name) == application(name) == APPLICATIONS[name]
+    assert nearest_application(ours.name) == nearest_application(name) == APPLICATIONS[name]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +215,7 @@ def test_the_network_of_keras_applications_has_our_convolutions(name):
             ["nobody", "stock, stock_same, stock_plain, applications, applications_same, torch, mirrored"],
         ),
         (("--baselines=applications",), ["keras.applications has no ResNet20V2", "ResNet50V1"]),
-        (("--task=input", "--baselines=torch"), ["torch", "for --task=input there are per_image"]),
+        (("--task=input", "--baselines=torch"), ["torch", "the baselines of --task=input are per_image"]),
         (("--rounds=0",), ["rounds"]),
     ],
 )
@@ -228,15 +231,15 @@ def test_the_command_measures_training_and_says_who_could_not(tmp_path):
     flags = ("--batch_size=3", "--image_size=8", "--steps=2", "--rounds=1", "--baselines=mirrored,torch")
     done = keras_resnet_command("benchmark", "--task=train", "--model=ResNet20V1", *flags, f"--json={tmp_path / 'b.json'}")
     assert (done.returncode, done.err) == (0, "")
-    assert "ours, mirrored: batch_size is 3; it must divide by 2 replicas" in done.out
-    entries = {entry["key"]: entry for entry in json.loads((tmp_path / "b.json").read_text())["contestants"]}
+    assert "ours, mirrored: batch_size is 3; it must be divisible by 2 replicas" in done.out
+    entries = {entry["key"]: entry for entry in json.loads((tmp_path / "b.json").read_text())["candidates"]}
     assert list(entries) == ["ours", "torch", "mirrored"]
     ours = entries["ours"]
-    assert (ours["failure"], ours["steps"], len(ours["figures"])) == ("", 2, 1)
+    assert (ours["failure"], ours["steps"], len(ours["values"])) == ("", 2, 1)
     assert ours["macs"] == (40_551_040 - 640) // 16 + 640  # the classifier's 640 are for any size
     assert ours["first_step"] > 0.1
     assert ours["peak_memory"] > 100
-    assert 0 < ours["share"] < 1
+    assert 0 < ours["peak_fraction"] < 1
     assert entries["torch"]["failure"] in ("", "PyTorch is not installed; pip install keras-resnet-zoo[torch]")
 
 
@@ -245,16 +248,16 @@ def test_the_command_measures_input(tmp_path):
     flags = ("--batch_size=8", "--steps=3", "--rounds=1", f"--json={tmp_path / 'b.json'}")
     done = keras_resnet_command("benchmark", "--task=input", "--model=ResNet20V1", *flags)
     assert (done.returncode, done.err) == (0, "")
-    assert [entry["steps"] for entry in json.loads((tmp_path / "b.json").read_text())["contestants"]] == [3, 3]
+    assert [entry["steps"] for entry in json.loads((tmp_path / "b.json").read_text())["candidates"]] == [3, 3]
     assert "of peak" not in done.out
 
 
 def test_tf_image_code_gives_the_batches_that_ours_gives():
-    from keras_resnet.training.benchmarks import reading
+    from keras_resnet.training.benchmarks import input_pipeline
 
-    for kind in (reading.Ours, reading.PerImage):
-        candidate = kind(config(batch_size=8))
-        candidate.load(2)
+    for workload in (input_pipeline.Ours, input_pipeline.PerImage):
+        candidate = workload(config(batch_size=8))
+        candidate.load_data(2)
         batches = [(images.numpy(), targets.numpy()) for images, targets in candidate.dataset(0)]
         assert [images.shape for images, _ in batches] == [(8, 32, 32, 3)] * 2
         assert {(images.dtype.name, targets.dtype.name) for images, targets in batches} == {("uint8", "float32")}
@@ -276,7 +279,7 @@ def others(input_shape, classes, classifier_activation):
     return keras.Model(inputs, layers.Dense(classes, "softmax", use_bias=False)(x))
 
 
-TWINS = {
+NETWORKS = {
     "others": (others, {"input_shape": (32, 48, 3)}),
     "option A": ("ResNet20V2", {"input_shape": (16, 16, 3)}),
     "projections": ("ResNet18V1", {"input_shape": (64, 48, 3), "width_multiplier": 0.25}),
@@ -290,21 +293,21 @@ TWINS = {
 COMPARE = """
 import json, sys
 import numpy as np, torch
-from keras_resnet.benchmarks import serve  # with the next two, all that the contestant's process imports
+from keras_resnet.benchmarks import worker  # with the next two, all that the candidate's process imports
 from keras_resnet.benchmarks.torch_model import channels_last, read
 from keras_resnet.training.benchmarks import pytorch, session
 differences = {}
 for case in sys.argv[1:]:
-    twin, shape = read(f"{case}.npz")
-    twin = twin.to(memory_format=torch.channels_last)
+    torch_model, shape = read(f"{case}.npz")
+    torch_model = torch_model.to(memory_format=torch.channels_last)
     keras = np.load(f"{case}.keras.npz")
     images = channels_last(keras["images"])
     assert tuple(shape) == keras["images"].shape[1:]
     with torch.no_grad():
         for mode in ("inference", "training"):
-            outputs = twin.train(mode == "training")(images).numpy()
+            outputs = torch_model.train(mode == "training")(images).numpy()
             differences[f"{case} {mode}"] = float(abs(outputs - keras[mode]).max() / abs(keras[mode]).std())
-twin.train()(images).sum().backward()  # nothing that backward needs was overwritten
+torch_model.train()(images).sum().backward()  # nothing that backward needs was overwritten
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 print(json.dumps(differences))
 """
@@ -314,8 +317,8 @@ print(json.dumps(differences))
 def differences(tmp_path_factory):
     """By case and mode, largest over standard deviation of the logits."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    folder = tmp_path_factory.mktemp("twins")
-    for case, (name, given) in TWINS.items():
+    folder = tmp_path_factory.mktemp("torch_models")
+    for case, (name, given) in NETWORKS.items():
         keras.utils.set_random_seed(0)
         given = {"classes": 7, "classifier_activation": None, **given}
         model = scramble((name if callable(name) else getattr(keras_resnet, name))(**given))
@@ -323,7 +326,7 @@ def differences(tmp_path_factory):
         description.write(model, folder / f"{case}.npz")  # before training moves the statistics
         modes = {"inference": np.array(model(images)), "training": np.array(model(images, training=True))}
         np.savez(folder / f"{case}.keras.npz", images=images, **modes)
-    command = [sys.executable, "-P", "-c", COMPARE, *TWINS]
+    command = [sys.executable, "-P", "-c", COMPARE, *NETWORKS]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -331,8 +334,8 @@ def differences(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["inference", "training"])
-@pytest.mark.parametrize("case", TWINS)
-def test_the_twin_in_pytorch_computes_what_the_network_computes(case, mode, differences):
+@pytest.mark.parametrize("case", NETWORKS)
+def test_the_pytorch_model_computes_what_the_network_computes(case, mode, differences):
     assert differences[f"{case} {mode}"] < 1e-3
 
 
@@ -340,22 +343,22 @@ def test_the_twin_in_pytorch_computes_what_the_network_computes(case, mode, diff
     ("given", "message"),
     [({"shortcut": "exclusive_gating"}, "is a Activation|is a Multiply"), ({"classifier_dropout": 0.5}, "is a Dropout")],
 )
-def test_a_network_without_a_twin_is_refused_by_its_layer(given, message):
+def test_a_network_that_pytorch_lacks_is_refused_by_its_layer(given, message):
     model = keras_resnet.ResNet20V1(classifier_activation=None, **given)
     with pytest.raises(UserError, match=message):
         describe(model)
 
 
 def test_padding_is_that_of_who_reads_it_and_stays_where_that_is_another_network():
-    """A twin that pads apart is slower than PyTorch's own networks, and no match for ours."""
+    """A model that pads in layers of its own is slower than PyTorch's own networks, and no match for ours."""
     padded = [node["name"] for node in describe(others((32, 48, 3), 7, None)) if node["kind"] == "ZeroPadding2D"]
     assert len(padded) == 2, "below a maximum of what may be negative, and uneven"
     graph = describe(keras_resnet.ResNet50V1_5(input_shape=(64, 64, 3), width_multiplier=0.125))
     assert "ZeroPadding2D" not in {node["kind"] for node in graph}
 
 
-def test_uneven_padding_has_no_twin():
-    """Keras' "same" at stride 2 is not PyTorch's: a twin that pads alike would be another network."""
+def test_uneven_padding_is_refused():
+    """Keras' "same" at stride 2 is not PyTorch's: a model that pads alike would be another network."""
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Conv2D(4, 3, 2, "same")(inputs))
     with pytest.raises(UserError, match="pads unevenly"):

@@ -1,1 +1,1 @@
-"""`keras-resnet benchmark`: our training, input and building against others', in turns, each in a process of its own."""
+"""`keras-resnet benchmark`: this package's training, input pipeline and model building, measured against Keras and PyTorch."""

@@ -1,26 +1,65 @@
-"""The table of who runs: one row per contestant, each of them a class of this package that `session` loads by its name.
+"""The table of candidates: one row each, with the `Workload` of this package that `session` loads by its name."""
 
-Such a class has `load(steps)`, which lays the data ready; `build()`, from nothing to where a step could begin; `run()`, which
-goes through the data once and leaves in `steps` how many that were; and `facts()`: multiply-adds of an image and versions.
-"""
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from keras_resnet.benchmarks.applications import APPLICATIONS
 from keras_resnet.errors import UserError, comma_join
 
+if TYPE_CHECKING:
+    from .config import BenchmarkConfig
+
+OURS = "ours"  # the key of the row that all others are compared with
+
+
+class WorkloadInfo(TypedDict, total=False):
+    """macs: multiply-adds per image. operations: of one step, where it is not a network's."""
+
+    macs: int | None
+    versions: dict[str, str]
+    operations: int
+
+
+class Workload(Protocol):
+    """What a candidate's process measures. It is made from a `BenchmarkConfig`, and a graph if the row says so."""
+
+    steps: int  # in one `run`
+
+    def load_data(self, steps: int) -> None:
+        """Prepares data for at least `steps` steps."""
+        ...
+
+    def build(self) -> None:
+        """Does everything from nothing to where a step can begin."""
+        ...
+
+    def run(self) -> None:
+        """Goes through the data once; this is what is timed."""
+        ...
+
+    def info(self) -> WorkloadInfo: ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """home: module and class. our_environment: whether oneDNN is turned on as the command does, or left as users get it.
-    variables: of the process's environment, besides. by_default: whether it runs where --baselines does not name it.
+    """One row.
+
+    Args:
+        title: For the table of results.
+        class_path: MODULE.CLASS inside this package.
+        our_environment: Whether the process configures its environment (oneDNN) as the command does; or leaves it alone.
+        needs_graph: Whether it is given the description of our network, because its process has no Keras.
+        variables: Environment variables of the process.
+        by_default: Whether it runs if `--baselines` does not name it.
     """
 
     title: str
     class_path: str
     our_environment: bool = True
-    needs_graph: bool = False  # of our network, for it cannot ask Keras
-    variables: dict = dataclasses.field(default_factory=dict)
+    needs_graph: bool = False
+    variables: dict[str, str] = dataclasses.field(default_factory=dict)
     by_default: bool = True
 
 
@@ -29,48 +68,52 @@ WITHOUT_ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "0"}
 # fmt: off
 CANDIDATES = {
     "input": {
-        "ours": Candidate("ours, batch by batch", "reading.Ours"),
-        "per_image": Candidate("tf.image, image by image", "reading.PerImage"),
+        "ours": Candidate("ours, batch by batch", "input_pipeline.Ours"),
+        "per_image": Candidate("tf.image, image by image", "input_pipeline.PerImage"),
     },
     "train": {
-        "ours": Candidate("ours", "ours.Ours"),
-        "stock": Candidate("stock Keras, as users get it", "stock.Stock", our_environment=False),
-        "stock_same": Candidate("stock Keras, our environment", "stock.Stock"),
+        "ours": Candidate("ours", "train_loop.Ours"),
+        "stock": Candidate("stock Keras, as users get it", "keras_fit.Stock", our_environment=False),
+        "stock_same": Candidate("stock Keras, our environment", "keras_fit.Stock"),
         "stock_plain": Candidate(  # what users get on processors without VNNI, where TensorFlow leaves oneDNN off
-            "stock Keras, without oneDNN", "stock.Stock", our_environment=False, variables=WITHOUT_ONEDNN, by_default=False
+            "stock Keras, without oneDNN", "keras_fit.Stock", our_environment=False, variables=WITHOUT_ONEDNN, by_default=False
         ),
-        "applications": Candidate("keras.applications, as users get it", "stock.Applications", our_environment=False),
-        "applications_same": Candidate("keras.applications, our environment", "stock.Applications"),
+        "applications": Candidate("keras.applications, as users get it", "keras_fit.Applications", our_environment=False),
+        "applications_same": Candidate("keras.applications, our environment", "keras_fit.Applications"),
         "torch": Candidate("PyTorch, channels_last", "pytorch.PyTorch", our_environment=False, needs_graph=True),
-        "mirrored": Candidate("ours, mirrored", "ours.Mirrored"),
+        "mirrored": Candidate("ours, mirrored", "train_loop.Mirrored"),
     },
     "fit": {
-        "ours": Candidate("ours, under fit", "stock.Fast"),
-        "stock": Candidate("stock Keras, as users get it", "stock.Stock", our_environment=False),
-        "stock_same": Candidate("stock Keras, our environment", "stock.Stock"),
+        "ours": Candidate("ours, under fit", "keras_fit.Ours"),
+        "stock": Candidate("stock Keras, as users get it", "keras_fit.Stock", our_environment=False),
+        "stock_same": Candidate("stock Keras, our environment", "keras_fit.Stock"),
     },
     "build": {
-        "ours": Candidate("ours", "building.Ours"),
-        "stock": Candidate("stock Keras", "building.Stock"),
+        "ours": Candidate("ours", "model_building.Ours"),
+        "stock": Candidate("stock Keras", "model_building.Stock"),
     },
 }
-MATRIX_MULTIPLY = Candidate("matrix multiplication", "matrix_multiply.MatrixMultiply")
+MATMUL = Candidate("matrix multiplication", "matmul.Matmul")
 # fmt: on
 
 
-def chosen(config):
-    """`{key: Candidate}` of those that `config` asks for, ours first."""
+def select_candidates(config: BenchmarkConfig) -> dict[str, Candidate]:
+    """Returns `{key: Candidate}` of those that `config` asks for, ours first; a `UserError` for one that does not apply."""
     table = CANDIDATES[config.task]
-    baselines = [key for key in table if key != "ours"]
-    fitting = [key for key in baselines if not key.startswith("applications") or has_application(config)]
+    baselines = [key for key in table if key != OURS]
+    applicable = [key for key in baselines if not key.startswith("applications") or has_application(config)]
     if config.baselines is None:
-        return {key: table[key] for key in ("ours", *fitting) if table[key].by_default}
+        return {key: table[key] for key in (OURS, *applicable) if table[key].by_default}
     if unknown := [key for key in config.baselines if key not in baselines]:
-        raise UserError(f"--baselines names {comma_join(unknown)}; for --task={config.task} there are {comma_join(baselines)}")
-    if set(config.baselines) - set(fitting):
-        raise UserError(f"keras.applications has no {config}; it has what is nearest to {comma_join(APPLICATIONS)} as they are")
-    return {key: table[key] for key in table if key in ("ours", *config.baselines)}
+        raise UserError(
+            f"--baselines names {comma_join(unknown)}; the baselines of --task={config.task} are {comma_join(baselines)}"
+        )
+    if set(config.baselines) - set(applicable):
+        raise UserError(
+            f"keras.applications has no {config}; it has counterparts of {comma_join(APPLICATIONS)}, without any changes"
+        )
+    return {key: table[key] for key in table if key in (OURS, *config.baselines)}
 
 
-def has_application(config):
-    return config.model in APPLICATIONS and config.as_named
+def has_application(config: BenchmarkConfig) -> bool:
+    return config.model in APPLICATIONS and not config.changes

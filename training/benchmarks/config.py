@@ -1,22 +1,30 @@
-"""What is to be measured, and how often. Nothing here or in `candidates` loads Keras: PyTorch's process reads it too."""
+"""What to measure, and how often. Nothing here or in `candidates` loads Keras, as PyTorch's process imports both too."""
 
 import dataclasses
+from typing import Any, Self
 
+from keras_resnet.benchmarks.config import check_counts
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import variants
 from keras_resnet.models.options import ModelOptions
 
 from .candidates import CANDIDATES
 
-LEARNING_RATE, MOMENTUM = 0.001, 0.9  # of everybody's SGD, without weight decay
+LEARNING_RATE, MOMENTUM = 0.001, 0.9  # of every candidate's SGD, which has no weight decay
 
 
 @dataclasses.dataclass(frozen=True)
 class BenchmarkConfig:
-    """what: a key of `CANDIDATES`. against: those to run beside ours; None for all that fit.
+    """What to measure, and how often.
 
-    batch_size: images per step. image_size: their side in pixels; None for the network's own. steps: per measurement; 0 fits
-    them to a few seconds. rounds: measurements of each.
+    Args:
+        task: A key of `CANDIDATES`.
+        model: A named network, which `block`, `unit`, `shortcut` and `options` vary as the constructors' arguments do.
+        batch_size: Images per step.
+        image_size: Height and width of the images in pixels; None for the network's own.
+        steps: Steps per measurement; 0 fits them to a few seconds.
+        rounds: Measurements of each candidate.
+        baselines: Keys of the candidates to compare against; None for all that apply.
     """
 
     task: str
@@ -29,40 +37,39 @@ class BenchmarkConfig:
     image_size: int | None = None
     steps: int = 0
     rounds: int = 5
-    baselines: tuple | None = None
+    baselines: tuple[str, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.task not in CANDIDATES:
             raise UserError(f"unknown --task {self.task!r}; it is one of {comma_join(CANDIDATES)}")
-        for name in ("batch_size", "rounds"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it is at least 1")
-        if self.steps < 0:
-            raise UserError(f"steps is {self.steps}; it is at least 1, or 0 to fit it to a few seconds")
+        check_counts(self.batch_size, self.steps, self.rounds, fitted_to="a few seconds")
 
     @classmethod
-    def from_record(cls, record):
-        """From what `dataclasses.asdict` gave, by way of JSON."""
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        """Reads what `dataclasses.asdict` gave, by way of JSON."""
         return cls(**{**record, "options": ModelOptions(**record["options"])})
 
     @property
-    def family(self):
+    def family(self) -> variants.Family:
         return variants.FAMILIES[variants.get_variant(self.model).family]
 
     @property
-    def side(self):
+    def side(self) -> int:
         return self.image_size or self.family.image_size
 
     @property
-    def as_named(self):
-        """Whether the network is the one that the name alone stands for."""
-        return not (self.block or self.unit or self.shortcut) and self.options == ModelOptions()
+    def input_shape(self) -> tuple[int, int, int]:
+        return self.side, self.side, 3
 
-    def __str__(self):
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What differs from the network that the name alone stands for."""
         names = ("block", "unit", "shortcut")
         changed = {name: getattr(self, name) for name in names if getattr(self, name)}
         default = ModelOptions()
-        changed |= {name: value for name, value in vars(self.options).items() if value != getattr(default, name)}
-        network = ", ".join([self.model, *(f"{name} {value}" for name, value in changed.items())])
+        return changed | {name: value for name, value in vars(self.options).items() if value != getattr(default, name)}
+
+    def __str__(self) -> str:
+        network = ", ".join([self.model, *(f"{name} {value}" for name, value in self.changes.items())])
         size = f", {self.side}x{self.side} pixels"
         return network + size + ("" if self.task == "build" else f", batch {self.batch_size}")

@@ -1,99 +1,101 @@
-"""What was measured: as a table, in words, and as a record for a file."""
+"""What the training benchmark measured: as a table, in words, and as a record for a file."""
 
 import dataclasses
 import statistics
+from collections.abc import Iterator
+from typing import Any
 
-from keras_resnet.benchmarks.machine import machine
+from keras_resnet.benchmarks.result import Table, failure_notes, interleaving_note, machine, without_empty_columns
+from keras_resnet.benchmarks.runner import Entry
 
 from .config import BenchmarkConfig
+from .session import Measurement, StartInfo
 
-BACKWARD = 3  # forward once, and backward about twice as much
+FORWARD_AND_BACKWARD = 3  # forward once, and backward about twice as much
 UNITS = {"input": "images/s", "train": "images/s", "fit": "images/s", "build": "seconds to build"}
 FIRST = {"input": "first batch, s", "train": "first step, s", "fit": "first epoch, s", "build": "first, s"}
 
 
 @dataclasses.dataclass
-class Entry:
-    """Of one contestant: a figure a round; seconds to the first step; megabytes; or why there is none of it."""
+class TrainingEntry(Entry):
+    """One candidate.
+
+    key: of `CANDIDATES`. values: one per round, in `UNITS`. first_step: seconds to its end. macs: multiply-adds per image.
+    steps: per measurement.
+    """
 
     key: str
-    title: str
-    figures: list = dataclasses.field(default_factory=list)
+    values: list[float] = dataclasses.field(default_factory=list)
     first_step: float | None = None
-    peak_memory: float | None = None
     macs: int | None = None
-    versions: dict = dataclasses.field(default_factory=dict)
     steps: int | None = None
-    failure: str = ""
 
-    def note_facts(self, facts):
-        self.first_step, self.macs, self.versions = facts["seconds"], facts["macs"], facts["versions"]
+    def set_start(self, info: StartInfo) -> None:
+        self.first_step, self.macs, self.versions = info["seconds"], info.get("macs"), info.get("versions", {})
 
-    def note(self, measured, config):
-        seconds, self.steps = measured["seconds"], measured["steps"]
-        self.figures.append(seconds if config.task == "build" else self.steps * config.batch_size / seconds)
+    def add(self, measurement: Measurement, config: BenchmarkConfig) -> None:
+        seconds, self.steps = measurement["seconds"], measurement["steps"]
+        self.values.append(seconds if config.task == "build" else self.steps * config.batch_size / seconds)
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
-    """entries: ours first. matrix_multiply: the machine's best, in operations per second."""
+class TrainingResult:
+    """entries: ours first. matmul_peak: the machine's best speed, in operations per second."""
 
     config: BenchmarkConfig
-    entries: tuple
-    matrix_multiply: float | None
+    entries: tuple[TrainingEntry, ...]
+    matmul_peak: float | None
 
-    def ratios(self, entry):
-        """How many times faster ours was than `entry`, round by round."""
-        pairs = zip(self.entries[0].figures, entry.figures, strict=False)  # one that failed has less
+    def ratios(self, entry: TrainingEntry) -> list[float]:
+        """Returns how many times faster ours was than `entry`, round by round."""
+        pairs = zip(self.entries[0].values, entry.values, strict=False)  # an entry that failed has fewer
         return [theirs / ours if self.config.task == "build" else ours / theirs for ours, theirs in pairs]
 
-    def share(self, entry):
-        """Of the machine's matrix multiplication."""
+    def peak_fraction(self, entry: TrainingEntry) -> float | None:
+        """Returns the entry's speed as a fraction of the machine's matrix multiplication."""
         macs = entry.macs or self.entries[0].macs  # PyTorch has the same network
-        if entry.failure or not (self.matrix_multiply and macs):
+        if entry.failure or not (self.matmul_peak and macs):
             return None
-        return BACKWARD * 2 * macs * statistics.median(entry.figures) / self.matrix_multiply
+        return FORWARD_AND_BACKWARD * 2 * macs * statistics.median(entry.values) / self.matmul_peak
 
-    def table(self):
-        """(columns, rows); without the columns in which nobody has anything."""
+    def table(self) -> Table:
         task = self.config.task
         columns = ("", UNITS[task], "ours is", "smallest", "largest", FIRST[task], "memory, MB", "of peak")
-        rows = [self._row(entry) for entry in self.entries]
-        used = [index for index in range(len(columns)) if any(row[index] for row in rows)]
-        return [columns[index] for index in used], [[row[index] for index in used] for row in rows]
+        return without_empty_columns(columns, [self._row(entry) for entry in self.entries])
 
-    def _row(self, entry):
+    def _row(self, entry: TrainingEntry) -> list[str]:
         if entry.failure:
             return [entry.title, "failed", *[""] * 6]
         ratios = [] if entry is self.entries[0] else self.ratios(entry)
         faster = [f"{f(ratios):.2f}x" if ratios else "" for f in (statistics.median, min, max)]
-        share = self.share(entry)
+        fraction = self.peak_fraction(entry)
         return [
             entry.title,
-            f"{statistics.median(entry.figures):.4g}",
+            f"{statistics.median(entry.values):.4g}",
             *faster,
             f"{entry.first_step:.1f}",
             f"{entry.peak_memory:,.0f}",
-            "" if share is None else f"{share:.0%}",
+            "" if fraction is None else f"{fraction:.0%}",
         ]
 
-    def notes(self):
-        """Lines to go below the table."""
-        yield from (f"{entry.title}: {entry.failure}" for entry in self.entries if entry.failure)
-        yield f"{self.config}; {self.config.rounds} rounds in turns, each in a process of its own; ratios are within a round"
-        if self.matrix_multiply:
-            speed = f"{self.matrix_multiply / 1e9:,.0f} GFLOP/s"
-            yield f"of peak: of {speed}, float32 matrix multiplication here; backward counts as two forward passes"
+    def notes(self) -> Iterator[str]:
+        """Yields the lines below the table."""
+        yield from failure_notes(self.entries)
+        yield f"{self.config}; {interleaving_note(self.config.rounds)}; ratios are taken within a round"
+        if self.matmul_peak:
+            speed = f"{self.matmul_peak / 1e9:,.0f} GFLOP/s"
+            yield f"of peak: of {speed}, this machine's float32 matrix multiplication; backward counts as two forward passes"
         yield machine(self.entries)
 
-    def record(self):
-        """For JSON. ours, stock, ratios: the figures of the first two, round by round."""
+    def record(self) -> dict[str, Any]:
+        """Returns what goes to a JSON file. ours, stock, ratios: the values of these two and their ratios, round by round."""
         entries = [
-            {**dataclasses.asdict(entry), "ratios": self.ratios(entry), "share": self.share(entry)} for entry in self.entries
+            {**dataclasses.asdict(entry), "ratios": self.ratios(entry), "peak_fraction": self.peak_fraction(entry)}
+            for entry in self.entries
         ]
         record = {"config": dataclasses.asdict(self.config), "unit": UNITS[self.config.task], "machine": machine(self.entries)}
-        record |= {"matrix_multiply": self.matrix_multiply, "contestants": entries, "ours": self.entries[0].figures}
+        record |= {"matmul_peak": self.matmul_peak, "candidates": entries, "ours": self.entries[0].values}
         for entry in self.entries:
             if entry.key == "stock":
-                record |= {"stock": entry.figures, "ratios": self.ratios(entry)}
+                record |= {"stock": entry.values, "ratios": self.ratios(entry)}
         return record

@@ -1,67 +1,74 @@
-"""The contest: all contestants alive at once, and one of them at work."""
+"""Runs the training benchmark: prepares every candidate, then measures them in interleaved rounds."""
 
 import contextlib
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
-from keras_resnet.benchmarks.processes import Process
-from keras_resnet.benchmarks.rounds import failures_noted, rotated
+from keras_resnet.benchmarks.processes import WorkerProcess
+from keras_resnet.benchmarks.runner import Runner
 
-from .candidates import MATRIX_MULTIPLY, chosen
-from .result import Entry, Result
+from .candidates import MATMUL, OURS, Candidate, select_candidates
+from .config import BenchmarkConfig
+from .result import TrainingEntry, TrainingResult
+from .session import StartInfo
 
-SESSION = f"{__package__}.session.Session"
+SESSION = f"{__package__}.session.TrainingSession"
 
 
-def benchmark(config, verbosity="quiet", say=lambda line: None):
-    """Measures what `config` says; returns a `Result`. `say` hears how far it is.
+def benchmark(
+    config: BenchmarkConfig, verbosity: str = "quiet", report_progress: Callable[[str], None] = lambda line: None
+) -> TrainingResult:
+    """Measures what `config` says.
 
-    The environment must not have been prepared: the contestants get it as it is, and some prepare it for themselves. One that
-    fails is listed with the reason; only ours must not.
+    This process's environment must not have been configured: the candidates get it as it is, and some configure it themselves.
+    A candidate that fails is listed with the reason; only ours must not.
+
+    Args:
+        config: What to measure, and how often.
+        verbosity: Of the candidates' processes; "quiet" hides what they print.
+        report_progress: Receives lines of text.
     """
-    candidates = chosen(config)
-    entries = {key: Entry(key, candidate.title) for key, candidate in candidates.items()}
+    candidates = select_candidates(config)
+    entries = [TrainingEntry(key, title=row.title, required=key == OURS) for key, row in candidates.items()]
+    record = dataclasses.asdict(config)
+    processes: dict[str, WorkerProcess] = {}
+
+    def prepare(entry: TrainingEntry, process: WorkerProcess) -> None:
+        processes[entry.key] = process
+        candidate = candidates[entry.key]
+        graph = processes[OURS].call("graph") if candidate.needs_graph else None
+        entry.set_start(prepare_session(process, candidate, record, graph))
+
     with contextlib.ExitStack() as stack:
-        processes = {key: stack.enter_context(Process(SESSION, verbosity)) for key in candidates}
-        for key, process in processes.items():
-            say(f"{entries[key].title}: preparing")
-            with noted(entries[key]):
-                graph = processes["ours"].call("graph") if candidates[key].needs_graph else None
-                entries[key].note_facts(prepare(process, candidates[key], dataclasses.asdict(config), graph))
+        runner = stack.enter_context(Runner(SESSION, entries, verbosity, report_progress))
+        runner.prepare(prepare)
         peak = None
         if config.task == "train":
-            peak = MatmulPeak(stack.enter_context(Process(SESSION, verbosity)), config)
-        for round_ in range(config.rounds):
-            for key in rotated(processes, round_):
-                if not entries[key].failure:
-                    with noted(entries[key]):
-                        entries[key].note(processes[key].call("measure"), config)
-            if peak:
-                peak.measure()
-            say(f"round {round_ + 1} of {config.rounds}")
-        for key, entry in entries.items():
-            if not entry.failure:
-                with noted(entry):
-                    entry.peak_memory = processes[key].call("peak_memory")
-    return Result(config, tuple(entries.values()), peak.best if peak else None)
+            peak = MatmulPeak(stack.enter_context(WorkerProcess(SESSION, verbosity)), record)
+        runner.run(
+            config.rounds,
+            add=lambda entry, measurement: entry.add(measurement, config),
+            after_round=peak.measure if peak else lambda: None,
+        )
+    return TrainingResult(config, tuple(entries), peak.best if peak else None)
 
 
-def noted(entry):
-    return failures_noted(entry, essential=entry.key == "ours")
-
-
-def prepare(process, candidate, config, graph=None):
-    """Has the contestant built; `config`: a record of it. Returns the seconds to the first step, and facts."""
-    given = {name: getattr(candidate, name) for name in ("class_path", "our_environment", "variables")}
-    return process.call("prepare", **given, verbosity=process.verbosity, config=config, graph=graph)
+def prepare_session(
+    process: WorkerProcess, candidate: Candidate, config: dict[str, Any], graph: list[Any] | None = None
+) -> StartInfo:
+    """Has the candidate built in its process. `config`: a `BenchmarkConfig` as a dictionary."""
+    row = {name: getattr(candidate, name) for name in ("class_path", "our_environment", "variables")}
+    return process.call("prepare", **row, verbosity=process.verbosity, config=config, graph=graph)
 
 
 class MatmulPeak:
-    """What the machine can do, measured in every round like the contestants. best: operations per second."""
+    """The speed of a large matrix multiplication on this machine, measured in every round. best: operations per second."""
 
-    def __init__(self, process, config):
+    def __init__(self, process: WorkerProcess, config: dict[str, Any]) -> None:
         self._process, self.best = process, 0.0
-        self._operations = prepare(process, MATRIX_MULTIPLY, {**dataclasses.asdict(config), "steps": 1})["operations"]
+        self._operations = prepare_session(process, MATMUL, {**config, "steps": 1}).get("operations", 0)
 
-    def measure(self):
+    def measure(self) -> None:
         measured = self._process.call("measure")
         self.best = max(self.best, self._operations * measured["steps"] / measured["seconds"])

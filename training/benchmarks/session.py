@@ -1,57 +1,79 @@
-"""The process of one contestant, as `keras_resnet.benchmarks.worker` runs it: prepared once, measured in every round."""
+"""The process of one candidate, which `keras_resnet.benchmarks.worker` runs: prepared once, measured in every round."""
 
 import gc
 import importlib
 import math
 import os
 import time
+from typing import Any, TypedDict
 
 from keras_resnet import environment
-from keras_resnet.benchmarks.peak_memory import peak_memory
+from keras_resnet.benchmarks.session import Session
 
+from .candidates import Workload, WorkloadInfo
 from .config import BenchmarkConfig
 
-SECONDS = 3.0  # that a measurement takes, where the number of steps is free
-MOST_GROWTH = 10  # of the number of steps between two attempts: the first ones say little
+SECONDS = 3.0  # per measurement, where the number of steps is free
+MAX_GROWTH = 10  # of the number of steps between two attempts: the first ones say little
 
 
-class Session:
-    def prepare(self, class_path, our_environment, variables, verbosity, config, graph):
-        """Everything up to the first measurement; `seconds` from nothing built to the end of the first step."""
+class StartInfo(WorkloadInfo):
+    """seconds: from nothing built to the end of the first step."""
+
+    seconds: float
+
+
+class Measurement(TypedDict):
+    seconds: float
+    steps: int
+
+
+class TrainingSession(Session):
+    config: BenchmarkConfig
+    workload: Workload
+
+    def prepare(
+        self,
+        class_path: str,
+        our_environment: bool,
+        variables: dict[str, str],
+        verbosity: str,
+        config: dict[str, Any],
+        graph: list[Any] | None,
+    ) -> StartInfo:
+        """Does everything up to the first measurement."""
         os.environ.update(variables)
         if our_environment:
             environment.configure(verbosity)
         self.config = BenchmarkConfig.from_record(config)
         module, _, name = class_path.partition(".")
-        candidate = getattr(importlib.import_module(f"{__package__}.{module}"), name)
-        self.candidate = candidate(self.config, graph) if graph else candidate(self.config)
-        self.candidate.load(1)
+        workload = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        self.workload = workload(self.config, graph) if graph else workload(self.config)
+        self.workload.load_data(1)
         begin = time.perf_counter()
-        self.candidate.build()
-        self.candidate.run()
+        self.workload.build()
+        self.workload.run()
         seconds = time.perf_counter() - begin
         self.warm_up()
-        return {"seconds": seconds, **self.candidate.facts()}
+        return {**self.workload.info(), "seconds": seconds}
 
-    def warm_up(self):
+    def warm_up(self) -> None:
         """Runs as many steps as a measurement will have, and finds out how many where that is free."""
         fixed = 1 if self.config.task == "build" else self.config.steps
         steps = fixed or 1
         while True:
-            self.candidate.load(steps)
+            self.workload.load_data(steps)
             seconds = self.measure()["seconds"]
             if fixed or seconds > SECONDS / 2:
                 return
-            steps = math.ceil(steps * min(SECONDS / seconds, MOST_GROWTH))
+            steps = math.ceil(steps * min(SECONDS / seconds, MAX_GROWTH))
 
-    def measure(self):
+    def measure(self) -> Measurement:
         gc.collect()
         begin = time.perf_counter()
-        self.candidate.run()
-        return {"seconds": time.perf_counter() - begin, "steps": self.candidate.steps}
+        self.workload.run()
+        return {"seconds": time.perf_counter() - begin, "steps": self.workload.steps}
 
-    def graph(self):
-        return self.candidate.graph()
-
-    def peak_memory(self):
-        return peak_memory()
+    def graph(self) -> list[Any]:
+        """Describes the network, where the workload has one."""
+        return self.workload.graph()  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,20 +1,35 @@
-"""Images to learn nothing from."""
+"""Random images, in place of a data set."""
 
+import dataclasses
 import math
 
 import numpy as np
 
-MOST_BYTES = 200_000_000  # of images at a time
+from .config import BenchmarkConfig
+
+MAX_BYTES = 200_000_000  # of images at a time
 
 
-def synthetic(config, steps, bytes_per_value=4):
-    """(images uint8 (N, H, W, 3), labels (N,), epochs): enough for at least `steps` steps in so many passes.
+@dataclasses.dataclass(frozen=True)
+class SyntheticData:
+    """images: uint8 (N, H, W, 3). labels: (N,). epochs: passes over them that a measurement takes. steps: in all of these."""
 
-    The pixels are 0, 1 and 2: raw for our pipeline, and about as wide as normalised ones for a network.
+    images: np.ndarray
+    labels: np.ndarray
+    epochs: int
+    steps: int
+
+
+def synthetic_data(config: BenchmarkConfig, steps: int, bytes_per_value: int = 4) -> SyntheticData:
+    """Returns enough for at least `steps` steps, in several passes where they would not fit into `MAX_BYTES`.
+
+    The pixels are 0, 1 and 2: raw for our pipeline, and about as wide as normalized ones for a network.
     """
-    shape = (config.side, config.side, 3)
-    most = max(1, MOST_BYTES // (config.batch_size * math.prod(shape) * bytes_per_value))
-    epochs = math.ceil(steps / most)
-    count = math.ceil(steps / epochs) * config.batch_size
+    max_steps = max(1, MAX_BYTES // (config.batch_size * math.prod(config.input_shape) * bytes_per_value))
+    epochs = math.ceil(steps / max_steps)
+    steps_per_epoch = math.ceil(steps / epochs)
+    count = steps_per_epoch * config.batch_size
     rng = np.random.default_rng(0)
-    return rng.integers(0, 3, (count, *shape), np.uint8), rng.integers(0, config.family.classes, count), epochs
+    images = rng.integers(0, 3, (count, *config.input_shape), np.uint8)
+    labels = rng.integers(0, config.family.classes, count)
+    return SyntheticData(images, labels, epochs, epochs * steps_per_epoch)

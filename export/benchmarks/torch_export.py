@@ -1,4 +1,4 @@
-"""The process that writes ONNX from PyTorch: the same network and weights, in evaluation mode, constants folded."""
+"""The process in which PyTorch exports ONNX: the same network and weights, in evaluation mode, constants folded."""
 
 from keras_resnet.errors import UserError
 
@@ -7,14 +7,15 @@ try:
 except ImportError as error:
     raise UserError("PyTorch is not installed; pip install keras-resnet-zoo[torch]") from error
 
+from keras_resnet.benchmarks.session import Session
 from keras_resnet.benchmarks.torch_model import read
 
 NAMES = ("pixels", "probabilities")
 
 
-class Writer:
-    def write(self, path, description):
-        """(N, C, H, W), raw pixels in float32 -> (N, classes). By the older exporter: the newer one needs more packages."""
+class TorchExport(Session):
+    def write(self, path: str, description: str) -> None:
+        """Writes (N, C, H, W), raw pixels in float32 -> (N, classes). The newer exporter would need more packages."""
         network, (height, width, channels) = read(description)
         torch.onnx.export(
             network.eval(),

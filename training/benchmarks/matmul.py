@@ -2,23 +2,26 @@
 
 import tensorflow as tf
 
+from .candidates import WorkloadInfo
+from .config import BenchmarkConfig
+
 SIDE = 4096
 
 
-class MatrixMultiply:
-    def __init__(self, config):
+class Matmul:
+    def __init__(self, config: BenchmarkConfig) -> None:
         self.steps = 1
 
-    def load(self, steps):
+    def load_data(self, steps: int) -> None:
         self.steps = steps
 
-    def build(self):
+    def build(self) -> None:
         self._factor = tf.random.normal((SIDE, SIDE))
         self._multiply = tf.function(lambda x: tf.matmul(x, x), autograph=False)
 
-    def run(self):
+    def run(self) -> None:
         for _ in range(self.steps):
             float(self._multiply(self._factor)[0, 0])  # waits for it
 
-    def facts(self):
+    def info(self) -> WorkloadInfo:
         return {"operations": 2 * SIDE**3}
