@@ -8,7 +8,7 @@ import numpy as np
 from keras_resnet.errors import UserError, comma_join, first_line
 
 from .formats import READABLE_FORMATS
-from .formats.format import ReadableFormat, in_batches
+from .formats.format import Images, ReadableFormat, in_batches
 from .formats.inspection import Inspection
 
 
@@ -29,7 +29,7 @@ class Predictor:
         self._runner = format.open(path)
         self.output = self._runner.output
 
-    def run(self, images: np.ndarray) -> np.ndarray:
+    def run(self, images: Images) -> np.ndarray:
         """Computes uint8 (N, H, W, C), 0 to 255 -> float32 (N, classes), the model's raw output.
 
         Raises:
@@ -45,7 +45,7 @@ class Predictor:
             raise UserError(f"{self.path} has {outputs.shape[1]} outputs and {len(self.metadata.labels)} labels")
         return outputs
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
+    def probabilities(self, images: Images) -> np.ndarray:
         """Computes uint8 (N, H, W, C), 0 to 255 -> float32 (N, classes), the probability of each class."""
         scores = self.run(images)
         if self.output != "logits":

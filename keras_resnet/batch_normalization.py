@@ -22,7 +22,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     become NaN.
 
     Args:
-        *args, **kwargs: those of `keras.layers.BatchNormalization`.
+        *args: those of `keras.layers.BatchNormalization`.
+        **kwargs: those of `keras.layers.BatchNormalization`.
         preprocessing: how images are prepared for the network that the layer belongs to, as JSON; the layer itself does not
             use it. It is stored here because this is the only layer class of the package, and so the only place in a
             network's configuration that `clone_model`, `save` and `load_model` of Keras itself keep for us.

@@ -65,6 +65,15 @@ class ExportOptions(Protocol):
     def license(self) -> str: ...
 
 
+class Images(Protocol):
+    """uint8 (N, H, W, C): an array, or what reads one when it is sliced."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class ConversionContext:
     """The network that is exported, as all formats take it.
@@ -183,6 +192,6 @@ class Format(ReadableFormat, Generic[Content]):
         return in_batches(self.load(content).run, images)
 
 
-def in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+def in_batches(run: Callable[[np.ndarray], np.ndarray], images: Images) -> np.ndarray:
     """Computes the outputs of all images, some at a time."""
     return np.concatenate([run(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)])

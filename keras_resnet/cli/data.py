@@ -47,9 +47,9 @@ def read_labels_file(path: str) -> tuple[str, ...]:
 
 def class_names_of_dataset(flags: Flags) -> tuple[str, ...]:
     """The names of the classes of --dataset, which is not downloaded for that."""
-    from keras_resnet.training.data.dataset import labels_of
+    from keras_resnet.training.data.dataset import class_names_of
 
-    return labels_of(flags.dataset, flags.data_dir)
+    return class_names_of(flags.dataset, flags.data_dir)
 
 
 def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
@@ -59,8 +59,8 @@ def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
     if not (flags.dataset or metadata.dataset):
         raise UserError(f"{flags.model_path} does not name the data set that its test images are from: give --dataset")
     dataset = Dataset(flags.dataset or metadata.dataset, flags.data_dir)
-    if dataset.labels != metadata.labels:
-        pairs = itertools.zip_longest(metadata.labels, dataset.labels)
+    if dataset.class_names != metadata.labels:
+        pairs = itertools.zip_longest(metadata.labels, dataset.class_names)
         known, found = next((known, found) for known, found in pairs if known != found)
         raise UserError(
             f"{flags.model_path} has other class names than dataset {dataset.name!r}, or another order of them: "

@@ -16,12 +16,12 @@ def evaluate(flags: Flags, arguments: list[str]) -> None:
     """Measures the accuracy of a .keras, .tflite or .onnx file or a SavedModel folder on a test split."""
     environment.configure(flags.verbosity)
     from keras_resnet.export.runtime import load_predictor
-    from keras_resnet.export.verification.verify import scores
+    from keras_resnet.metrics import summary
 
     predictor = load_predictor(flags.model_path)
-    metadata = predictor.classifier
+    metadata = predictor.metadata
     test = open_dataset(flags, metadata).test.prepared(metadata.preprocessing)
-    result = scores(predictor.probabilities(test.images), test.labels)
+    result = summary(predictor.probabilities(test.images), test.labels)
     top5 = f"  top-5 {result['top5']:.2%}" if "top5" in result else ""
     print(f"top-1 {result['top1']:.2%}{top5}  loss {result['loss']:.4f}  images {result['images']}")
 

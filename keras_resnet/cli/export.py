@@ -22,7 +22,7 @@ from .output import show_table, status_line
 
 if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
-    from keras_resnet.training.data.splits import ArraySplit, EncodedSplit
+    from keras_resnet.training.data.splits import ArraySplit, Split
 
 ARTIFACTS, VERIFICATION, FOREIGN = "Artifacts", "Verification", "Models from elsewhere"
 OUTPUTS, LAYOUTS, OPSETS = ("probabilities", "logits"), ("nhwc", "nchw"), "9 to 21"  # a test compares these with the tables
@@ -117,13 +117,14 @@ def export(flags: Flags, arguments: list[str]) -> int:
     """Writes a .keras file as SavedModel, TFLite and ONNX and verifies each; exit status 1 if one does not pass."""
     environment.configure(flags.verbosity)
     from keras_resnet.export import pipeline
+    from keras_resnet.export.config import ExportConfig
     from keras_resnet.export.reporting import report
     from keras_resnet.export.source_model import load_source_model
 
-    config = pipeline.ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_FIELDS))
+    config = ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_FIELDS))
     class_names = read_class_names(flags)
     source = load_source_model(config.model_path, flags.normalization, class_names, flags.dataset or "", flags.image_size)
-    metadata = source.classifier
+    metadata = source.metadata
     dataset = open_dataset(flags, metadata)
     test = evenly_spread(dataset.test, flags.verification_images).prepared(metadata.preprocessing)
     calibration = read_calibration(dataset, flags.calibration_images, metadata) if config.calibrated else None
@@ -141,14 +142,14 @@ def read_class_names(flags: Flags) -> tuple[str, ...] | None:
     return class_names_of_dataset(flags) if flags.normalization and flags.dataset else None
 
 
-def read_calibration(dataset: Dataset, count: int, metadata: ClassifierMetadata) -> ArraySplit | EncodedSplit:
+def read_calibration(dataset: Dataset, count: int, metadata: ClassifierMetadata) -> ArraySplit:
     """Images of the training split, not augmented, chosen by a fixed seed."""
     training, _ = dataset.train_and_validation(CALIBRATION_VALIDATION, seed=0)
     chosen = np.random.default_rng(0).permutation(len(training))[:count]
     return training.take(np.sort(chosen)).prepared(metadata.preprocessing)
 
 
-def evenly_spread(split: ArraySplit | EncodedSplit, most: int) -> ArraySplit | EncodedSplit:
+def evenly_spread(split: Split, most: int) -> Split:
     """`most` examples of a split, evenly spread, or all for 0."""
     if not 0 < most < len(split):
         return split

@@ -24,7 +24,7 @@ def predict(flags: Flags, arguments: list[str]) -> None:
     from keras_resnet.export.runtime import load_predictor
 
     predictor = load_predictor(flags.model_path)
-    preprocessing, class_names = predictor.classifier.preprocessing, predictor.classifier.labels
+    preprocessing, class_names = predictor.metadata.preprocessing, predictor.metadata.labels
     images = np.stack([preprocessing.load_image(path) for path in arguments])
     for path, scores in zip(arguments, predictor.probabilities(images), strict=True):
         best = np.argsort(-scores)[: flags.top]

@@ -9,9 +9,9 @@ import pytest
 
 from keras_resnet import UserError, cli
 from keras_resnet.cli import benchmark, export, field_help, train
-from keras_resnet.export.benchmarks.routes import ROUTES
-from keras_resnet.export.formats.onnx.model import LAYOUTS, OPSETS
-from keras_resnet.export.pipeline import ExportConfig
+from keras_resnet.export.benchmarks.exporters import EXPORTERS
+from keras_resnet.export.config import ExportConfig
+from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.export.serving import OUTPUTS
 from keras_resnet.export.source_model import NORMALIZATIONS
 from keras_resnet.models import shortcuts
@@ -79,7 +79,7 @@ def test_choices_that_are_written_twice_are_the_same():
     assert tuple(NORMALIZATIONS) == export.NORMALIZATIONS
     assert export.LAYOUTS == LAYOUTS
     assert f"{OPSETS[0]} to {OPSETS[-1]}" == export.OPSETS
-    assert tuple(ROUTES) == benchmark.EXPORT_BASELINES
+    assert tuple(EXPORTERS) == benchmark.EXPORT_BASELINES
 
 
 def test_the_defaults_of_export_are_those_of_its_configuration():

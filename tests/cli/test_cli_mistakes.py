@@ -20,7 +20,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("train", "--model=ResNet20V2", "--workdir={0}/new"), ["train needs --dataset, or --config"]),
         ((*TRAIN, "--config={0}/none.json"), ["none.json cannot be read"]),
         ((*TRAIN, "--config={0}/a.txt"), ["a.txt cannot be read"]),
-        ((*TRAIN, "--weights={0}/a.txt"), ["a.txt is no weight file"]),
+        ((*TRAIN, "--weights={0}/a.txt"), ["a.txt is not a weight file"]),
         ((*TRAIN, "--weights={0}/none.h5"), ["no weights", "none.h5"]),
         ((*TRAIN, "--skip_head"), ["skip_head goes with weights"]),
         ((*TRAIN, "--freeze=stage4"), ["freeze names stage4", "stem, stage1, stage2, stage3, head"]),
@@ -38,7 +38,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("launch", "--workers=2"), ["launch needs -- train"]),
         (("launch", "--workers=0", "--", "train"), ["workers", "0"]),
         (("launch", "--workers=2", "--", "evaluate"), ["launch takes `train`", "'evaluate'"]),
-        (("train", "--model=ResNet20V2", "--dataset=folder", "--workdir={0}/new"), ["has no pictures"]),
+        (("train", "--model=ResNet20V2", "--dataset=folder", "--workdir={0}/new"), ["has no images"]),
         ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
         ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
         ((*TRAIN, "--milestones=a"), ["milestones", "'a'"]),
@@ -73,7 +73,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*IMPORT, "--output_path={0}/b.h5", "--dataset=digits"), ["b.h5", ".keras"]),
         ((*IMPORT, "--output_path={0}/a.keras"), ["--labels=FILE", "--dataset=NAME"]),
         ((*IMPORT, "--output_path={0}/a.keras", "--labels={0}/none"), ["none"]),
-        ((*IMPORT, "--output_path={0}/a.keras", "--dataset=digits"), ["a.txt is no weight file"]),
+        ((*IMPORT, "--output_path={0}/a.keras", "--dataset=digits"), ["a.txt is not a weight file"]),
         (
             ("import", "--model=ResNet20V1", "--weights=imagenet", "--output_path={0}/a.keras", "--dataset=digits"),
             ["ResNet50V1"],
@@ -90,7 +90,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*EXPORT, "--formats=onnx", "--quantize=int16x8"), ["no int16x8 in onnx", "onnx has none, fp16, int8"]),
         ((*EXPORT, "--quantize=int8", "--calibration_images=3"), ["cannot be calibrated on 3 images", "at least 16"]),
         ((*EXPORT, "--opset=99"), ["opset is 99", "9 to 21"]),
-        ((*EXPORT, "--normalization=tf"), ["knows its own preprocessing"]),
+        ((*EXPORT, "--normalization=tf"), ["has its own preprocessing"]),
     ],
 )
 def test_a_mistake_ends_with_2_and_one_line_and_no_harm(arguments, parts, run, tmp_path, data_dir, in_process):
