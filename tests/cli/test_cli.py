@@ -130,7 +130,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--crop_padding=2000000000"), ["crop_padding is 2000000000", "8 pixels"]),
         ((*TRAIN, "--weight_decay=inf"), ["weight_decay is inf"]),
         (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir="), ["train needs --workdir"]),
-        (("train", "--model=ResNet20V2", "--dataset=imdb_reviews", "--workdir={0}/new"), ["no image and label"]),
+        (("train", "--model=ResNet20V2", "--dataset=imdb_reviews", "--workdir={0}/new"), ["not have an image and a label"]),
         ((*TRAIN, "--verbosity=loud"), ["verbosity", "quiet|warning|info"]),
         ((*TRAIN, "--flagfile={0}/none"), ["none"]),
         ((*TRAIN, "extra"), ["takes flags only, not extra"]),
