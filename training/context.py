@@ -194,7 +194,7 @@ def steps_per_epoch(train: Split, recipe: Recipe) -> int:
 def preprocessing_from_data(split: Split, image_size: int | None) -> Preprocessing:
     """For a network that starts from random weights: the images' own size, mean and deviation; ImageNet's for encoded ones."""
     if isinstance(split, ArraySplit):
-        own = Preprocessing.from_images(split.images)
+        own = Preprocessing.from_images(split.images[:])
         return dataclasses.replace(own, height=image_size, width=image_size) if image_size else own
     usual, side = preprocessing_for(IMAGE_PREPROCESSING), image_size or IMAGE_SIZE
     if split.shape[2] == 1:
