@@ -141,7 +141,7 @@ KINDS = {
 
 
 def paths(model, start, end):
-    """The kinds of the layers behind `start` up to `end`, along each way through the graph, sorted.
+    """The kinds of the layers after `start` up to `end`, along each way through the graph, sorted.
 
     The padding in front of a strided convolution counts as part of it.
     """

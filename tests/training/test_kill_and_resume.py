@@ -53,12 +53,12 @@ def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bits(tmp_path, da
     done = keras_resnet_command(*command, f"--workdir={tmp_path / 'undisturbed'}")
     seconds = time.monotonic() - began
     assert done.returncode == 0, done.err
-    chance = random.Random(4)
+    rng = random.Random(4)
     kills = 0
     while kills < 10:
         process = subprocess.Popen([*MAIN, *command, f"--workdir={tmp_path / 'killed'}"], stdout=subprocess.DEVNULL)
         with contextlib.suppress(subprocess.TimeoutExpired):  # mostly between the import of TensorFlow and the end
-            process.wait(chance.uniform(0.3, 0.9) * seconds)
+            process.wait(rng.uniform(0.3, 0.9) * seconds)
         process.kill()
         process.wait()
         kills += 1
@@ -88,7 +88,7 @@ def launch(workdir, data_dir):
 
 
 def test_two_workers_follow_one_device(launched, tmp_path, data_dir):
-    """Twenty steps at a low rate: rounding turns a ReLU that is all but zero, and at a high one that grows step by step."""
+    """Twenty steps at a low rate: rounding switches a ReLU near zero, and at a high rate the difference grows step by step."""
     train = ("train", *SMALL, f"--data_dir={data_dir}", f"--workdir={tmp_path / 'one'}", *CALM)
     done = keras_resnet_command(*train, "--strategy=one_device")
     assert done.returncode == 0, done.err

@@ -170,7 +170,8 @@ def started(folder, setup):
         "os.rename(name, name + '.pid')\n"
     )
     call = f"launch({python(f'{setup}{ready}time.sleep(60)')!r}, 2, max_restarts=3)"
-    program = f"import sys; from keras_resnet.training.distribute import launcher; launcher.GRACE_SECONDS = 0; sys.exit(launcher.{call})"
+    imports = "import sys; from keras_resnet.training.distribute import launcher; launcher.GRACE_SECONDS = 0"
+    program = f"{imports}; sys.exit(launcher.{call})"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: len(numbers(folder)) == 2)
     return process
