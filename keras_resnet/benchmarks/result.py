@@ -23,7 +23,7 @@ def failure_notes(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def interleaving_note(rounds: int) -> str:
-    return f"{rounds} interleaved rounds, each candidate in a process of its own"
+    return f"{rounds} interleaved {'round' if rounds == 1 else 'rounds'}, each candidate in a process of its own"
 
 
 def machine(entries: Iterable[Entry]) -> str:

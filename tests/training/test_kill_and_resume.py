@@ -88,7 +88,7 @@ def launch(workdir, data_dir):
 
 
 def test_two_workers_follow_one_device(launched, tmp_path, data_dir):
-    """Twenty steps at a low rate: rounding turns a ReLU that is all but zero, and at a high one that grows step by step."""
+    """Twenty steps at a low rate: rounding switches a ReLU near zero, and at a high rate the difference grows step by step."""
     train = ("train", *SMALL, f"--data_dir={data_dir}", f"--workdir={tmp_path / 'one'}", *CALM)
     done = keras_resnet_command(*train, "--strategy=one_device")
     assert done.returncode == 0, done.err
