@@ -14,12 +14,12 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
 
 from .formats.labels import LABELS_FILE
-from .reporting import model_card, report
+from .reporting import html_report, model_card, report
 from .targets import TARGETS
 from .verification.result import VerificationResult
 
 TEMPORARY = f".export-{platform.node()}-"  # and the process; of the host too, for others may write to the same disk
-REPORT_FILES = (report.RECORD, report.PAGE, LABELS_FILE, model_card.FILE)  # what accompanies the artifacts
+REPORT_FILES = (report.RECORD, html_report.PAGE, LABELS_FILE, model_card.FILE)  # what accompanies the artifacts
 
 
 def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from .config import ExportConfig
 from .formats.format import BATCH_SIZE
 from .formats.labels import LABELS_FILE, labels_text
 from .output_dir import check_output_dir, publish, temporary_folder
-from .reporting import model_card, report
+from .reporting import html_report, model_card, report
 from .serving import select_output
 from .source_model import SourceModel
 from .verification.verify import verify
@@ -59,6 +59,7 @@ def export(
             results.append(result)
         summary = report.Report(config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float)
         summary.write(folder)
+        html_report.write_page(summary, folder)
         (folder / LABELS_FILE).write_text(labels_text(metadata.labels), encoding="utf-8")
         (folder / model_card.FILE).write_text(model_card.model_card(summary), encoding="utf-8")
         publish(results, folder, config.output_dir)

@@ -51,22 +51,43 @@ def opened(content):
     return interpreter
 
 
-def test_a_litert_model_is_read_edited_and_written(content, images):
-    model = litert.editable_model(content)
-    names = litert.operator_names(model)
+def test_operator_names(content):
+    names = litert.operator_names(litert.parse_model(content))
     assert names.count("CONV_2D") == 2
-    assert names == litert.operator_names(litert.parse_model(content))
-    assert litert.operator_name(model, model.subgraphs[0].operators[0]) == names[0]
+    assert names == litert.operator_names(litert.editable_model(content))
+
+
+def test_operator_name(content):
+    model = litert.editable_model(content)
+    graph = model.subgraphs[0]
+    assert [litert.operator_name(model, operator) for operator in graph.operators] == litert.operator_names(model)
+
+
+def test_schema(content):
+    """A custom operator is called as it calls itself."""
+    model = litert.editable_model(content)
     custom = litert.schema.OperatorCodeT()
     custom.customCode = b"Ours"
     model.operatorCodes[model.subgraphs[0].operators[0].opcodeIndex] = custom
     assert "Ours" in litert.operator_names(model)
-    np.testing.assert_array_equal(
-        TFLITE.run(litert.serialize_model(litert.editable_model(content)), images), TFLITE.run(content, images)
-    )
 
 
-def test_weights_after_the_flatbuffer_are_read(tmp_path):
+@pytest.mark.parametrize("read", [litert.editable_model, litert.parse_model])
+def test_serialize_model(read, content, images):
+    np.testing.assert_array_equal(TFLITE.run(litert.serialize_model(read(content)), images), TFLITE.run(content, images))
+
+
+def test_editable_model(content, images):
+    """What is changed in it is in the file: a bias of the last layer."""
+    model = litert.editable_model(content)
+    graph = model.subgraphs[0]
+    bias = graph.tensors[graph.operators[-1].inputs[2]]
+    model.buffers[bias.buffer].data = np.frombuffer(np.full(bias.shape, 7, np.float32).tobytes(), np.uint8)
+    changed = TFLITE.run(litert.serialize_model(model), images)
+    np.testing.assert_allclose(changed, TFLITE.run(content, images) + 7, rtol=1e-5)
+
+
+def test_parse_model(tmp_path):
     """Catches a model whose weights are lost when it is packed anew: litert-quantizer puts them there from 256 KiB up."""
     quantizer = Quantizer(to_tflite(network(classes=25000), tmp_path / "saved_model"))
     quantizer.load_quantization_recipe(recipe.dynamic_wi8_afp32())
@@ -80,7 +101,7 @@ def test_weights_after_the_flatbuffer_are_read(tmp_path):
     assert not any(buffer.offset > 1 for buffer in buffers)
 
 
-def test_an_interpreter_tells_what_it_delegated(content):
+def test_operators_to_run(content):
     operators = litert.operators_to_run(opened(content))
     delegate = operators[-1]
     assert delegate["op_name"] == "DELEGATE"
@@ -90,7 +111,7 @@ def test_an_interpreter_tells_what_it_delegated(content):
     assert len({operator["index"] for operator in operators}) == len(operators)
 
 
-def test_ranges_are_the_extremes_over_all_batches(content):
+def test_calibrate_min_max(content):
     """Catches a moving average over the batches, which is what the public `calibrate` computes."""
     quantizer = Quantizer(content)
     quantizer.load_quantization_recipe(recipe.static_wi8_ai8())
@@ -110,7 +131,7 @@ def served(model):
     return serve.get_concrete_function()
 
 
-def test_a_function_becomes_onnx_on_channels_first_and_rewriters_see_its_nodes(images):
+def test_convert_function(images):
     seen, model = [], network()
     function = served(model)
 
@@ -127,7 +148,7 @@ def test_a_function_becomes_onnx_on_channels_first_and_rewriters_see_its_nodes(i
     np.testing.assert_allclose(runner.run(images.transpose(0, 3, 1, 2)), model.predict(images, verbose=0), atol=1e-5)
 
 
-def test_float16_leaves_the_edges_and_what_is_named(images):
+def test_to_float16(images):
     function = served(network())
     proto = convert_function(function, {"pixels:0": "pixels", function.outputs[0].name: "logits"}, 15, [], "description")
     first, second = (node for node in proto.graph.node if node.op_type == "Conv")

@@ -27,12 +27,13 @@ LAYERS = {
         "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
     ),
     "export": (
-        "targets", "formats", ("runtime", "serving", "fold", "sensitivity"), "source_model", "config", "writer",
-        "verification", "reporting", "output_dir", "pipeline", "benchmarks",
+        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "verification", "config", "source_model",
+        "writer", "reporting", "output_dir", "pipeline", "benchmarks",
     ),
 }  # fmt: skip
 ROOMS_OF_TESTS = {  # what the tests in a folder may import, besides the core
-    "models": {"models"}, "weights": {"models", "weights"}, "training": {"training"}, "export": {"training", "export"},
+    "models": {"models", "weights"}, "weights": {"models", "weights"},
+    "training": {"training"}, "export": {"training", "export"},
 }  # fmt: skip
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from keras_resnet.errors import UserError
 
+from ..formats import FORMATS
 from ..reporting import report
 from ..targets import TARGETS
 from ..verification.verify import size
 
 OURS = "ours"
-FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX"}  # titles, in the order of the table of results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Artifact:
     @property
     def format(self) -> str:
         """A key of `FORMATS`."""
-        return self.path.suffix.removeprefix(".") or "saved_model"
+        return next(name for name, format in FORMATS.items() if format.suffix == self.path.suffix)
 
     @property
     def bytes(self) -> int:

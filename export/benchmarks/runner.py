@@ -7,9 +7,10 @@ from pathlib import Path
 from keras_resnet.benchmarks.runner import Runner
 from keras_resnet.errors import UserError
 
-from .artifacts import FORMATS, OURS, Artifact, find_artifacts
+from ..formats import FORMATS
+from .artifacts import OURS, Artifact, find_artifacts
+from .baselines import write_baselines
 from .config import LatencyConfig
-from .exporters import write_baselines
 from .result import LatencyEntry, LatencyResult
 
 SESSION = f"{__package__}.session.LatencySession"

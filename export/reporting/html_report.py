@@ -4,24 +4,27 @@ import html
 import string
 from collections.abc import Iterable, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
 from keras_resnet.html import img, png, table
 from keras_resnet.metrics import predicted_labels
 
+from ..verification.result import VerificationResult
 from . import charts
+from .report import Report
 
-if TYPE_CHECKING:
-    from ..verification.result import VerificationResult
-    from .report import Report
-
-TEMPLATE = "report_template.html"
+PAGE, TEMPLATE = "report.html", "report_template.html"
 EXAMPLES = MISTAKES = 16
 
 
-def render(report: "Report") -> str:
+def write_page(report: Report, folder: Path) -> None:
+    """Writes the page into a folder."""
+    (folder / PAGE).write_text(render(report), encoding="utf-8")
+
+
+def render(report: Report) -> str:
     """Renders the page."""
     template = (resources.files(__name__.rpartition(".")[0]) / TEMPLATE).read_text(encoding="utf-8")
     curves = report.config.model_path.with_name("curves.png")
@@ -54,21 +57,21 @@ def agreement_table(outputs: dict[str, np.ndarray]) -> str:
     return table(["", *labels], rows)
 
 
-def operators_table(results: "Sequence[VerificationResult]") -> str:
+def operators_table(results: Sequence[VerificationResult]) -> str:
     """How often each operator occurs in each artifact."""
     names = dict.fromkeys(name for result in results for name in result.inspection.operators)
     rows = [[name, *(result.inspection.operators.get(name, "") for result in results)] for name in names]
     return table(["", *(result.name for result in results)], rows)
 
 
-def example_indices(report: "Report") -> list[int]:
+def example_indices(report: Report) -> list[int]:
     """Images that Keras gets wrong, then others from all over the split."""
     wrong = np.flatnonzero(predicted_labels(report.reference) != report.labels)[: EXAMPLES // 2]
     others = np.setdiff1d(np.linspace(0, len(report.images) - 1, EXAMPLES).astype(int), wrong)
     return [*wrong, *others][:EXAMPLES]
 
 
-def mistakes_section(report: "Report") -> str:
+def mistakes_section(report: Report) -> str:
     """Images that Keras gets right and an artifact does not."""
     right = predicted_labels(report.reference) == report.labels
     lost = right & np.any([predicted_labels(scores) != report.labels for scores in report.outputs.values()], axis=0)
@@ -78,11 +81,11 @@ def mistakes_section(report: "Report") -> str:
     return f"<p>{lost.sum()} of {len(lost)} images, {len(shown)} shown.</p>\n{figures(report, shown)}"
 
 
-def figures(report: "Report", indices: Iterable[int]) -> str:
+def figures(report: Report, indices: Iterable[int]) -> str:
     return f'<div class="examples">\n{chr(10).join(figure(report, index) for index in indices)}\n</div>'
 
 
-def figure(report: "Report", index: int) -> str:
+def figure(report: Report, index: int) -> str:
     """An image with its true label in bold and the prediction of each model."""
     class_names, label = report.metadata.labels, report.labels[index]
     lines = []

@@ -1,4 +1,4 @@
-"""What was exported and how well it agrees with Keras, for a program (`report.json`) and for a person (`report.html`)."""
+"""What was exported and how well it agrees with Keras: `report.json`, which `html_report` and `model_card` show to people."""
 
 import dataclasses
 import hashlib
@@ -6,20 +6,18 @@ import json
 import math
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import accuracy
 
-from . import html_report
+from ..config import ExportConfig
+from ..formats import LIBRARIES
+from ..verification.result import VerificationResult
 
-if TYPE_CHECKING:
-    from ..config import ExportConfig
-    from ..verification.result import VerificationResult
-
-RECORD, PAGE = "report.json", "report.html"
+RECORD = "report.json"
 REQUIRED_KEYS = {"model", "dataset", "artifacts", "versions"}
 COLUMNS = (
     "artifact",
@@ -32,7 +30,6 @@ COLUMNS = (
     "in XNNPACK",
     "passed",
 )
-LIBRARIES = ("keras", "tensorflow", "ai-edge-litert", "litert-quantizer", "tf2onnx", "onnx", "onnxruntime")
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -95,9 +92,8 @@ class Report:
         return {"keras": self.reference, **self.outputs}
 
     def write(self, folder: Path) -> None:
-        """Writes `report.json` and `report.html`."""
+        """Writes `report.json`."""
         (folder / RECORD).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-        (folder / PAGE).write_text(html_report.render(self), encoding="utf-8")
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -118,7 +118,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     environment.configure(flags.verbosity)
     from keras_resnet.export import pipeline
     from keras_resnet.export.config import ExportConfig
-    from keras_resnet.export.reporting import report
+    from keras_resnet.export.reporting import html_report, report
     from keras_resnet.export.source_model import load_source_model
 
     config = ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_FIELDS))
@@ -131,7 +131,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     with status_line() as show:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
     show_table(report.COLUMNS, result.rows())
-    print(f"{result.verdict()}\nreport: {config.output_dir / report.PAGE}")
+    print(f"{result.verdict()}\nreport: {config.output_dir / html_report.PAGE}")
     return 1 if result.failed else 0
 
 

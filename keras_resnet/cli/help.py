@@ -1,23 +1,31 @@
 """How the help of the commands looks: flags under headings, wrapped to the terminal."""
 
-from __future__ import annotations
-
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .flags import PLACEHOLDERS, FlagHelp, Flags
-
-if TYPE_CHECKING:
-    from .command import Command
 
 GENERAL = "General"  # the heading of the flags that every command has; the last
 WIDEST, NARROWEST = 100, 40  # columns
 FLAGFILE = "Read more flags from this file, one per line."
 
 
-def overview(commands: Mapping[str, Command]) -> str:
+class Documented(Protocol):
+    """What the help says of a command: see `command.Command`."""
+
+    @property
+    def summary(self) -> str: ...
+    @property
+    def arguments(self) -> str: ...
+    @property
+    def required(self) -> tuple[str, ...]: ...
+    @property
+    def example(self) -> str: ...
+
+
+def overview(commands: Mapping[str, Documented]) -> str:
     """The help of the command itself: what there is, and an example of each."""
     lines = ["keras-resnet COMMAND [--flag=value ...]", ""]
     for name, command in commands.items():
@@ -27,7 +35,7 @@ def overview(commands: Mapping[str, Command]) -> str:
     return "\n".join([*lines, "", "keras-resnet COMMAND --help explains the flags of a command."])
 
 
-def command_help(name: str, command: Command, flags: Flags, source: str, defaults: Mapping[str, Any]) -> str:
+def command_help(name: str, command: Documented, flags: Flags, source: str, defaults: Mapping[str, Any]) -> str:
     """The help of one command.
 
     Args:

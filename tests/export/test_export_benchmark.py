@@ -15,7 +15,7 @@ from conftest import keras_resnet_command, scramble
 
 import keras_resnet
 from keras_resnet import UserError
-from keras_resnet.export.benchmarks import exporters, keras_export, runner, runtimes, session
+from keras_resnet.export.benchmarks import baselines, exporters, keras_export, runner, runtimes, session
 from keras_resnet.export.benchmarks.artifacts import OURS, Artifact, find_artifacts
 from keras_resnet.export.benchmarks.config import LatencyConfig
 from keras_resnet.export.benchmarks.result import LatencyEntry, LatencyResult
@@ -50,7 +50,7 @@ def export(source, tmp_path_factory):
     (folder / RECORD).write_text(export_record("ResNet20V2", source_path=str(source)))
     written = {format: folder / TARGETS[format].file for format in FORMATS}
     (folder / "model.onnx").touch()  # until it is written: a configuration wants something to measure
-    assert exporters.keras(LatencyConfig(folder), written, "quiet") == {}
+    assert exporters.keras(source, "ResNet20V2", written, "quiet") == {}
     return folder
 
 
@@ -59,7 +59,7 @@ def references(export, tmp_path_factory):
     """What Keras and PyTorch make of the classifier, by exporter and format."""
     folder = tmp_path_factory.mktemp("references")
     config = LatencyConfig(export, baselines=("keras", "torch"))
-    artifacts = exporters.write_baselines(config, set(FORMATS), folder, "quiet", lambda line: None)
+    artifacts = baselines.write_baselines(config, set(FORMATS), folder, "quiet", lambda line: None)
     return {(artifact.exporter, artifact.format): artifact for artifact in artifacts}
 
 

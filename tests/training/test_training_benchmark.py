@@ -20,8 +20,8 @@ from keras_resnet.benchmarks.processes import WorkerError, WorkerProcess
 from keras_resnet.benchmarks.runner import rotated
 from keras_resnet.benchmarks.session import peak_memory
 from keras_resnet.training.benchmarks import candidates, runner, session
-from keras_resnet.training.benchmarks.candidates import Candidate, select_candidates
-from keras_resnet.training.benchmarks.config import BenchmarkConfig
+from keras_resnet.training.benchmarks.candidates import Candidate
+from keras_resnet.training.benchmarks.config import BenchmarkConfig, select_candidates
 from keras_resnet.training.benchmarks.result import TrainingEntry, TrainingResult
 from keras_resnet.training.benchmarks.synthetic import synthetic_data
 

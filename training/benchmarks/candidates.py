@@ -1,15 +1,7 @@
 """The table of candidates: one row each, with the `Workload` of this package that `session` loads by its name."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import TYPE_CHECKING, Protocol, TypedDict
-
-from keras_resnet.benchmarks.applications import APPLICATIONS
-from keras_resnet.errors import UserError, comma_join
-
-if TYPE_CHECKING:
-    from .config import BenchmarkConfig
+from typing import Protocol, TypedDict
 
 OURS = "ours"  # the key of the row that all others are compared with
 
@@ -95,25 +87,3 @@ CANDIDATES = {
 }
 MATMUL = Candidate("matrix multiplication", "matmul.Matmul")
 # fmt: on
-
-
-def select_candidates(config: BenchmarkConfig) -> dict[str, Candidate]:
-    """Returns `{key: Candidate}` of those that `config` asks for, ours first; a `UserError` for one that does not apply."""
-    table = CANDIDATES[config.task]
-    baselines = [key for key in table if key != OURS]
-    applicable = [key for key in baselines if not key.startswith("applications") or has_application(config)]
-    if config.baselines is None:
-        return {key: table[key] for key in (OURS, *applicable) if table[key].by_default}
-    if unknown := [key for key in config.baselines if key not in baselines]:
-        raise UserError(
-            f"--baselines names {comma_join(unknown)}; the baselines of --task={config.task} are {comma_join(baselines)}"
-        )
-    if set(config.baselines) - set(applicable):
-        raise UserError(
-            f"keras.applications has no {config}; it has counterparts of {comma_join(APPLICATIONS)}, without any changes"
-        )
-    return {key: table[key] for key in table if key in (OURS, *config.baselines)}
-
-
-def has_application(config: BenchmarkConfig) -> bool:
-    return config.model in APPLICATIONS and not config.changes

@@ -3,12 +3,13 @@
 import dataclasses
 from typing import Any, Self
 
+from keras_resnet.benchmarks.applications import APPLICATIONS
 from keras_resnet.benchmarks.config import check_counts
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import variants
 from keras_resnet.models.options import ModelOptions
 
-from .candidates import CANDIDATES
+from .candidates import CANDIDATES, OURS, Candidate
 
 LEARNING_RATE, MOMENTUM = 0.001, 0.9  # of every candidate's SGD, which has no weight decay
 
@@ -73,3 +74,25 @@ class BenchmarkConfig:
         network = ", ".join([self.model, *(f"{name} {value}" for name, value in self.changes.items())])
         size = f", {self.side}x{self.side} pixels"
         return network + size + ("" if self.task == "build" else f", batch {self.batch_size}")
+
+
+def select_candidates(config: BenchmarkConfig) -> dict[str, Candidate]:
+    """Returns `{key: Candidate}` of those that `config` asks for, ours first; a `UserError` for one that does not apply."""
+    table = CANDIDATES[config.task]
+    baselines = [key for key in table if key != OURS]
+    applicable = [key for key in baselines if not key.startswith("applications") or has_application(config)]
+    if config.baselines is None:
+        return {key: table[key] for key in (OURS, *applicable) if table[key].by_default}
+    if unknown := [key for key in config.baselines if key not in baselines]:
+        raise UserError(
+            f"--baselines names {comma_join(unknown)}; the baselines of --task={config.task} are {comma_join(baselines)}"
+        )
+    if set(config.baselines) - set(applicable):
+        raise UserError(
+            f"keras.applications has no {config}; it has counterparts of {comma_join(APPLICATIONS)}, without any changes"
+        )
+    return {key: table[key] for key in table if key in (OURS, *config.baselines)}
+
+
+def has_application(config: BenchmarkConfig) -> bool:
+    return config.model in APPLICATIONS and not config.changes

@@ -8,8 +8,8 @@ from typing import Any
 from keras_resnet.benchmarks.processes import WorkerProcess
 from keras_resnet.benchmarks.runner import Runner
 
-from .candidates import MATMUL, OURS, Candidate, select_candidates
-from .config import BenchmarkConfig
+from .candidates import MATMUL, OURS, Candidate
+from .config import BenchmarkConfig, select_candidates
 from .result import TrainingEntry, TrainingResult
 from .session import StartInfo
 
