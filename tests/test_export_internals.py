@@ -78,13 +78,13 @@ def test_serialize_model(read, content, images):
 
 
 def test_editable_model(content, images):
-    """What is changed in it is in the file: a bias of the last layer."""
+    """What is changed in it is in the file: the kernel of the last layer, which has no bias."""
     model = litert.editable_model(content)
     graph = model.subgraphs[0]
-    bias = graph.tensors[graph.operators[-1].inputs[2]]
-    model.buffers[bias.buffer].data = np.frombuffer(np.full(bias.shape, 7, np.float32).tobytes(), np.uint8)
+    buffer = model.buffers[graph.tensors[graph.operators[-1].inputs[1]].buffer]
+    buffer.data = np.frombuffer((2 * np.frombuffer(bytes(buffer.data), np.float32)).tobytes(), np.uint8)
     changed = TFLITE.run(litert.serialize_model(model), images)
-    np.testing.assert_allclose(changed, TFLITE.run(content, images) + 7, rtol=1e-5)
+    np.testing.assert_allclose(changed, 2 * TFLITE.run(content, images), rtol=1e-5)
 
 
 def test_parse_model(tmp_path):
