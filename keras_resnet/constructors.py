@@ -11,7 +11,7 @@ from keras_resnet.errors import comma_join
 from keras_resnet.models import shortcuts, variants
 from keras_resnet.models.builder import build
 from keras_resnet.models.options import ModelOptions
-from keras_resnet.models.residual_units import ORDERS
+from keras_resnet.models.orders import ORDERS
 from keras_resnet.weights.loading import load_weights
 
 DOCSTRING = """{name}: {depth} layers of {block} units, order {unit!r}, shortcut {shortcut!r}. {note}

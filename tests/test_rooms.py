@@ -19,7 +19,8 @@ LAYERS = {
         ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
-        ("naming", "options", "variants"), "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder", "backbone",
+        ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder",
+        "backbone",
     ),
     "keras_resnet/weights": (("structure", "readers", "checkpoint_formats"), ("matching", "pretrained"), "loading"),
     "training": (

@@ -1,18 +1,15 @@
 """What the help says about each field of the configurations that is a flag: of a run, of a recipe, and of a network.
 
-A field that is missing here cannot become a flag. The tables of the networks and the strategies cannot be read without
-TensorFlow, which the help does without: their names stand here again, and a test compares them.
+A field that is missing here cannot become a flag. The tables of the shortcuts and the strategies cannot be read without Keras,
+which the help does without: their names stand here again, and a test compares them.
 """
 
-from keras_resnet.models.variants import BLOCKS
+from keras_resnet.models.orders import BLOCKS, ORDERS
 from keras_resnet.training.config import BAD_IMAGES, PRECISIONS
 from keras_resnet.training.recipes import CHOICES, PARTS, RECIPES
 
 from .flags import FlagHelp
 
-UNITS = (
-    "original", "bn_after_addition", "relu_before_addition", "relu_only_preactivation", "full_preactivation",
-)  # fmt: skip
 SHORTCUTS = (
     "A", "B", "C", "none", "constant_scaling(0.5,0.5)", "exclusive_gating(-6)", "shortcut_only_gating(-6)", "conv1x1",
     "dropout(0.5)",
@@ -32,13 +29,13 @@ NETWORK_HELP = {
     "block": FlagHelp(
         NETWORK,
         "The convolutions of a residual unit: two of 3x3, or 1x1, 3x3 and 1x1. Not every depth allows both.",
-        BLOCKS,
+        tuple(BLOCKS),
         "the named network's",
     ),
     "unit": FlagHelp(
         NETWORK,
         "The order of convolution, normalization, ReLU and addition inside a residual unit (He et al. 2016, Figure 4).",
-        UNITS,
+        tuple(ORDERS),
         "the named network's",
     ),
     "shortcut": FlagHelp(

@@ -15,7 +15,8 @@ from keras_resnet.recursion import raise_recursion_limit
 from . import layers, naming, shortcuts, variants
 from .layers import norm, relu
 from .options import ModelOptions
-from .residual_units import ORDERS, ResidualUnit, operations
+from .orders import ORDERS, operations
+from .residual_units import ResidualUnit
 from .stems import STEMS
 from .variants import Variant
 

@@ -1,63 +1,18 @@
-"""Residual units: the five orders of operations of He et al. 2016, each with the convolutions of one of two blocks.
+"""Residual units: the orders of operations in `orders.py`, each with the convolutions of one of two blocks.
 
 `x` is the skip path, `y` the branch. Layers are numbered by kind, in the order of the figure: `stage3_unit2_conv1`.
 """
 
 import dataclasses
 import functools
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from keras import KerasTensor
 
 from . import naming
 from .layers import add, conv, conv_norm, drop_path, norm, relu
+from .orders import BLOCKS, Operation, operations
 from .shortcuts import ShortcutFunction
-
-# fmt: off
-ORDERS = {  # He et al. 2016, arXiv:1603.05027, Figure 4 and Table 2, read downwards
-    "original":                "conv norm relu conv norm add relu",
-    "bn_after_addition":       "conv norm relu conv add norm relu",
-    "relu_before_addition":    "conv norm relu conv norm relu add",
-    "relu_only_preactivation": "relu conv norm relu conv norm add",
-    "full_preactivation":      "norm relu conv norm relu conv add",
-}
-# fmt: on
-
-Operation = tuple[str, int]  # ("conv", 1): the kind and its number within the unit
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """The convolutions of a branch: kernel sizes, and the width of the last as a multiple of that of the others."""
-
-    kernels: tuple[int, ...]
-    expansion: int
-
-
-BLOCKS = {  # He et al. 2015, Figure 5, left and right
-    "basic": Block((3, 3), expansion=1),
-    "bottleneck": Block((1, 3, 1), expansion=4),
-}
-
-
-@functools.cache
-def operations(order: str, block: str) -> tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ...]]:
-    """A unit's operations before the skip path leaves, on the branch and after the addition: ("conv", 1), ("norm", 1), ...
-
-    A bottleneck has "conv norm relu" once more on its branch.
-    """
-    more = "conv norm relu " * (len(BLOCKS[block].kernels) - 2)
-    before, conv_, rest = ORDERS[order].partition("conv")
-    branch, _, after = (more + conv_ + rest).partition("add")
-    seen: Counter[str] = Counter()
-
-    def numbered(kinds: str) -> Iterator[Operation]:
-        for kind in kinds.split():
-            seen[kind] += 1
-            yield kind, seen[kind]
-
-    return tuple(numbered(before)), tuple(numbered(branch)), tuple(numbered(after))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +20,8 @@ class ResidualUnit:
     """What the units of a network have in common. Called on the skip path, it adds one unit.
 
     Attributes:
-        order: a row of `ORDERS`.
-        block: a row of `BLOCKS`.
+        order: a row of `orders.ORDERS`.
+        block: a row of `orders.BLOCKS`.
         stride_on: index of the convolution that carries the stride: in a bottleneck 0 in the 2015 paper, 1 in "v1.5" and in the
             ImageNet networks of 2016.
         shortcut: see `shortcuts.py`.

@@ -6,7 +6,7 @@ import re
 
 from keras_resnet.errors import UserError, comma_join
 
-BLOCKS = ("basic", "bottleneck")
+from .orders import BLOCKS
 
 
 @dataclasses.dataclass(frozen=True)

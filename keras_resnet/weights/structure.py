@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from keras_resnet.models import naming
 from keras_resnet.models.naming import UnitLayer
-from keras_resnet.models.residual_units import BLOCKS, ORDERS, operations
+from keras_resnet.models.orders import BLOCKS, ORDERS, operations
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,6 @@ from keras_resnet.export.serving import OUTPUTS
 from keras_resnet.export.source_model import NORMALIZATIONS
 from keras_resnet.models import shortcuts
 from keras_resnet.models.options import ModelOptions
-from keras_resnet.models.residual_units import ORDERS
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig
 from keras_resnet.training.distribute.strategies import STRATEGIES
@@ -70,7 +69,6 @@ def test_a_flag_has_one_type_in_all_commands():
 
 def test_choices_that_are_written_twice_are_the_same():
     """The help reads no module that needs TensorFlow."""
-    assert tuple(ORDERS) == field_help.UNITS
     assert tuple(STRATEGIES) == field_help.STRATEGIES
     assert [name.partition("(")[0] for name in field_help.SHORTCUTS] == list(shortcuts.SHORTCUTS)
     for name in field_help.SHORTCUTS:

@@ -5,7 +5,7 @@ import pytest
 from conftest import gradients, paths, scramble
 
 import keras_resnet
-from keras_resnet.models.residual_units import ORDERS
+from keras_resnet.models.orders import ORDERS
 
 # fmt: off
 # He et al. 2016, Figure 4, and Figure 5 left of the appendix: branch and shortcut from the skip path to the end of the unit.
