@@ -27,7 +27,7 @@ def export(
     images: np.ndarray,
     labels: np.ndarray,
     calibration: CalibrationSplit | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    report_progress: Callable[[str], None] = lambda line: None,
 ) -> report.Report:
     """Writes the artifacts of `config`, verifies each, and reports.
 
@@ -39,7 +39,7 @@ def export(
         images: uint8 (N, H, W, C), to verify on.
         labels: Their true classes, (N,).
         calibration: Of the training split, where `config.calibrated` names artifacts.
-        say: Is told the name of each artifact as it begins.
+        report_progress: Is told the name of each artifact as it begins.
 
     Raises:
         UserError: For a folder that must not be written to, too few calibration images, or a model that cannot be exported.
@@ -51,7 +51,7 @@ def export(
     with temporary_folder(config.output_dir) as folder:
         writer, results, outputs = ArtifactWriter(config, model, metadata, calibration, folder), [], {}
         for name, target in config.targets.items():
-            say(target.file)
+            report_progress(target.file)
             path = folder / target.file
             writer.write(name, path)
             tolerances = config.tolerances(target, model, reference)
