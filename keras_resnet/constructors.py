@@ -104,7 +104,7 @@ def constructor(model_name: str) -> Callable[..., Model]:
 
     construct.__name__ = construct.__qualname__ = model_name
     construct.__module__ = "keras_resnet"
-    note = NOTES[row.family if row.stem == family.stem else row.stem, row.unit]
+    note = NOTES.get((row.family if row.stem == family.stem else row.stem, row.unit), "")
     construct.__doc__ = DOCSTRING.format(
         name=model_name,
         note=note.format(depth=row.depth),

@@ -112,8 +112,8 @@ def test_an_editable_installation_is_found_wherever_one_stands(links, tmp_path):
     zipfile.ZipFile(tmp_path / done.stdout.splitlines()[-1]).extractall(site)
     program = f"import site; site.addsitedir({str(site)!r}); import keras_resnet.training.recipes as r; print(r.__file__)"
     for folder in [source, tmp_path] if links == "kept" else [tmp_path]:
-        command = [sys.executable, "-S", "-c", program]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        command, environment = [sys.executable, "-S", "-c", program], {**os.environ, "PYTHONPATH": ""}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert Path(done.stdout.strip()).samefile(source / "training" / "recipes.py")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -144,3 +145,12 @@ def read_record(path: str | Path) -> dict[str, Any]:
     if "settings" in record:
         raise UserError(f"{path} was written by an earlier version of keras-resnet, whose runs this version cannot read")
     return record
+
+
+def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a record, those of a record inside of it under `outer.inner`."""
+    flat = {}
+    for key, value in record.items():
+        inner = flatten(value) if isinstance(value, Mapping) else {"": value}
+        flat |= {f"{key}.{name}".rstrip("."): each for name, each in inner.items()}
+    return flat

@@ -9,7 +9,7 @@ from typing import TextIO
 from keras_resnet.errors import UserError
 from keras_resnet.files import write_text
 
-from .config import CONFIG_FILE, TrainConfig, read_record
+from .config import CONFIG_FILE, TrainConfig, flatten, read_record
 
 if sys.platform != "win32":
     import fcntl
@@ -41,8 +41,9 @@ def check_same_run(path: Path, config: TrainConfig) -> None:
         existing = read_record(path)
     except UserError as error:
         raise UserError(f"{error}; choose another --workdir") from error
-    ours = {key: value for key, value in config.to_dict().items() if key not in config.RUNTIME_FIELDS}
-    different = [f"{key} {existing.get(key)!r}, not {ours[key]!r}" for key in ours if existing.get(key) != ours[key]]
+    ours = flatten({key: value for key, value in config.to_dict().items() if key not in config.RUNTIME_FIELDS})
+    theirs = flatten(existing)
+    different = [f"{key} {theirs.get(key)!r}, not {ours[key]!r}" for key in ours if theirs.get(key) != ours[key]]
     if different:
         raise UserError(f"{path.parent} holds another run, with {'; '.join(different)}: choose another --workdir")
 

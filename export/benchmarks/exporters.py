@@ -7,8 +7,6 @@ from pathlib import Path
 from keras_resnet.benchmarks.applications import nearest_application
 from keras_resnet.benchmarks.processes import WorkerError, WorkerProcess
 
-from ..formats import FORMATS
-
 KERAS, TORCH = f"{__package__}.keras_export.KerasExport", f"{__package__}.torch_export.TorchExport"
 
 
@@ -18,7 +16,7 @@ class Exporter:
 
     title: str
     write: Callable[[Path, str, dict[str, Path], str], dict[str, str]]
-    formats: tuple[str, ...] = tuple(FORMATS)
+    formats: tuple[str, ...] = ("saved_model", "tflite", "onnx")
 
 
 def keras(source: Path, model: str, paths: dict[str, Path], verbosity: str, application: str | None = None) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 
 
 class Runtime(Protocol):
@@ -107,6 +107,13 @@ RUNTIMES: dict[str, Callable[[int], Runtime]] = {
     "tflite": TFLiteRuntime,
     "onnx": OnnxRuntime,
 }
+
+
+def runtime_of(format: str) -> Callable[[int], Runtime]:
+    """Returns the runtime of a format, or raises a `UserError` for one that is not measured."""
+    if format not in RUNTIMES:
+        raise UserError(f"there is no runtime to measure {format} in; there are those of {comma_join(RUNTIMES)}")
+    return RUNTIMES[format]
 
 
 def random_pixels(shape: Sequence[Any], batch_size: int, dtype: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import psutil
 
 from keras_resnet.benchmarks.session import Session
 
-from .runtimes import RUNTIMES, Runtime
+from .runtimes import Runtime, runtime_of
 
 SECONDS = 0.3  # per round, where the number of inferences is free
 MIN_RUNS, MAX_RUNS = 3, 1000  # inferences in a round
@@ -28,7 +28,7 @@ class LatencySession(Session):
 
     def prepare(self, format: str, path: str, threads: int, batch_size: int, runs: int) -> LoadInfo:
         """Loads and warms up. runs: inferences in a round; 0 fits them to `SECONDS`."""
-        self._runtime = RUNTIMES[format](threads)
+        self._runtime = runtime_of(format)(threads)
         idle_memory = psutil.Process().memory_info().rss / 1e6
         begin = time.perf_counter()
         self._runtime.load(path, batch_size)

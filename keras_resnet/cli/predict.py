@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_resnet import environment
+from keras_resnet.export.formats import READABLE_FORMATS
 
 from .command import Command
 from .data import define_artifact
 from .flags import FlagHelp, Flags
-
-WITHOUT_TENSORFLOW = (".onnx", ".tflite")
 
 
 def define_flags(flags: Flags) -> None:
@@ -20,7 +19,8 @@ def define_flags(flags: Flags) -> None:
 
 def predict(flags: Flags, arguments: list[str]) -> None:
     """Prints the most likely labels of image files and their probabilities."""
-    environment.configure(flags.verbosity, tensorflow=Path(flags.model_path).suffix not in WITHOUT_TENSORFLOW)
+    light = any(format.matches(Path(flags.model_path)) for format in READABLE_FORMATS if not format.needs_tensorflow)
+    environment.configure(flags.verbosity, tensorflow=not light)
     from keras_resnet.export.runtime import load_predictor
 
     predictor = load_predictor(flags.model_path)

@@ -39,11 +39,11 @@ BLOCKS = {  # He et al. 2015, Figure 5, left and right
 def operations(order: str, block: str) -> tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ...]]:
     """A unit's operations before the skip path leaves, on the branch and after the addition: ("conv", 1), ("norm", 1), ...
 
-    A bottleneck has "conv norm relu" once more on its branch.
+    A bottleneck has what the order says from its first convolution to the second, "conv norm relu" in the paper, once more.
     """
-    more = "conv norm relu " * (len(BLOCKS[block].kernels) - 2)
     before, conv_, rest = ORDERS[order].partition("conv")
-    branch, _, after = (more + conv_ + rest).partition("add")
+    once_more = conv_ + rest.partition("conv")[0]
+    branch, _, after = (once_more * (len(BLOCKS[block].kernels) - 2) + conv_ + rest).partition("add")
     seen: Counter[str] = Counter()
 
     def numbered(kinds: str) -> Iterator[Operation]:

@@ -3,6 +3,8 @@
 import pytest
 from conftest import assert_refused
 
+from keras_resnet.training.recipes import RECIPES
+
 EXPORT = ("export", "--model_path={1}/model.keras", "--output_dir={0}/out")
 
 
@@ -30,7 +32,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--image_size=0"), ["image_size is 0"]),
         (
             (*TRAIN, "--batch_size=9", "--gradient_accumulation_steps=2"),
-            ["batch_size is 9", "divide by 1 replicas times 2 pieces"],
+            ["batch_size is 9", "divisible by 1 replicas times 2 gradient_accumulation_steps"],
         ),
         ((*TRAIN, "--checkpoint_minutes=0"), ["checkpoint_minutes is 0.0"]),
         ((*TRAIN, "--strategy=tpu"), ["strategy tpu finds no TPU"]),
@@ -42,7 +44,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
         ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
         ((*TRAIN, "--milestones=a"), ["milestones", "'a'"]),
-        ((*TRAIN, "--recipe=best"), ["unknown recipe 'best'", "digits, he2015_cifar"]),
+        ((*TRAIN, "--recipe=best"), ["unknown recipe 'best'", ", ".join(RECIPES)]),
         ((*TRAIN, "--unit=v3"), ["unknown unit 'v3'", "original, bn_after_addition"]),
         ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, none"]),
         ((*TRAIN, "--stochastic_depth=1"), ["stochastic_depth is 1.0"]),
@@ -54,7 +56,10 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--crop_padding=2000000000"), ["crop_padding is 2000000000", "8 pixels"]),
         ((*TRAIN, "--weight_decay=inf"), ["weight_decay is inf"]),
         (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir="), ["train needs --workdir"]),
-        (("train", "--model=ResNet20V2", "--dataset=imdb_reviews", "--workdir={0}/new"), ["no image and label"]),
+        (
+            ("train", "--model=ResNet20V2", "--dataset=imdb_reviews", "--workdir={0}/new"),
+            ["does not have an image and a label"],
+        ),
         ((*TRAIN, "--verbosity=loud"), ["verbosity", "quiet|warning|info"]),
         ((*TRAIN, "--flagfile={0}/none"), ["none"]),
         ((*TRAIN, "extra"), ["takes flags only, not extra"]),
@@ -67,9 +72,9 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("evaluate", "--model_path={0}/a.txt"), ["a.txt is not a .keras, .tflite or .onnx file nor a SavedModel folder"]),
         (("evaluate", "--model_path={0}"), ["carries no labels"]),
         (("predict", "--model_path={1}/model.keras"), ["predict needs IMAGE..."]),
-        (("predict", "--model_path={1}/model.keras", "{0}/a.txt"), ["a.txt", "picture"]),
+        (("predict", "--model_path={1}/model.keras", "{0}/a.txt"), ["a.txt cannot be read as an image"]),
         (("predict", "--model_path={1}/model.keras", "{0}/none.png"), ["none.png"]),
-        (("import", "--model=ResNet20V1", "--weights={0}/a.txt"), ["import needs --output"]),
+        (("import", "--model=ResNet20V1", "--weights={0}/a.txt"), ["import needs --output_path"]),
         ((*IMPORT, "--output_path={0}/b.h5", "--dataset=digits"), ["b.h5", ".keras"]),
         ((*IMPORT, "--output_path={0}/a.keras"), ["--labels=FILE", "--dataset=NAME"]),
         ((*IMPORT, "--output_path={0}/a.keras", "--labels={0}/none"), ["none"]),

@@ -15,6 +15,7 @@ from conftest import keras_resnet_command, scramble
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.export import formats
 from keras_resnet.export.benchmarks import baselines, exporters, keras_export, runner, runtimes, session
 from keras_resnet.export.benchmarks.artifacts import OURS, Artifact, find_artifacts
 from keras_resnet.export.benchmarks.config import LatencyConfig
@@ -26,6 +27,10 @@ from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier
 
 FORMATS = ("saved_model", "tflite", "onnx")
+
+
+def test_every_format_has_a_runtime_that_it_is_measured_in():
+    assert set(runtimes.RUNTIMES) == set(formats.FORMATS)
 
 
 def export_record(model, **given):
@@ -166,7 +171,7 @@ def test_a_round_has_as_many_inferences_as_fit_and_one_more_that_does_not_count(
         clock[0] += seconds if len(runs) % 100 else 10  # an outlier here and there
 
     runtime = types.SimpleNamespace(versions={}, load=lambda path, batch_size: None, run=run)
-    monkeypatch.setitem(session.RUNTIMES, "onnx", lambda threads: runtime)
+    monkeypatch.setitem(runtimes.RUNTIMES, "onnx", lambda threads: runtime)
     monkeypatch.setattr(session.time, "perf_counter", lambda: clock[0])
     timed = session.LatencySession()
     timed.prepare("onnx", "", 1, 1, 0)

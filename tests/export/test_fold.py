@@ -10,9 +10,10 @@ from conftest import scramble
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.export.fold.folding import fold
+from keras_resnet.models.orders import ORDERS
 
 layers = keras.layers
-UNITS = ("original", "bn_after_addition", "relu_before_addition", "relu_only_preactivation", "full_preactivation")
+UNITS = tuple(ORDERS)
 SHORTCUTS = ("A", "B", "C", "none", "constant_scaling(0.5,0.5)", "exclusive_gating(-6)", "shortcut_only_gating(-6)", "dropout")
 EXACT = 1e-13  # of the largest output, in float64
 

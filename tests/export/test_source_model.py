@@ -227,7 +227,7 @@ def test_a_layer_of_ones_own_is_refused_in_one_line(tmp_path):
         def call(self, x):
             return x
 
-    with pytest.raises(UserError, match="cannot be loaded: it has a layer of its author's own, Odd") as caught:
+    with pytest.raises(UserError, match="cannot be loaded: it has a custom layer, Odd") as caught:
         load_source_model(saved(small(Odd(), layers.Dense(3)), tmp_path), "none", CLASS_NAMES)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -250,7 +250,7 @@ def test_bgr_that_more_than_one_convolution_reads_is_refused(beside, tmp_path):
     else:
         x = layers.Add()([layers.Conv2D(4, 1)(inputs), layers.Conv2D(4, 1)(inputs)])
     model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
-    with pytest.raises(UserError, match="reads BGR otherwise than by one first convolution"):
+    with pytest.raises(UserError, match="reads BGR other than through one first convolution"):
         load_source_model(saved(model, tmp_path), "caffe", CLASS_NAMES)
 
 

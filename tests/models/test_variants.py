@@ -1,5 +1,8 @@
 """Catches a wrong table, a wrong formula, and a depth that is built although it fits no family."""
 
+import dataclasses
+import json
+
 import pytest
 from conftest import count
 
@@ -39,7 +42,8 @@ def test_every_variant_has_the_papers_parameter_count_and_depth_and_the_recorded
     row = variants.get_variant(name)
     # Wide ResNets count two of their projections along; those of v2 nets are no longer paths than the branches.
     assert size.longest_path == row.depth - (2 if row.family == "wide" else 0)
-    assert size == info.recorded_sizes()[name]
+    row = json.dumps({name: dataclasses.asdict(size)})
+    assert info.recorded_sizes().get(name) == size, f"model_sizes.json should have {row}, in the order of VARIANTS"
 
 
 def test_the_recorded_sizes_are_of_all_networks_in_the_order_of_the_list():

@@ -131,7 +131,7 @@ def test_the_kept_weights_are_the_best_on_validation_not_the_last(tmp_path, data
     [
         ({"model": "ResNet32V2"}, "model 'ResNet20V2', not 'ResNet32V2'"),
         ({"seed": 1}, "seed 0, not 1"),
-        ({"recipe": recipes.get_recipe("digits", epochs=4, batch_size=128, crop_padding=1)}, "recipe"),
+        ({"recipe": recipes.get_recipe("digits", epochs=4, batch_size=128, crop_padding=1)}, r"recipe\.epochs 3, not 4"),
     ],
 )
 def test_another_runs_work_directory_is_refused_and_untouched(other, message, undisturbed, data_dir):

@@ -13,6 +13,7 @@ import numpy as np
 from keras_resnet.files import write_text
 from keras_resnet.html import data_uri, img, png
 
+from ..config import flatten
 from ..data.splits import LazyImages
 from .confusion_matrix import MAX_TABLE_CLASSES, confusion_section
 from .evaluation import COLUMNS, Evaluation
@@ -58,7 +59,7 @@ def write_report(
         header="".join(f"<th>{column}" for column in COLUMNS),
         rows=class_rows(evaluation),
         mistakes=mistakes_section(evaluation, images, labels, probabilities),
-        config=definitions(flat(config)),
+        config=definitions((name, as_text(value)) for name, value in flatten(config).items()),
     )
     write_text(path, page)
 
@@ -132,10 +133,5 @@ def definitions(pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"<div><dt>{html.escape(key)}<dd>{html.escape(value)}</div>" for key, value in pairs)
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(name, text) of every value, those inside a dictionary under `outer.inner`."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, default=str)
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
