@@ -18,7 +18,7 @@ NEWEST = keras tensorflow tensorflow-datasets tf2onnx onnx onnxruntime ai-edge-l
 test-newest:
 	@$(PYTHON) -m venv --clear .venv-newest
 	@.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --pre $(NEWEST)
+	@.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade $(NEWEST)
 	@.venv-newest/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 lint: .venv/installed-test

@@ -33,18 +33,18 @@ setup(
         "keras_resnet.training.reporting": ["report_template.html"],
         "keras_resnet.export.reporting": ["report_template.html"],
     },
-    install_requires=[
+    install_requires=[  # upper bounds: where private API is used (_*_internals.py), no further than was tried
         "absl-py>=2.1",
-        "ai-edge-litert>=2.1",
-        "litert-quantizer>=0.11",
+        "ai-edge-litert>=2.1,<2.4",
+        "litert-quantizer>=0.11,<0.12",
         "flatbuffers>=25.9",
         "h5py>=3.11",
         "importlib_resources>=6.0",  # tensorflow-datasets 4.9.10 imports it without declaring it
-        "keras>=3.14,<3.16",  # no further than was tried, see _keras_internals.py
+        "keras>=3.14,<3.16",
         "matplotlib>=3.9",
         "numpy>=1.26",
         "onnx>=1.17",
-        "onnxruntime>=1.27",
+        "onnxruntime>=1.27,<1.33",
         "pillow>=10.0",
         "psutil>=5.9",
         "requests>=2.19",
@@ -53,7 +53,7 @@ setup(
         "tensorboard>=2.20",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10",
-        "tf2onnx>=1.17",
+        "tf2onnx>=1.17,<1.18",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 from keras_resnet.errors import UserError
 
@@ -63,3 +64,17 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """Returns the command that runs a module of this package in another process, with the code that this process has.
+
+    -P, as a source folder that the process happens to start in is not the installed package. A checkout from which this
+    process imports the package, installed or not, is one that the other process has to be told.
+    """
+    root = Path(__file__).parent.parent
+    if not (root / "setup.py").is_file():
+        return [sys.executable, "-P", "-m", module, *arguments]
+    program = f"import runpy, sys; sys.path.insert(0, {str(root)!r}); "
+    program += f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    return [sys.executable, "-P", "-c", program, *arguments]

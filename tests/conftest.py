@@ -29,7 +29,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 # Files, by how long they take. Of the first two, one makes `exported` while the other does not need it.
 LONGEST = (
     "test_kill_and_resume.py",
-    "test_cli.py",
+    "test_cli_mistakes.py",
+    "test_cli_export.py",
     "test_pipeline.py",
     "test_training_benchmark.py",
     "test_train.py",

@@ -2,6 +2,8 @@
 
 import ast
 import itertools
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +149,22 @@ def test_a_bare_checkout_imports_like_an_installation():
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).samefile(ROOT / "training" / "recipes.py")
+
+
+def test_the_processes_of_a_bare_checkout_have_its_code(tmp_path):
+    """Catches workers of an export or a launch that run another checkout's code, or find none."""
+    ignored = shutil.ignore_patterns(".*", "runs", "build", "tests", "docs", "__pycache__")
+    checkout = shutil.copytree(ROOT, tmp_path / "checkout", ignore=ignored, symlinks=True)
+    program = (
+        "import json; from keras_resnet.environment import python_module; print(json.dumps(python_module('keras_resnet.cli')))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], cwd=checkout, capture_output=True, text=True, check=True)
+    *options, program = json.loads(found.stdout)
+    where = program.partition("runpy.run_module")[0] + "import keras_resnet; print(keras_resnet.__file__)"
+    done = subprocess.run([*options, where], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == checkout / "keras_resnet" / "__init__.py"
+    done = subprocess.run([*options, program, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("keras-resnet COMMAND")
 
 
 def test_importing_the_package_loads_neither_keras_nor_tensorflow():

@@ -130,7 +130,7 @@ EPOCH_FORMATS = {
     "loss": "loss {:.4f}",
     "accuracy": "accuracy {:.2%}",
     "val_accuracy": "validation {:.2%}",
-    "learning_rate": "rate {:.4f}",
+    "learning_rate": "learning rate {:.4f}",
     "images_per_second": "{:,.0f} images/s",
 }
 

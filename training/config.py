@@ -77,6 +77,8 @@ class TrainConfig:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
+        if not isinstance(self.recipe, Recipe):
+            raise UserError(f"recipe is {self.recipe!r}; it must be a Recipe, such as get_recipe('short')")
         if not 0 < self.validation_fraction < 1:
             raise UserError(f"validation_fraction is {self.validation_fraction}; it must be between 0 and 1")
         if not 0 <= self.seed < 2**31:

@@ -84,7 +84,7 @@ def run_facts(context: TrainingContext, seconds: float) -> list[tuple[str, str]]
         ("parameters", f"{context.model.count_params():,}"),
         ("images", f"{context.dataset.name}: {train:,} for training, {validation:,} for validation"),
         ("time", f"{seconds / 60:.1f} minutes of training, {images / max(seconds, 1e-9):,.0f} images/s"),
-        ("replicas", f"{context.strategy.num_replicas_in_sync}, {type(context.strategy).__name__}"),
+        ("replicas", f"{context.strategy.num_replicas_in_sync}, strategy {context.config.strategy}"),
         ("machine", f"{platform.machine()}, {os.cpu_count()} CPU cores, {gpus} GPUs"),
         ("versions", f"TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {platform.python_version()}"),
     ]

@@ -150,5 +150,8 @@ def get_recipe(name: str, **overrides: Any) -> Recipe:
     """Returns a row of the table with some of its fields replaced; None leaves a field as it is."""
     if name not in RECIPES:
         raise UserError(f"unknown recipe {name!r}; the recipes are {comma_join(RECIPES)}")
+    fields = [field.name for field in dataclasses.fields(Recipe)]
+    if unknown := [key for key in overrides if key not in fields]:
+        raise UserError(f"a recipe has no {comma_join(unknown)}; its fields are {comma_join(fields)}")
     given = {key: value for key, value in overrides.items() if value is not None}
     return dataclasses.replace(RECIPES[name], **given)

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,7 +32,9 @@ __all__ = ["MODEL_FILE", "Trainer", "train"]
 FIRST_BATCH_IMAGES = 64  # of the first batch, for TensorBoard
 
 
-def train(config: TrainConfig, workdir: Path, callbacks: Sequence[keras.callbacks.Callback] = ()) -> dict[str, float] | None:
+def train(
+    config: TrainConfig, workdir: str | PathLike[str], callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> dict[str, float] | None:
     """Runs, or continues, the training that `config` describes.
 
     The checkpoint with the best validation accuracy becomes `workdir/model.keras`. With several workers each calls this; only
@@ -52,7 +55,7 @@ def train(config: TrainConfig, workdir: Path, callbacks: Sequence[keras.callback
         TrainingInterrupted: after SIGTERM or SIGINT, once everything is saved.
         WorkerLost: when another worker has ended too early.
     """
-    context = create_context(config)
+    context, workdir = create_context(config), Path(workdir)
     lock = open_workdir(workdir, config) if context.chief else contextlib.nullcontext()
     with lock, collective_error_as_worker_lost(context.strategy), missing_file_as_user_error():
         return Trainer(context, workdir, callbacks).train()

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_resnet.environment import python_module
 from keras_resnet.metrics import accuracy, predicted_labels
 
 from ..formats.inspection import Inspection
@@ -72,9 +72,8 @@ def run_in_subprocess(path: Path, images: np.ndarray) -> tuple[np.ndarray, dict[
     with tempfile.TemporaryDirectory() as folder:
         images_file, outputs_file, facts_file = (Path(folder, name) for name in ("images.npy", "outputs.npy", "facts.json"))
         np.save(images_file, images)
-        # -P: a source folder that the process happens to start in is not the installed package.
-        command = [sys.executable, "-P", "-m", "keras_resnet.export.verification.worker"]
-        command += map(str, (path, images_file, outputs_file, facts_file))
+        files = map(str, (path, images_file, outputs_file, facts_file))
+        command = python_module("keras_resnet.export.verification.worker", *files)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]

@@ -3,9 +3,10 @@
 import json
 import signal
 import subprocess
-import sys
 import tempfile
 from typing import Any, Self
+
+from keras_resnet.environment import python_module
 
 from .worker import Answer, Failure, Request
 
@@ -30,7 +31,7 @@ class WorkerProcess:
     def __enter__(self) -> Self:
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"{__package__}.worker", self.class_path],
+            python_module(f"{__package__}.worker", self.class_path),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors if self.verbosity == "quiet" else None,

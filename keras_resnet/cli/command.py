@@ -93,11 +93,17 @@ def parse_flags(flags: Flags, name: str, arguments: list[str]) -> list[str]:
     try:
         return flags.parse(name, arguments)
     except absl_flags.UnrecognizedFlagError as error:
-        near = difflib.get_close_matches(error.flagname, list(flags), n=2)
+        near = similar_names(error.flagname, list(flags))
         hint = f"did you mean {comma_join(f'--{flag}' for flag in near)}?" if near else f"see keras-resnet {name} --help"
         raise UserError(f"unknown flag --{error.flagname}; {hint}") from error
     except absl_flags.Error as error:
         raise UserError(first_line(error)) from error
+
+
+def similar_names(name: str, known: list[str]) -> list[str]:
+    """Those that are spelled like a name, or else that have it among their words: --ema is --ema_momentum."""
+    words = set(name.lower().split("_"))
+    return difflib.get_close_matches(name, known, n=2) or [other for other in known if words & set(other.split("_"))][:2]
 
 
 def main(commands: Mapping[str, Command], argv: list[str]) -> int:

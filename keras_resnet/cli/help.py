@@ -68,7 +68,7 @@ def flag_lines(name: str, flags: Flags, required: bool, defaults: Mapping[str, A
     facts = [valid_text(about, kind)]
     if required:
         facts.append("required")
-    elif name in defaults:
+    elif name in defaults and not (defaults[name] is None and about.default):
         facts.append(f"default: {value_text(defaults[name])}")
     elif name != "help":
         facts.append(f"default: {about.default or value_text(flags.default(name))}")

@@ -1,14 +1,12 @@
 """`keras-resnet launch`: training in several processes on this machine."""
 
-import sys
-
+from keras_resnet.environment import python_module
 from keras_resnet.errors import UserError
 
 from .command import Command
 from .flags import FlagHelp, Flags
 
 WORKERS = "Workers"
-CONSOLE_SCRIPT = [sys.executable, "-P", "-c", "from keras_resnet.cli import main; main()"]
 
 
 def define_flags(flags: Flags) -> None:
@@ -25,7 +23,7 @@ def launch(flags: Flags, arguments: list[str]) -> int:
         raise UserError(f"launch takes `train` and its flags after --, not {arguments[0]!r}")
     if not any(argument.lstrip("-").partition("=")[0] == "strategy" for argument in arguments):
         arguments = [*arguments, "--strategy=multi_worker"]
-    return launcher.launch([*CONSOLE_SCRIPT, *arguments], flags.workers, flags.max_restarts)
+    return launcher.launch(python_module("keras_resnet.cli", *arguments), flags.workers, flags.max_restarts)
 
 
 COMMAND = Command(

@@ -17,7 +17,7 @@ class Variant:
         family: a row of `FAMILIES`.
         depth: number of layers, as the paper counts them.
         block: "basic" or "bottleneck".
-        unit: the order inside the unit, a row of `residual_units.ORDERS`.
+        unit: the order inside the unit, a row of `orders.ORDERS`.
         shortcut: see `shortcuts.get_shortcut`.
         stride_on: the convolution of a bottleneck that carries the stride, "1x1" or "3x3".
         widen_factor: factor on the stages' widths.

@@ -17,7 +17,7 @@ class Structure:
     """The kind of a network.
 
     Attributes:
-        order: of the operations inside a unit, a row of `residual_units.ORDERS`.
+        order: of the operations inside a unit, a row of `orders.ORDERS`.
         block: "basic" or "bottleneck".
         depths: units per stage.
         stride_on: in a bottleneck the convolution with the stride, "1x1" or "3x3"; "" where nothing tells.

@@ -92,3 +92,9 @@ def test_a_value_of_another_type_is_refused(part, field, value, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match=rf"config\.json cannot be read: .* {field} is {value}, which is not of type "):
         read_config(tmp_path / "config.json")
+
+
+def test_the_name_of_a_recipe_is_not_taken_for_the_recipe():
+    """As in code that was written for an earlier version."""
+    with pytest.raises(UserError, match="recipe is 'short'; it must be a Recipe"):
+        TrainConfig("ResNet20V2", "digits", "short", "short")

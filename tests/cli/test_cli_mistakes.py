@@ -44,6 +44,8 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
         ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
         ((*TRAIN, "--milestones=a"), ["milestones", "'a'"]),
+        ((*TRAIN, "--ema=0.9"), ["unknown flag --ema", "--ema_momentum"]),
+        ((*TRAIN, "--accumulate=2"), ["unknown flag --accumulate"]),
         ((*TRAIN, "--recipe=best"), ["unknown recipe 'best'", ", ".join(RECIPES)]),
         ((*TRAIN, "--unit=v3"), ["unknown unit 'v3'", "original, bn_after_addition"]),
         ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, none"]),

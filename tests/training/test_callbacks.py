@@ -144,7 +144,7 @@ def watch(terminal, epochs_done=0, steps_done=0, logs=LOGS):
     return file.getvalue()
 
 
-LINE = "epoch {}/3  loss 0.5000  accuracy 90.00%  validation 80.00%  rate 0.1000  1,234 images/s"
+LINE = "epoch {}/3  loss 0.5000  accuracy 90.00%  validation 80.00%  learning rate 0.1000  1,234 images/s"
 
 
 def test_without_a_terminal_there_is_a_plain_line_per_epoch():

@@ -74,3 +74,8 @@ def test_an_unknown_recipe_is_refused_with_the_table():
         match=f"^unknown recipe 'x'; the recipes are {', '.join(recipes.RECIPES)}$",
     ):
         recipes.get_recipe("x")
+
+
+def test_a_field_that_a_recipe_does_not_have_is_refused_with_those_that_it_has():
+    with pytest.raises(UserError, match=r"^a recipe has no ema; its fields are .*ema_momentum"):
+        recipes.get_recipe("short", ema=0.9)

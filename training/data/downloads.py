@@ -110,7 +110,15 @@ def has_archive(builder: tfds.core.DatasetBuilder, manual_dir: str | Path | None
         return True
     downloads = Path(builder.data_dir_root) / "downloads"
     records = [*downloads.glob("*.INFO"), *(downloads / builder.name).rglob("*.INFO")]
-    return any(not infos.keys().isdisjoint(json.loads(record.read_text()).get("urls", ())) for record in records)
+    return any(not infos.keys().isdisjoint(recorded_urls(record)) for record in records)
+
+
+def recorded_urls(record: Path) -> list[str]:
+    """The URLs of a download's record; none if it cannot be read, as when the download was killed."""
+    try:
+        return [str(url) for url in json.loads(record.read_text(encoding="utf-8"))["urls"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 def any_reachable(urls: Collection[str]) -> bool:
