@@ -7,12 +7,14 @@ import itertools
 import json
 import re
 import shlex
+import shutil
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from conftest import ROOT, keras_resnet_command
+from PIL import Image
 
 import keras_resnet
 from keras_resnet import cli
@@ -23,12 +25,22 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 TEXT = {path: path.read_text(encoding="utf-8") for path in PAGES}
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
 FENCE = re.compile(
-    r"^(?: *<!-- not run: (?P<reason>.+) -->\n)?^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$",
+    r"^(?: *<!-- not run: (?P<reason>[^\n]+) -->\n)?^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$",
     flags=re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"\bkeras-resnet ((?:\\\n|.)+)")  # to the end of the line, or of those that it continues on
 POD_COMMAND = re.compile(r"command: \[keras-resnet, ([^\]]+)\]")
 OUTPUT_OF = re.compile(r"<!-- output of: keras-resnet (.+) -->")  # what `docs/hooks.py` runs
+
+# Lines of blocks that are not marked and that other tests or `.ci/run` run, and which.
+RUN_ELSEWHERE = {
+    r"make run$": "its two commands are the fixtures `run`, with fewer epochs, and `exported`",
+    r"make (test|lint|docs)$": ".ci/run",
+    r"make test-newest$": ".ci/run with NEWEST=1",
+    r"pip install": "`make` installs the checkout, .ci/run its extras, and tests/test_packaging.py a wheel",
+    r"\.venv/bin/python -m pytest": "a part of `make test`",
+    r"keras-resnet export --model_path=runs/mine/model\.keras --output_dir=runs/mine/export$": "the fixture `exported`",
+}
 
 
 class Block(NamedTuple):
@@ -76,7 +88,8 @@ def check_flags(words):
 
 
 def test_every_block_is_run_or_parsed_or_says_why_not():
-    assert len(BLOCKS) > 30
+    fences = sum(line.lstrip().startswith("```") for text in TEXT.values() for line in text.splitlines())
+    assert len(BLOCKS) == fences / 2 > 30
     wrong = [block for block in BLOCKS if block.language not in ("python", "sh", "text") and not block.reason]
     assert not wrong
 
@@ -98,27 +111,62 @@ def test_python_examples_that_need_what_we_lack_use_names_that_exist(block):
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_commands_have_the_flags_that_are_shown(words):
-    """The commands themselves run in the tests of the command."""
+    """Also where the block says that it is not run."""
     check_flags(words)
+
+
+def shell_lines():
+    """The lines of the blocks that are not marked, each of them once, without comments."""
+    blocks = [block for block in BLOCKS if block.language == "sh" and not block.reason]
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.code.replace("\\\n", " ").splitlines()]
+    return [line for line in dict.fromkeys(lines) if line]
+
+
+def epochs_for(arguments):
+    """One epoch, or as many as the run that a command continues has had."""
+    (workdir,) = (Path(word.partition("=")[2]) for word in arguments if word.startswith("--workdir="))
+    config = workdir / "config.json"
+    return json.loads(config.read_text(encoding="utf-8"))["recipe"]["epochs"] if config.exists() else 1
+
+
+@pytest.mark.slow
+def test_commands_run_as_they_stand(exported, tmp_path, monkeypatch, in_process):
+    """In order, in one folder with two trained runs, one of them exported. `train` gets fewer epochs."""
+    for name in ("digits", "mine"):
+        shutil.copytree(exported.folder.parent, tmp_path / "runs" / name)
+    Image.new("L", (8, 8)).save(tmp_path / "image.png")
+    monkeypatch.chdir(tmp_path)
+    shown = [f"keras-resnet {arguments}" for text in TEXT.values() for arguments in OUTPUT_OF.findall(text)]
+    lines = [line for line in [*shell_lines(), *shown] if not any(re.match(known, line) for known in RUN_ELSEWHERE)]
+    assert len(lines) > 15
+    for line in lines:
+        program, name, *arguments = shlex.split(line)
+        assert program == "keras-resnet", line
+        if name in ("train", "launch") and "--help" not in arguments and "--epochs=" not in line:
+            arguments.append(f"--epochs={epochs_for(arguments)}")
+        done = (keras_resnet_command if name == "launch" else in_process)(name, *arguments)
+        assert done.returncode == 0, (line, done.err)
+        assert done.out, line
+
+
+def test_no_command_that_runs_elsewhere_is_gone():
+    for known in RUN_ELSEWHERE:
+        assert any(re.match(known, line) for line in shell_lines()), known
 
 
 def test_shell_lines_are_ours_or_say_why_they_are_not_run():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for block in BLOCKS:
-        if block.language != "sh" or block.reason:
+    for line in shell_lines():
+        words = shlex.split(line)
+        if words[0] == "keras-resnet":
             continue
-        for line in block.code.splitlines():
-            words = shlex.split(line, comments=True)
-            if not words or words[0] == "keras-resnet":
-                continue
-            if words[0] == "make":
-                assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE), line
-            elif words[:2] == ["pip", "install"]:
-                assert set(re.findall(r"\w+", words[-1])) <= set(extras()), line
-            elif words[:3] == [".venv/bin/python", "-m", "pytest"]:
-                assert all((ROOT / word).exists() for word in words[3:] if word.startswith("tests")), line
-            else:
-                pytest.fail(f"{block.page.name}: {line}")
+        assert any(re.match(known, line) for known in RUN_ELSEWHERE), line
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE), line
+        elif words[0] == "pip":
+            assert set(re.findall(r"\w+", words[-1])) <= set(extras()), line
+        else:
+            assert all((ROOT / word).exists() for word in words[3:] if word.startswith("tests")), line
 
 
 def extras():
@@ -147,6 +195,16 @@ def expanded(pattern):
     """`ResNet{18,34}V1` and the like, as a shell expands them."""
     parts = [part.split(",") for part in re.split(r"[{}]", pattern)]
     return {"".join(choice) for choice in itertools.product(*parts)}
+
+
+def test_the_readme_counts_the_networks():
+    (number,) = re.findall(r"(\d+) named networks", TEXT[ROOT / "README.md"])
+    assert int(number) == len(keras_resnet.list_models())
+
+
+def test_the_api_page_lists_every_public_name():
+    names, public = set(rows("api.md", "name in `keras_resnet`")), set(keras_resnet.__all__)
+    assert public - set(keras_resnet.list_models()) <= names <= public
 
 
 def test_tables_are_complete():
