@@ -24,7 +24,3 @@ COMMANDS: dict[str, Command] = {
 def main() -> NoReturn:
     """Runs the console script."""
     sys.exit(command.main(COMMANDS, sys.argv[1:]))
-
-
-if __name__ == "__main__":
-    main()

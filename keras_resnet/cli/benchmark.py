@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.export.benchmarks.exporters import EXPORTERS
 from keras_resnet.files import write_text
 from keras_resnet.training.benchmarks.candidates import CANDIDATES
 
@@ -17,7 +18,6 @@ from .output import log_line, show_table
 
 EXPORT = "export"
 MEASUREMENT, EXPORTS = "Measurement", "Only with --task=export"
-EXPORT_BASELINES = ("keras", "applications", "torch")  # a test compares them with the table
 COMMON = ("task", "baselines", "batch_size", "steps", "rounds", "json", "verbosity")
 ONLY_EXPORT = ("output_dir", "model_path", "threads")
 
@@ -55,7 +55,7 @@ def define_flags(flags: Flags) -> None:
 
 def baselines_help() -> FlagHelp:
     tasks = {task: [name for name in table if name != "ours"] for task, table in CANDIDATES.items()}
-    choices = "; ".join(f"{task}: {comma_join(names)}" for task, names in {**tasks, EXPORT: EXPORT_BASELINES}.items())
+    choices = "; ".join(f"{task}: {comma_join(names)}" for task, names in {**tasks, EXPORT: EXPORTERS}.items())
     return FlagHelp(
         MEASUREMENT,
         "What to compare with; for export also folders of other exports. An empty list measures this package alone.",

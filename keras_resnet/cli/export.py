@@ -13,6 +13,9 @@ import numpy as np
 
 from keras_resnet import environment
 from keras_resnet.export import targets
+from keras_resnet.export.config import ExportConfig
+from keras_resnet.export.formats.format import OUTPUTS
+from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.metadata import ClassifierMetadata
 
 from .command import Command
@@ -25,12 +28,39 @@ if TYPE_CHECKING:
     from keras_resnet.training.data.splits import ArraySplit, Split
 
 ARTIFACTS, VERIFICATION, FOREIGN = "Artifacts", "Verification", "Models from elsewhere"
-OUTPUTS, LAYOUTS, OPSETS = ("probabilities", "logits"), ("nhwc", "nchw"), "9 to 21"  # a test compares these with the tables
-NORMALIZATIONS = ("none", "caffe", "tf", "torch")
-CONFIG_FIELDS = (
-    "formats", "quantize", "output", "fold", "keep_float", "max_difference", "max_accuracy_drop", "onnx_layout", "opset",
-    "description", "license",
-)  # fmt: skip
+NORMALIZATIONS = ("none", "caffe", "tf", "torch")  # of a module that needs TensorFlow; a test compares them
+CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order of the help
+    "formats": FlagHelp(ARTIFACTS, "The formats to write.", tuple(targets.FORMATS)),
+    "quantize": FlagHelp(
+        ARTIFACTS,
+        "The number types to write each format in, as far as it has them. int8_dynamic and int8_weight quantize the weights "
+        "only; int8 and int16x8 also the activations, which takes calibration images.",
+        targets.QUANTIZATIONS,
+        ",".join(targets.DEFAULT_QUANTIZATIONS),
+    ),
+    "output": FlagHelp(ARTIFACTS, "What the artifacts compute.", OUTPUTS),
+    "fold": FlagHelp(
+        ARTIFACTS, "Fold the normalization layers into the convolutions; the outputs stay the same up to rounding."
+    ),
+    "keep_float": FlagHelp(
+        ARTIFACTS,
+        "Operators that int8 and int16x8 keep in float, by name or part of it; auto measures which are most sensitive.",
+    ),
+    "onnx_layout": FlagHelp(ARTIFACTS, "Order of the axes of the pixels that the ONNX file takes.", LAYOUTS),
+    "opset": FlagHelp(ARTIFACTS, "Version of the ONNX operator set.", f"{OPSETS[0]} to {OPSETS[-1]}"),
+    "description": FlagHelp(ARTIFACTS, "A sentence about the model, for the files and the model card."),
+    "license": FlagHelp(ARTIFACTS, "License of the model, for the files and the model card."),
+    "max_difference": FlagHelp(
+        VERIFICATION,
+        "Largest difference from Keras' output that passes: of a probability, or of a logit as a share of the largest. It "
+        "applies to all artifacts; by default those in integers are judged by their accuracy only.",
+        "above 0",
+        "1e-4 in float32, more for networks of over 100 kernels; 0.05 in fp16",
+    ),
+    "max_accuracy_drop": FlagHelp(
+        VERIFICATION, "Largest loss of accuracy against Keras that passes, in percentage points.", "0 to 100"
+    ),
+}
 CALIBRATION_VALIDATION = 0.1  # of the training split, which calibration leaves alone as training did
 
 
@@ -39,48 +69,17 @@ def define_flags(flags: Flags) -> None:
     flags.define("model_path", str, None, FlagHelp(MODEL, model_path, placeholder="FILE"))
     define_test_data(flags)
     define_artifact_flags(flags)
-    define_verification_flags(flags)
     define_foreign_model_flags(flags)
 
 
 def define_artifact_flags(flags: Flags) -> None:
     output_dir = "Folder for the artifacts and their report. An earlier export of the same network in it is replaced."
     flags.define("output_dir", str, None, FlagHelp(ARTIFACTS, output_dir, placeholder="FOLDER"))
-    formats = tuple(targets.FORMATS)
-    flags.define("formats", tuple, formats, FlagHelp(ARTIFACTS, "The formats to write.", formats))
-    quantize = FlagHelp(
-        ARTIFACTS,
-        "The number types to write each format in, as far as it has them. int8_dynamic and int8_weight quantize the weights "
-        "only; int8 and int16x8 also the activations, which takes calibration images.",
-        targets.QUANTIZATIONS,
-        ",".join(targets.DEFAULT_QUANTIZATIONS),
-    )
-    flags.define("quantize", tuple, None, quantize)
-    flags.define("output", str, "probabilities", FlagHelp(ARTIFACTS, "What the artifacts compute.", OUTPUTS))
-    fold = "Fold the normalization layers into the convolutions; the outputs stay the same up to rounding."
-    flags.define("fold", bool, True, FlagHelp(ARTIFACTS, fold))
-    keep_float = "Operators that int8 and int16x8 keep in float, by name or part of it; auto measures which are most sensitive."
-    flags.define("keep_float", tuple, (), FlagHelp(ARTIFACTS, keep_float))
+    flags.define_fields(ExportConfig, CONFIG_HELP, CONFIG_HELP)
     calibration = "How many images of the training split the ranges of activations are taken from."
     flags.define("calibration_images", int, 256, FlagHelp(ARTIFACTS, calibration), at_least=1)
-    layout = "Order of the axes of the pixels that the ONNX file takes."
-    flags.define("onnx_layout", str, "nhwc", FlagHelp(ARTIFACTS, layout, LAYOUTS))
-    flags.define("opset", int, 15, FlagHelp(ARTIFACTS, "Version of the ONNX operator set.", OPSETS))
-    flags.define("description", str, "", FlagHelp(ARTIFACTS, "A sentence about the model, for the files and the model card."))
-    flags.define("license", str, "", FlagHelp(ARTIFACTS, "License of the model, for the files and the model card."))
-
-
-def define_verification_flags(flags: Flags) -> None:
     images = "How many images of the test split, evenly spread, each artifact is verified on; 0 takes all."
     flags.define("verification_images", int, 1000, FlagHelp(VERIFICATION, images), at_least=0)
-    difference = (
-        "Largest difference from Keras' output that passes: of a probability, or of a logit as a share of the largest. It "
-        "applies to all artifacts; by default those in integers are judged by their accuracy only."
-    )
-    default = "1e-4 in float32, more for networks of over 100 kernels; 0.05 in fp16"
-    flags.define("max_difference", float, None, FlagHelp(VERIFICATION, difference, "above 0", default))
-    drop = "Largest loss of accuracy against Keras that passes, in percentage points."
-    flags.define("max_accuracy_drop", float, 1.0, FlagHelp(VERIFICATION, drop, "0 to 100"))
 
 
 def define_foreign_model_flags(flags: Flags) -> None:
@@ -117,11 +116,10 @@ def export(flags: Flags, arguments: list[str]) -> int:
     """Writes a .keras file as SavedModel, TFLite and ONNX and verifies each; exit status 1 if one does not pass."""
     environment.configure(flags.verbosity)
     from keras_resnet.export import pipeline
-    from keras_resnet.export.config import ExportConfig
     from keras_resnet.export.reporting import html_report, report
     from keras_resnet.export.source_model import load_source_model
 
-    config = ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_FIELDS))
+    config = ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_HELP))
     class_names = read_class_names(flags)
     source = load_source_model(config.model_path, flags.normalization, class_names, flags.dataset or "", flags.image_size)
     metadata = source.metadata
