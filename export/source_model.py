@@ -23,7 +23,7 @@ from keras_resnet._keras_internals import (
 from keras_resnet.classifier import with_preprocessing
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
-from keras_resnet.models.layers import LOGITS_LAYER
+from keras_resnet.models.naming import LOGITS_LAYER, PREDICTIONS_LAYER
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights.checkpoint_formats import CAFFE_MEAN, HALF, IMAGENET_MEAN, IMAGENET_STD
 
@@ -45,7 +45,6 @@ NORMALIZATIONS = {  # the modes of `keras.applications.imagenet_utils.preprocess
     "tf": Normalization(HALF, HALF, "rgb"),
     "torch": Normalization(IMAGENET_MEAN, IMAGENET_STD, "rgb"),
 }
-PREDICTIONS_LAYER = "predictions"
 GLOBAL_POOLINGS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 PROBABILITY_ACTIVATIONS = (keras.activations.softmax, keras.activations.sigmoid)
 
@@ -81,7 +80,7 @@ def load_source_model(
     model = saving.load_as_saved(path)
     bad = [weight.path for weight in model.weights if not np.isfinite(np.asarray(weight, np.float32)).all()]
     if bad:
-        raise UserError(f"{path} has NaN or infinite weights, in {comma_join(bad[:3])}")
+        raise UserError(f"{path} has NaN or infinite weights, in {comma_join(bad, 3)}")
     if metadata is None:
         model, metadata = wrap_foreign_model(path, model, normalization, class_names, dataset, image_size)
     elif normalization or image_size or class_names not in (None, metadata.labels):
@@ -142,7 +141,7 @@ def inline_submodels(path: Path | str, model: keras.Model) -> keras.Model:
         raise UserError(f"{path} has {inputs} inputs and {outputs} outputs; export takes a functional model with one of each")
     quantized = [layer.name for layer in all_layers(model) if getattr(layer, "quantization_mode", None)]
     if quantized:
-        raise UserError(f"{path} is quantized, in {comma_join(quantized[:3])}; export takes a float model and quantizes it")
+        raise UserError(f"{path} is quantized, in {comma_join(quantized, 3)}; export takes a float model and quantizes it")
     return Inliner().inline(model)
 
 

@@ -32,6 +32,7 @@ def first_line(error: BaseException) -> str:
     return lines[0].strip() if lines else type(error).__name__
 
 
-def comma_join(values: Iterable[object]) -> str:
-    """Joins the values to "a, b, c"."""
-    return ", ".join(str(value) for value in values)
+def comma_join(values: Iterable[object], most: int | None = None) -> str:
+    """Joins the values to "a, b, c"; where there are more than `most`, the first of them to "a, b, c, ..."."""
+    texts = [str(value) for value in values]
+    return ", ".join(texts if most is None or len(texts) <= most else [*texts[:most], "..."])

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 
 SHOWN = 5  # operators, in an error
 
@@ -21,8 +21,7 @@ def select_operators(operators: Sequence[str], patterns: Sequence[str]) -> list[
         pattern = re.compile(re.escape(part) + (r"(?!\d)" if part[-1:].isdigit() else ""))
         found = [part] if part in operators else [name for name in operators if pattern.search(name)]
         if not found:
-            short = [name.split(";")[0] for name in operators]
-            examples = ", ".join([*short[:SHOWN], "..."] if len(short) > SHOWN else short)
+            examples = comma_join((name.split(";")[0] for name in operators), SHOWN)
             raise UserError(f"no operator {part!r} to keep in float; the operators are {examples}")
         selected += [name for name in found if name not in selected]
     return selected

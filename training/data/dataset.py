@@ -144,8 +144,7 @@ class Dataset:
     def _check_classes(self, training: Split) -> None:
         empty = np.flatnonzero(np.bincount(training.labels, minlength=len(self.class_names)) == 0)
         if len(empty):
-            more = ", ..." if len(empty) > MAX_CLASSES_NAMED else ""
-            shown = f"{comma_join(self.class_names[index] for index in empty[:MAX_CLASSES_NAMED])}{more}"
+            shown = comma_join((self.class_names[index] for index in empty), MAX_CLASSES_NAMED)
             raise UserError(f"dataset {self.name!r} has no images to train on for {len(empty)} of its classes: {shown}")
 
 

@@ -74,10 +74,10 @@ def check_class_names(folder: Path, by_split: Mapping[str, list[str]]) -> list[s
     for split, others in by_split.items():
         if others != class_names:
             differing = sorted(set(class_names) ^ set(others))
-            shown = f"{comma_join(differing[:MAX_CLASSES_NAMED])}{', ...' if len(differing) > MAX_CLASSES_NAMED else ''}"
+            shown = comma_join(differing, MAX_CLASSES_NAMED)
             raise UserError(f"{folder} has different classes in {first} and {split}; only in one of them: {shown}")
     if unfit := [ascii(name) for name in class_names if not is_one_line(name)]:
-        shown = comma_join(unfit[:MAX_CLASSES_NAMED])
+        shown = comma_join(unfit, MAX_CLASSES_NAMED)
         raise UserError(f"{folder} has class folders whose names are not a line of text: {shown}; rename them")
     if len(class_names) < 2:
         raise UserError(
