@@ -14,6 +14,7 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models.naming import PARTS, part_of
 from keras_resnet.models.options import ModelOptions
+from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import Preprocessing
 
 from .config import TrainConfig
@@ -37,7 +38,7 @@ class NetworkConfig(Protocol):
 
 def build_classifier(config: NetworkConfig, preprocessing: Preprocessing, classes: int) -> keras.Model:
     """Builds a network from raw pixels 0 to 255, (N, H, W, C), to class probabilities, (N, classes)."""
-    pixels = keras.Input((preprocessing.height, preprocessing.width, preprocessing.channels), name="pixels")
+    pixels = keras.Input(preprocessing.shape, name="pixels")
     return build_model(config, classes, input_tensor=preprocessing.layer()(pixels))
 
 
@@ -61,10 +62,8 @@ def channels_of(weights: str) -> int:
 def build_model(config: NetworkConfig, classes: int, **arguments: Any) -> keras.Model:
     """Calls the constructor of the network that `config` names; arguments: further ones of it."""
     options = dataclasses.asdict(config.options)
-    names = ("block", "unit", "shortcut")
-    return getattr(keras_resnet, config.model)(
-        classes=classes, **{name: getattr(config, name) for name in names}, **options, **arguments
-    )
+    variations = {name: getattr(config, name) for name in VARIATIONS}
+    return getattr(keras_resnet, config.model)(classes=classes, **variations, **options, **arguments)
 
 
 @contextlib.contextmanager

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from keras_resnet import environment
 from keras_resnet.errors import UserError
+from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
 
 from .command import Command
 from .data import LABELS_TEXT, class_names_of_dataset, read_labels_file
 from .field_help import TRAINING_HELP, WEIGHTS
 from .flags import FlagHelp, Flags
-from .network import VARIATIONS, check_model, define_network, model_options
+from .network import check_model, define_network, model_options
 
 CLASSIFIER = "Classifier"
 

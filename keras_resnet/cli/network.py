@@ -4,12 +4,12 @@ import dataclasses
 
 from keras_resnet.models import variants
 from keras_resnet.models.options import ModelOptions
+from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.training.config import TrainConfig
 
 from .field_help import NETWORK_HELP
 from .flags import Flags
 
-VARIATIONS = ("block", "unit", "shortcut")
 OPTIONS = tuple(field.name for field in dataclasses.fields(ModelOptions))
 
 

@@ -7,13 +7,14 @@ from typing import Any
 from keras_resnet import environment
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import variants
+from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig, read_config
 
 from .command import Command
 from .field_help import DATA, RECIPE_FLAG, RECIPE_HELP, RUN, TRAINING_HELP
 from .flags import FlagHelp, Flags
-from .network import OPTIONS, VARIATIONS, check_model, define_network, model_options
+from .network import OPTIONS, check_model, define_network, model_options
 
 RECIPE_FIELDS = tuple(field.name for field in dataclasses.fields(recipes.Recipe) if field.name != "reference")
 NETWORK_FIELDS = ("model", *VARIATIONS)

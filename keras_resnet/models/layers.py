@@ -8,7 +8,6 @@ from keras import KerasTensor
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError
 
-from .naming import LOGITS_LAYER as LOGITS_LAYER
 from .naming import sublayer
 
 BATCH_NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used

@@ -124,6 +124,8 @@ IMAGENET_STAGES: dict[str, dict[int, tuple[int, ...]]] = {
 }
 # fmt: on
 
+VARIATIONS = ("block", "unit", "shortcut")  # what of a row a constructor's arguments may vary, see `with_overrides`
+
 # Depth = layers * n + ends, for three stages of n units.
 CIFAR_FORMULAS = {
     ("cifar", "basic"): (6, 2),

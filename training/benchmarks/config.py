@@ -65,8 +65,7 @@ class BenchmarkConfig:
     @property
     def changes(self) -> dict[str, Any]:
         """What differs from the network that the name alone stands for."""
-        names = ("block", "unit", "shortcut")
-        changed = {name: getattr(self, name) for name in names if getattr(self, name)}
+        changed = {name: getattr(self, name) for name in variants.VARIATIONS if getattr(self, name)}
         default = ModelOptions()
         return changed | {name: value for name, value in vars(self.options).items() if value != getattr(default, name)}
 

@@ -17,6 +17,8 @@ from .candidates import WorkloadInfo
 from .config import LEARNING_RATE, MOMENTUM, BenchmarkConfig
 from .synthetic import synthetic_data
 
+VERSIONS = {"TensorFlow": tf.__version__, "Keras": keras.__version__}
+
 
 class Fit:
     def __init__(self, config: BenchmarkConfig) -> None:
@@ -39,8 +41,7 @@ class Fit:
         raise NotImplementedError
 
     def info(self) -> WorkloadInfo:
-        versions = {"TensorFlow": tf.__version__, "Keras": keras.__version__}
-        return {"macs": macs(self.model), "versions": versions}
+        return {"macs": macs(self.model), "versions": VERSIONS}
 
 
 class Ours(Fit):

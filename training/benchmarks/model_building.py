@@ -1,14 +1,13 @@
 """Building alone: this package's constructor, and the same graph of stock layers, layer by layer."""
 
 import keras
-import tensorflow as tf
 
 import keras_resnet
 
 from ..model import build_model
 from .candidates import WorkloadInfo
 from .config import BenchmarkConfig
-from .keras_fit import zoo_network
+from .keras_fit import VERSIONS, zoo_network
 
 
 class Building:
@@ -29,7 +28,7 @@ class Building:
         raise NotImplementedError
 
     def info(self) -> WorkloadInfo:
-        return {"macs": None, "versions": {"TensorFlow": tf.__version__, "Keras": keras.__version__}}
+        return {"macs": None, "versions": VERSIONS}
 
 
 class Ours(Building):

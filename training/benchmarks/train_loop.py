@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 import tensorflow as tf
 
 from keras_resnet.benchmarks.description import Node, describe
@@ -19,7 +18,7 @@ from ..optim.update import WeightUpdate
 from ..step import TrainStep
 from .candidates import WorkloadInfo
 from .config import LEARNING_RATE, MOMENTUM, BenchmarkConfig
-from .keras_fit import zoo_network
+from .keras_fit import VERSIONS, zoo_network
 from .synthetic import synthetic_data
 
 
@@ -47,8 +46,7 @@ class Ours:
                 assert math.isfinite(output.sums.loss)
 
     def info(self) -> WorkloadInfo:
-        versions = {"TensorFlow": tf.__version__, "Keras": keras.__version__}
-        return {"macs": macs(self.model), "versions": versions}
+        return {"macs": macs(self.model), "versions": VERSIONS}
 
     def graph(self) -> list[Node]:
         return describe(self.model)
