@@ -1,12 +1,18 @@
-"""Writes files whole or not at all: under a temporary name, which is then renamed."""
+"""Files: written whole or not at all, under a temporary name that is then renamed; strict JSON; digests."""
 
 import contextlib
 import errno
+import hashlib
+import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -82,3 +88,25 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Writes a text file whole or not at all."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Strict JSON: NaN and infinity, which it lacks, as null, and scalars of NumPy and TensorFlow as Python's."""
+    return json.dumps(json_value(value), indent=indent, allow_nan=False)
+
+
+def json_value(value: Any) -> Any:
+    """Converts what `json_text` is given to what JSON has."""
+    if isinstance(value, Mapping):
+        return {key: json_value(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(inner) for inner in value]
+    if hasattr(value, "dtype"):
+        value = np.asarray(value).item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

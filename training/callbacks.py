@@ -6,7 +6,6 @@ of them in the whole run, from 0.
 
 import contextlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keras_resnet.files import attach_path, tf_errors_as_oserror, write_text
+from keras_resnet.files import attach_path, json_text, tf_errors_as_oserror, write_text
 
 from .reporting.image_grid import contact_sheet
 
@@ -46,7 +45,7 @@ class JsonlLogger(keras.callbacks.Callback):
         super().__init__()
         self._path = workdir / METRICS_FILE
         kept = [record for record in read_metrics(workdir) if record.get("epoch", epochs_done + 1) <= epochs_done]
-        write_text(self._path, "".join(json_line(record) for record in kept))
+        write_text(self._path, "".join(f"{json_text(record)}\n" for record in kept))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._append({"epoch": epoch + 1, **(logs or {})})
@@ -56,22 +55,7 @@ class JsonlLogger(keras.callbacks.Callback):
 
     def _append(self, record: dict[str, Any]) -> None:
         with attach_path(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(json_line(record))
-
-
-def json_line(record: dict[str, Any]) -> str:
-    return json.dumps(to_json(record), allow_nan=False) + "\n"
-
-
-def to_json(value: Any) -> Any:
-    """Converts what JSON lacks: NaN and infinity to None, scalars of NumPy and TensorFlow to Python's."""
-    if isinstance(value, Mapping):
-        return {key: to_json(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(inner) for inner in value]
-    if hasattr(value, "dtype"):
-        value = np.asarray(value).item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+            file.write(f"{json_text(record)}\n")
 
 
 class TensorBoardLogger(keras.callbacks.Callback):

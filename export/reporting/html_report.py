@@ -13,7 +13,7 @@ from keras_resnet.metrics import predicted_labels
 
 from ..verification.result import VerificationResult
 from . import charts
-from .report import Report
+from .report import COLUMNS, Report
 
 PAGE, TEMPLATE = "report.html", "report_template.html"
 EXAMPLES = MISTAKES = 16
@@ -35,7 +35,7 @@ def render(report: Report) -> str:
         title=html.escape(f"{report.metadata.model} on {report.metadata.dataset or 'its own classes'}"),
         verdict=html.escape(report.verdict()),
         verdict_class="failed" if report.failed else "passed",
-        table=table(report.columns, report.rows()),
+        table=table(COLUMNS, report.rows()),
         images=len(report.images),
         sizes=charts.bars(megabytes, "{:.2f} MB"),
         latencies=charts.bars({result.name: result.milliseconds for result in report.results}, "{:.3g} ms"),

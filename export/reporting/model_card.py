@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from .report import Report
+from .report import COLUMNS, Report
 
 FILE = "model_card.md"
 CONFIG = "config.json"  # next to a model.keras that `keras-resnet train` wrote
@@ -14,7 +14,7 @@ def model_card(report: Report) -> str:
     """Renders the card of an export as Markdown."""
     metadata, config = report.metadata, report.config
     preprocessing, dataset = metadata.preprocessing, metadata.dataset
-    table = [report.columns, ["---"] * len(report.columns), *report.rows()]
+    table = [COLUMNS, ["---"] * len(COLUMNS), *report.rows()]
     lines = [
         f"# {metadata.model}{f' on {dataset}' if dataset else ''}",
         "",

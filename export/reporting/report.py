@@ -1,15 +1,15 @@
 """What was exported and how well it agrees with Keras: `report.json`, which `html_report` and `model_card` show to people."""
 
 import dataclasses
-import hashlib
 import json
 import math
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
+from keras_resnet.files import json_text, sha256_of
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import accuracy
 
@@ -41,12 +41,6 @@ def read(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def sha256_of(path: Path) -> str:
-    """The digest of a file's bytes in hexadecimal: whether two exports are of the same weights."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @dataclasses.dataclass(frozen=True)
 class Report:
     """The results of one export.
@@ -62,18 +56,17 @@ class Report:
         kept_float: `{name: operators}` that were not quantized, as the user named them or as measuring found them.
     """
 
-    config: "ExportConfig"
+    config: ExportConfig
     metadata: ClassifierMetadata
-    results: "list[VerificationResult]"
+    results: list[VerificationResult]
     images: np.ndarray
     labels: np.ndarray
     reference: np.ndarray
     outputs: dict[str, np.ndarray]
     kept_float: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     @property
-    def failed(self) -> "list[VerificationResult]":
+    def failed(self) -> list[VerificationResult]:
         return [result for result in self.results if not result.passed]
 
     @property
@@ -93,7 +86,7 @@ class Report:
 
     def write(self, folder: Path) -> None:
         """Writes `report.json`."""
-        (folder / RECORD).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        (folder / RECORD).write_text(f"{json_text(self.to_dict(), indent=2)}\n", encoding="utf-8")
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -110,11 +103,11 @@ class Report:
             "artifacts": [self._artifact_to_dict(result) for result in self.results],
         }
 
-    def _artifact_to_dict(self, result: "VerificationResult") -> dict[str, Any]:
+    def _artifact_to_dict(self, result: VerificationResult) -> dict[str, Any]:
         record = {**dataclasses.asdict(result), "passed": result.passed, "failures": result.failures}
         if result.name in self.kept_float:
             record["kept_float"] = self.kept_float[result.name]
-        return finite_or_null(record)
+        return record
 
     def verdict(self) -> str:
         """One line: that all agree, or which do not and how far."""
@@ -132,7 +125,7 @@ class Report:
         return [keras, *map(table_row, self.results)]
 
 
-def table_row(result: "VerificationResult") -> tuple[str, ...]:
+def table_row(result: VerificationResult) -> tuple[str, ...]:
     inspection = result.inspection
     return (
         result.name,
@@ -145,15 +138,6 @@ def table_row(result: "VerificationResult") -> tuple[str, ...]:
         "" if inspection.delegated is None else f"{inspection.delegated:.1%} in {inspection.partitions}",
         "yes" if result.passed else "NO",
     )
-
-
-def finite_or_null(value: Any) -> Any:
-    """Replaces NaN and infinities, which JSON does not have, by None."""
-    if isinstance(value, dict):
-        return {key: finite_or_null(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite_or_null(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def megabytes(size: int) -> str:

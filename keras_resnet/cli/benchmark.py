@@ -1,19 +1,19 @@
 """`keras-resnet benchmark`: speed, measured against other libraries."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.export.benchmarks.exporters import EXPORTERS
-from keras_resnet.files import write_text
+from keras_resnet.files import json_text, write_text
+from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.training.benchmarks.candidates import CANDIDATES
 
 from .command import Command
 from .field_help import NETWORK
 from .flags import FlagHelp, Flags
-from .network import VARIATIONS, check_model, define_network, model_options
+from .network import check_model, define_network, model_options
 from .output import log_line, show_table
 
 EXPORT = "export"
@@ -84,7 +84,7 @@ def benchmark(flags: Flags, arguments: list[str]) -> None:
     show_table(*result.table())
     print("\n".join(result.notes()))
     if flags.json:
-        write_text(flags.json, json.dumps(result.record(), indent=2) + "\n")
+        write_text(flags.json, f"{json_text(result.record(), indent=2)}\n")
 
 
 def measure_training(flags: Flags) -> Result:

@@ -1,6 +1,5 @@
 """Loads weights from files: the zoo's own, and those of other libraries, exactly."""
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import keras
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.files import sha256_of
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import (
     Preprocessing,
@@ -92,10 +92,8 @@ def preprocessing_of(path: str, checkpoint_format: CheckpointFormat) -> Preproce
             return preprocessing_from_json(record)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    if checkpoint_format.preset == "torchvision_v1":
-        with open(path, "rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest().startswith(TORCHVISION_V2):
-                return PREPROCESSING_PRESETS["torchvision_v2"]
+    if checkpoint_format.preset == "torchvision_v1" and sha256_of(path).startswith(TORCHVISION_V2):
+        return PREPROCESSING_PRESETS["torchvision_v2"]
     may_be_timm = checkpoint_format.preset in ("torchvision_v1", "timm_v2_a1h")
     return (timm_record(path) if may_be_timm else None) or PREPROCESSING_PRESETS.get(checkpoint_format.preset)
 
