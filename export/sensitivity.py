@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from keras_resnet.metrics import accuracy
+from keras_resnet.metrics import accuracy_drop
 
 MAX_OPERATORS = 8  # to keep in float: what needs more than that is not a matter of single layers
 MIN_SHARE = 1 / 4  # of what a group gains in float, that a part of it must gain for the rest to be left out
@@ -76,8 +76,3 @@ def error(outputs: np.ndarray, reference: np.ndarray) -> float:
     """Computes the mean square; NaN, as from overflows, counts as the largest possible error."""
     square = np.square(outputs.astype(np.float64) - reference)
     return float(np.mean(np.where(np.isnan(square), np.finfo(np.float32).max, square)))
-
-
-def accuracy_drop(outputs: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> float:
-    """Computes how many points of accuracy the outputs lose against the reference. NaN is wrong."""
-    return 100 * (accuracy(reference, labels) - accuracy(outputs, labels))

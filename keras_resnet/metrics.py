@@ -14,6 +14,11 @@ def accuracy(probabilities: np.ndarray, labels: npt.ArrayLike) -> float:
     return float(np.mean(predicted_labels(probabilities) == np.asarray(labels)))
 
 
+def accuracy_drop(probabilities: np.ndarray, reference: np.ndarray, labels: npt.ArrayLike) -> float:
+    """How many points of accuracy `probabilities` lose against `reference`, both (N, classes). NaN is wrong."""
+    return 100 * (accuracy(reference, labels) - accuracy(probabilities, labels))
+
+
 def top_k_accuracy(probabilities: np.ndarray, labels: npt.ArrayLike, k: int) -> float:
     """The fraction of images whose true class is among the `k` most probable: (N, classes), (N,) -> 0 to 1."""
     k = min(k, probabilities.shape[1])

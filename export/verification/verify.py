@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.environment import python_module
-from keras_resnet.metrics import accuracy, predicted_labels
+from keras_resnet.metrics import accuracy, accuracy_drop, predicted_labels
 
 from ..formats.inspection import Inspection
 from .result import Tolerances, VerificationResult
@@ -52,7 +52,7 @@ def verify(
         mean_difference=float(difference.mean()),
         top1_agreement=accuracy(outputs, predicted_labels(reference)),
         accuracy=accuracy(outputs, labels),
-        accuracy_drop=100 * (accuracy(reference, labels) - accuracy(outputs, labels)),
+        accuracy_drop=accuracy_drop(outputs, reference, labels),
         milliseconds=milliseconds,
         tolerances=tolerances,
         inspection=inspection,

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from keras_resnet.metrics import accuracy, cross_entropy, top_k_accuracy
+from keras_resnet.metrics import summary
 
 COLUMNS = ("class", "images", "accuracy", "precision", "most often confused with")
 
@@ -34,11 +34,12 @@ class Evaluation:
     @classmethod
     def of(cls, probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Self:
         """Evaluates probabilities (N, classes) against labels (N,)."""
+        figures = summary(probabilities, labels)
         return cls(
             class_names=tuple(class_names),
-            top1=accuracy(probabilities, labels),
-            top5=top_k_accuracy(probabilities, labels, 5) if len(class_names) > 5 else None,
-            loss=cross_entropy(probabilities, labels),
+            top1=figures["top1"],
+            top5=figures.get("top5"),
+            loss=figures["loss"],
             confusion=confusion_matrix(labels, probabilities.argmax(axis=1), len(class_names)),
             mistakes=worst_mistakes(probabilities, labels, len(labels)),
         )
