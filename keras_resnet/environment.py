@@ -66,6 +66,11 @@ def quiet_stderr() -> Iterator[None]:
             os.close(kept)
 
 
+def cores() -> int:
+    """How many cores this process may use: fewer than the machine has under `taskset` or in a container of chosen cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def python_module(module: str, *arguments: str) -> list[str]:
     """Returns the command that runs a module of this package in another process, with the code that this process has.
 

@@ -1,6 +1,5 @@
 """The end of a run: its best weights evaluated on the test split, the classifier, the curves and the report."""
 
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.environment import cores
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.saving import write_classifier
 
@@ -85,6 +85,6 @@ def run_facts(context: TrainingContext, seconds: float) -> list[tuple[str, str]]
         ("images", f"{context.dataset.name}: {train:,} for training, {validation:,} for validation"),
         ("time", f"{seconds / 60:.1f} minutes of training, {images / max(seconds, 1e-9):,.0f} images/s"),
         ("replicas", f"{context.strategy.num_replicas_in_sync}, strategy {context.config.strategy}"),
-        ("machine", f"{platform.machine()}, {os.cpu_count()} CPU cores, {gpus} GPUs"),
+        ("machine", f"{platform.machine()}, {cores()} CPU cores, {gpus} GPUs"),
         ("versions", f"TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {platform.python_version()}"),
     ]

@@ -1,9 +1,10 @@
 """How results of either benchmark are shown: tables, failures, and the machine that they were measured on."""
 
-import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from keras_resnet.environment import cores
 
 from .runner import Entry
 
@@ -30,8 +31,3 @@ def machine(entries: Iterable[Entry]) -> str:
     """Returns the versions of all entries' libraries, the processor's architecture and the number of cores."""
     versions = {name: version for entry in entries for name, version in entry.versions.items()}
     return ", ".join([*map(" ".join, versions.items()), platform.machine(), f"{cores()} cores"])
-
-
-def cores() -> int | None:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

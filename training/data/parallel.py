@@ -1,14 +1,15 @@
 """A parallel `map` in threads: Pillow and file reads release Python's global lock."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from keras_resnet.environment import cores
+
 T = TypeVar("T")
 R = TypeVar("R")
 
-CORES = os.cpu_count() or 1
+CORES = cores()
 CHUNK = 64  # items per task; a task of its own would cost more than a small image
 MAX_THREADS = 16  # more would wait for the lock
 

@@ -14,7 +14,6 @@ What full int8 needs beyond its recipe, each measured with LiteRT 2.3 on x86:
 """
 
 import contextlib
-import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from litert_quantizer.quantizer import Quantizer
 
 from keras_resnet._litert_internals import editable_model, operator_name, schema, serialize_model
 from keras_resnet._quantizer_internals import calibrate_min_max
-from keras_resnet.environment import quiet_stderr
+from keras_resnet.environment import cores, quiet_stderr
 from keras_resnet.errors import UserError, comma_join
 
 from ..select_operators import select_operators
@@ -141,7 +140,7 @@ class TFLiteQuantizer:
         batches = [{input_name: images[start : start + step]} for start in range(0, len(images), step)]
         recipe = self._quantizer().get_quantization_recipe()
         with quietly():
-            ranges = calibrate_min_max(self._content, recipe, {signature: batches}, os.cpu_count() or 1)
+            ranges = calibrate_min_max(self._content, recipe, {signature: batches}, cores())
         for name, ends in ranges.items():
             if not max(np.abs(ends["min"]).max(), np.abs(ends["max"]).max()) < OVERFLOW:
                 raise UserError(f"{self.quantization} has no range for {name}, which overflows on the calibration images")
