@@ -148,9 +148,11 @@ class ReadableFormat(abc.ABC):
         """Tells by its name whether a file or folder that exists is of this format."""
         return path.suffix == self.suffix and not path.is_dir() if self.suffix else path.is_dir()
 
-    @abc.abstractmethod
     def read_metadata(self, path: Path) -> ClassifierMetadata | None:
-        """Reads what the file says about itself; None if it was not written by this package."""
+        """Reads what the file says about itself, by default in a zip archive; None if it was not written by this package."""
+        from keras_resnet.metadata import ClassifierMetadata
+
+        return ClassifierMetadata.read_from(path)
 
     @abc.abstractmethod
     def open(self, path: Path) -> Runner:

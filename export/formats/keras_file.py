@@ -13,8 +13,6 @@ from .inspection import Inspection, count
 if TYPE_CHECKING:
     import keras
 
-    from keras_resnet.metadata import ClassifierMetadata
-
 
 class KerasRunner:
     """A `.keras` classifier; they all end in probabilities."""
@@ -36,11 +34,6 @@ class KerasFormat(ReadableFormat):
     title = "Keras"
     suffix = ".keras"
     libraries = ("keras",)
-
-    def read_metadata(self, path: Path) -> ClassifierMetadata | None:
-        from keras_resnet.metadata import ClassifierMetadata
-
-        return ClassifierMetadata.read_from(path)
 
     def open(self, path: Path) -> KerasRunner:
         return KerasRunner(path)

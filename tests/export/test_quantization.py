@@ -142,7 +142,7 @@ def test_xnnpack_takes_all_of_full_int8_but_the_cast_of_the_pixels(int8, tmp_pat
     (tmp_path / "int8.tflite").write_bytes(int8.quantize())
     found = delegation(tmp_path / "int8.tflite")
     assert (found.partitions, found.undelegated_ops) == (1, {"QUANTIZE": 1})
-    assert found.share == 1 - 1 / found.operators
+    assert TFLITE.inspect(tmp_path / "int8.tflite", None).delegated == 1 - 1 / found.operators
 
 
 def test_delegation_counts_what_xnnpack_does_not_take(small, tmp_path):

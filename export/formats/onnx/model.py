@@ -1,10 +1,10 @@
 """ONNX: a file that says what it is."""
 
-from importlib.metadata import version
 from typing import Any
 
 import onnx
 
+import keras_resnet
 from keras_resnet.metadata import MEMBER, ClassifierMetadata
 
 from .conversion import convert, transpose_pixels
@@ -46,7 +46,7 @@ def make_model(
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     del proto.graph.value_info[:]  # they repeat tf2onnx's own names for the batch axis; readers infer the shapes
-    proto.producer_name, proto.producer_version = DISTRIBUTION, version(DISTRIBUTION)
+    proto.producer_name, proto.producer_version = DISTRIBUTION, keras_resnet.__version__
     proto.graph.name = metadata.model
     proto.doc_string = description
     onnx.helper.set_model_props(proto, properties(metadata, layout, description, license))
@@ -62,7 +62,7 @@ def properties(metadata: ClassifierMetadata, layout: str, description: str, lice
         "name": metadata.model,
         "description": description,
         "license": license,
-        "version": version(DISTRIBUTION),
+        "version": keras_resnet.__version__,
         "labels": "\n".join(metadata.labels),
         "layout": layout,
         "normalization": f"inside: (pixel / 255 - mean) / std, mean {preprocessing.mean}, std {preprocessing.std}",

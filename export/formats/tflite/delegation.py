@@ -24,10 +24,6 @@ class Delegation:
     partitions: int
     undelegated_ops: dict[str, int]
 
-    @property
-    def share(self) -> float:
-        return 1 - sum(self.undelegated_ops.values()) / self.operators
-
 
 def delegation(path: Path) -> Delegation:
     """Measures the `Delegation` of the file at `path`.

@@ -11,8 +11,6 @@ from ..format import ConversionContext, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
-    from keras_resnet.metadata import ClassifierMetadata
-
     from .quantizer import TFLiteQuantizer
     from .runner import LiteRTRunner
 
@@ -57,11 +55,6 @@ class TFLiteFormat(Format[bytes]):
         options = context.options
         content = with_metadata(content, context.metadata, description=options.description, license=options.license)
         path.write_bytes(content)
-
-    def read_metadata(self, path: Path) -> ClassifierMetadata | None:
-        from keras_resnet.metadata import ClassifierMetadata
-
-        return ClassifierMetadata.read_from(path)
 
     def open(self, path: Path) -> LiteRTRunner:
         from .runner import LiteRTRunner
