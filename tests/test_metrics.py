@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resnet.metrics import accuracy, cross_entropy, top_k_accuracy
+from keras_resnet.metrics import accuracy, accuracy_drop, cross_entropy, summary, top_k_accuracy
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.3, 0.4, 0.3], [0.2, 0.5, 0.3]], "float32")
 LABELS = np.array([0, 1, 2, 0])
@@ -15,6 +15,22 @@ LABELS = np.array([0, 1, 2, 0])
 def test_accuracy_is_not_the_fraction_of_right_answers():
     assert accuracy(PROBABILITIES, LABELS) == 0.25
     assert accuracy(PROBABILITIES, PROBABILITIES.argmax(axis=1)) == 1.0
+
+
+def test_the_drop_in_accuracy_is_in_points_and_nan_is_wrong():
+    """Catches a sign, a fraction, and an artifact that overflows and is taken for right."""
+    best = np.eye(3, dtype="float32")[LABELS]
+    assert accuracy_drop(PROBABILITIES, best, LABELS) == 75.0
+    assert accuracy_drop(best, PROBABILITIES, LABELS) == -75.0
+    assert accuracy_drop(np.full_like(best, np.nan), best, LABELS) == 100.0
+
+
+@pytest.mark.parametrize("classes", [3, 5, 6])
+def test_top_5_is_of_six_classes_and_more(classes, rng):
+    probabilities, labels = rng.dirichlet(np.ones(classes), 20), rng.integers(0, classes, 20)
+    found = summary(probabilities, labels)
+    assert ("top5" in found) == (classes == 6)
+    assert (found["top1"], found["images"]) == (accuracy(probabilities, labels), 20)
 
 
 @pytest.mark.parametrize(("k", "expected"), [(1, 0.25), (2, 0.5), (3, 1.0)])
