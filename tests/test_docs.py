@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 from conftest import ROOT, keras_resnet_command
+from forked import forked_command
 from PIL import Image
 
 import keras_resnet
@@ -259,7 +260,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
         if cell["cell_type"] != "code" or "install" in tags:
             continue
         if code.startswith("!keras-resnet "):
-            done = keras_resnet_command(*shlex.split(code.replace("\\\n", " "))[1:])
+            done = forked_command(*shlex.split(code.replace("\\\n", " "))[1:])
             assert done.returncode == 0, done.err
         else:
             exec(compile(code, NOTEBOOK.name, "exec"), namespace)

@@ -6,7 +6,8 @@ import sys
 
 import keras
 import pytest
-from conftest import FULL_DISK, assert_refused, keras_resnet_command
+from conftest import FULL_DISK, assert_refused
+from forked import forked_command
 from PIL import Image
 
 from keras_resnet.cli.export import exit_on_sigterm
@@ -24,7 +25,7 @@ def test_a_disk_that_fills_up_while_exporting_leaves_the_earlier_artifacts_whole
     arguments = ("export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}")
     assert in_process(*arguments, "--formats=onnx").returncode == 0
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done = keras_resnet_command(*arguments, "--formats=onnx,tflite", before=FULL_DISK.format(1_500_000))
+    done = forked_command(*arguments, "--formats=onnx,tflite", before=FULL_DISK.format(1_500_000))
     assert_refused(done, "File too large", str(folder))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -52,7 +53,7 @@ def test_somebody_elses_network_is_exported_and_predicts(tmp_path, in_process, r
     layers = [keras.layers.Conv2D(8, 3, strides=2, use_bias=False), keras.layers.BatchNormalization(), keras.layers.ReLU()]
     head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
     keras.Sequential([keras.Input((32, 32, 3)), *layers, *head]).save(tmp_path / "theirs.keras")
-    done = keras_resnet_command(
+    done = forked_command(
         "export", f"--model_path={tmp_path / 'theirs.keras'}", "--normalization=tf", "--dataset=folder",
         f"--data_dir={tmp_path / 'images'}", f"--output_dir={tmp_path / 'out'}", "--formats=tflite", "--quantize=none,int8",
         "--max_accuracy_drop=100",

@@ -1,7 +1,8 @@
 """Catches imported weights that lose their preprocessing or class names, or overwrite a file."""
 
 import pytest
-from conftest import assert_refused, keras_resnet_command
+from conftest import assert_refused
+from forked import forked_command
 from safetensors.numpy import save_file
 from test_references import state_dict
 
@@ -14,7 +15,7 @@ def imported(tmp_path_factory, data_dir):
     folder = tmp_path_factory.mktemp("imported")
     save_file(state_dict("cifar_resnet20"), folder / "resnet20.safetensors")
     weights, output = folder / "resnet20.safetensors", folder / "resnet20.keras"
-    done = keras_resnet_command(
+    done = forked_command(
         "import",
         "--model=ResNet20V1",
         f"--weights={weights}",

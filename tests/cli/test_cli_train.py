@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from conftest import FULL_DISK, assert_refused, keras_resnet_command
+from forked import forked_command
 
 
 def test_training_is_quiet_but_for_its_own_lines(run):
@@ -16,7 +17,7 @@ def test_training_is_quiet_but_for_its_own_lines(run):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="stands on RLIMIT_FSIZE")
 def test_a_disk_that_fills_up_while_training_is_said_in_one_line(data_dir, tmp_path):
-    done = keras_resnet_command(
+    done = forked_command(
         "train", "--model=ResNet20V2", "--dataset=digits", f"--workdir={tmp_path / 'new'}", f"--data_dir={data_dir}",
         "--epochs=1", before=FULL_DISK.format(500_000),
     )  # fmt: skip

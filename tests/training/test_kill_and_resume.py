@@ -1,6 +1,5 @@
 """Catches a night's work that is lost: runs that are killed at any moment, and workers that are killed under the others."""
 
-import contextlib
 import os
 import random
 import signal
@@ -14,6 +13,7 @@ import psutil
 import pytest
 import tensorflow as tf
 from conftest import keras_resnet_command
+from forked import forked_command, start_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from keras_resnet.training.callbacks import read_metrics
@@ -49,20 +49,18 @@ def losses_by_step(workdir):
 
 def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bits(tmp_path, data_dir):
     command = ("train", *SMALL, f"--data_dir={data_dir}", "--deterministic", "--checkpoint_minutes=0.0001")
+    forked_command("list")  # the process that all others are forked from takes its time to start
     began = time.monotonic()
-    done = keras_resnet_command(*command, f"--workdir={tmp_path / 'undisturbed'}")
+    done = forked_command(*command, f"--workdir={tmp_path / 'undisturbed'}")
     seconds = time.monotonic() - began
     assert done.returncode == 0, done.err
     rng = random.Random(4)
-    kills = 0
-    while kills < 10:
-        process = subprocess.Popen([*MAIN, *command, f"--workdir={tmp_path / 'killed'}"], stdout=subprocess.DEVNULL)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # mostly between the import of TensorFlow and the end
-            process.wait(rng.uniform(0.3, 0.9) * seconds)
+    for _ in range(10):
+        process = start_command(*command, f"--workdir={tmp_path / 'killed'}")
+        process.join(rng.uniform(0, 0.9) * seconds)
         process.kill()
-        process.wait()
-        kills += 1
-    done = keras_resnet_command(*command, f"--workdir={tmp_path / 'killed'}")
+        process.join()
+    done = forked_command(*command, f"--workdir={tmp_path / 'killed'}")
     assert done.returncode == 0, done.err
     assert_same_bits(tmp_path / "killed", tmp_path / "undisturbed")
     timeless = [
@@ -90,7 +88,7 @@ def launch(workdir, data_dir):
 def test_two_workers_follow_one_device(launched, tmp_path, data_dir):
     """Twenty steps at a low rate: rounding switches a ReLU near zero, and at a high rate the difference grows step by step."""
     train = ("train", *SMALL, f"--data_dir={data_dir}", f"--workdir={tmp_path / 'one'}", *CALM)
-    done = keras_resnet_command(*train, "--strategy=one_device")
+    done = forked_command(*train, "--strategy=one_device")
     assert done.returncode == 0, done.err
     ours, theirs = losses_by_step(launched), losses_by_step(tmp_path / "one")
     assert len(ours) == len(theirs) == 20

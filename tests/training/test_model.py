@@ -6,7 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import keras_resnet_command, scramble
+from conftest import scramble
+from forked import forked_command
 from PIL import Image
 
 import keras_resnet
@@ -127,10 +128,10 @@ def test_evaluate_and_export_take_the_same_images_of_various_sizes(weights, own_
     """Catches commands that know decoded sets only, and an accuracy that is not the one that training reported."""
     test = train(finetuning(weights, own_images), tmp_path / "run")
     arguments = (f"--model_path={tmp_path / 'run' / 'model.keras'}", f"--data_dir={own_images}")
-    done = keras_resnet_command("evaluate", *arguments)
+    done = forked_command("evaluate", *arguments)
     assert (done.returncode, done.err) == (0, "")
     assert done.out.startswith(f"top-1 {test['accuracy']:.2%} ")
-    done = keras_resnet_command("export", *arguments, "--formats=onnx", f"--output_dir={tmp_path / 'out'}")
+    done = forked_command("export", *arguments, "--formats=onnx", f"--output_dir={tmp_path / 'out'}")
     assert (done.returncode, done.err) == (0, "")
 
 
