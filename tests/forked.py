@@ -10,15 +10,15 @@ import sys
 import tempfile
 import types
 
-_CONTEXT = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
-if _CONTEXT.get_start_method() == "forkserver":
-    _CONTEXT.set_forkserver_preload(["keras_resnet.training.train", "keras_resnet.export.pipeline"])
+CONTEXT = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
+if CONTEXT.get_start_method() == "forkserver":
+    CONTEXT.set_forkserver_preload(["keras_resnet.training.train", "keras_resnet.export.pipeline"])
 
 
 def start_command(*arguments, output=os.devnull, errors=os.devnull, before=""):
     """Starts the command and returns its `multiprocessing.Process`; `before` is Python that runs first in it."""
     words = [str(argument) for argument in arguments]
-    process = _CONTEXT.Process(target=_main, args=(words, output, errors, before, os.getcwd(), dict(os.environ)))
+    process = CONTEXT.Process(target=_main, args=(words, output, errors, before, os.getcwd(), dict(os.environ)))
     process.start()
     return process
 

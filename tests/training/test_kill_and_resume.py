@@ -81,33 +81,47 @@ def launched(tmp_path_factory, data_dir):
 
 
 def launch(workdir, data_dir):
-    train = ("train", *SMALL, f"--data_dir={data_dir}", "--sync_batch_norm", f"--workdir={workdir}", *CALM)
+    train = ("train", *SMALL, f"--data_dir={data_dir}", "--sync_batch_norm", f"--workdir={workdir}", *CALM, "--epochs=3")
     return ("launch", "--workers=2", "--max_restarts=1", "--", *train)
 
 
 def test_two_workers_follow_one_device(launched, tmp_path, data_dir):
-    """Twenty steps at a low rate: rounding switches a ReLU near zero, and at a high rate the difference grows step by step."""
-    train = ("train", *SMALL, f"--data_dir={data_dir}", f"--workdir={tmp_path / 'one'}", *CALM)
+    """In the first twenty steps: rounding switches a ReLU near zero, and the difference grows from step to step."""
+    train = ("train", *SMALL, f"--data_dir={data_dir}", f"--workdir={tmp_path / 'one'}", *CALM, "--epochs=3")
     done = forked_command(*train, "--strategy=one_device")
     assert done.returncode == 0, done.err
     ours, theirs = losses_by_step(launched), losses_by_step(tmp_path / "one")
-    assert len(ours) == len(theirs) == 20
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+    assert len(ours) == len(theirs) == 30
+    np.testing.assert_allclose(ours[:20], theirs[:20], rtol=1e-4)
 
 
-def test_one_of_two_workers_killed_changes_nothing(launched, tmp_path, data_dir):
-    process = start(*launch(tmp_path / "killed", data_dir))
-    deadline = time.monotonic() + 120
-    while not read_metrics_of(tmp_path / "killed") and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+def test_a_launched_run_that_is_stopped_and_then_loses_a_worker_ends_as_if_nothing_had_happened(launched, tmp_path, data_dir):
+    """SIGTERM in the second epoch saves on all workers; the same command continues, and one worker is killed in the third."""
+    process = start(*launch(tmp_path / "disturbed", data_dir))
+    wait_for_epochs(1, tmp_path / "disturbed", process)
+    process.terminate()
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, out
+    assert "everything is saved" in out
+    process = start(*launch(tmp_path / "disturbed", data_dir))
+    wait_for_epochs(2, tmp_path / "disturbed", process)
     workers = [child for child in psutil.Process(process.pid).children(recursive=True) if "train" in child.cmdline()]
     os.kill(workers[-1].pid, signal.SIGKILL)
     out, _ = process.communicate(timeout=180)
     assert process.returncode == 0, out
     assert "SIGKILL" in out
     assert "restart 1 of 1" in out
-    for one, two in zip(weights_of(tmp_path / "killed"), weights_of(launched), strict=True):
+    for one, two in zip(weights_of(tmp_path / "disturbed"), weights_of(launched), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def wait_for_epochs(count, workdir, process):
+    """Until so many epochs of a run are logged, or its process has ended."""
+    deadline = time.monotonic() + 240
+    while process.poll() is None and time.monotonic() < deadline:
+        if workdir.is_dir() and len(read_metrics(workdir)) >= count:
+            return
+        time.sleep(0.05)
 
 
 def test_who_loses_its_peer_says_so_in_one_line(tmp_path, data_dir):
@@ -127,21 +141,3 @@ def test_who_loses_its_peer_says_so_in_one_line(tmp_path, data_dir):
                 "keras-resnet: another worker has ended; when restarted, all continue from the newest checkpoint\n"
             )
             assert one.wait() == 1
-
-
-def read_metrics_of(workdir):
-    return read_metrics(workdir) if workdir.is_dir() else []
-
-
-def test_sigterm_to_a_launched_run_saves_on_all_workers_and_the_run_continues(launched, tmp_path, data_dir):
-    process = start(*launch(tmp_path / "stopped", data_dir))
-    while not read_metrics_of(tmp_path / "stopped") and process.poll() is None:
-        time.sleep(0.05)
-    process.terminate()
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGTERM, out
-    assert "everything is saved" in out
-    done = keras_resnet_command(*launch(tmp_path / "stopped", data_dir))
-    assert done.returncode == 0, done.err
-    for one, two in zip(weights_of(tmp_path / "stopped"), weights_of(launched), strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
