@@ -16,9 +16,9 @@ LAYERS = {
     "keras_resnet": (
         ("errors", "recursion", "html", "metrics"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
-         "_tf2onnx_internals", "files", "environment", "batch_normalization", "preprocessing"),
-        "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info", "benchmarks",
-        ("training", "export"), "cli",
+         "_tf2onnx_internals", "files", "environment", "batch_normalization", "images", "class_names"),
+        "preprocessing", "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info",
+        "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder",
