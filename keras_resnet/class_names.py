@@ -67,6 +67,11 @@ def is_line(name: str) -> bool:
     return bool(name.strip()) and not any(unicodedata.category(c) in CONTROL_CATEGORIES for c in name.replace("\t", ""))
 
 
+def normalized(name: str) -> str:
+    """A name in the one of its Unicode forms that all but macOS write."""
+    return unicodedata.normalize("NFC", name)
+
+
 def without_numbers(names: Sequence[str]) -> tuple[str, ...] | None:
     """The names without their numbers, if each has its own position, from 0 or 1, before or after it; else None.
 

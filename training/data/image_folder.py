@@ -3,14 +3,13 @@
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_resnet.class_names import check_are_lines
+from keras_resnet.class_names import check_are_lines, normalized
 from keras_resnet.errors import UserError, comma_join
 
 from .encoded_images import ImageFile
@@ -123,11 +122,6 @@ def class_folders(folder: Path, by_split: Mapping[str, list[str]]) -> dict[str, 
             shown = comma_join(sorted({*names} ^ {*class_names}), MAX_CLASSES_NAMED)
             raise UserError(f"{folder} has different classes in {first} and {split}; only in one of them: {shown}")
     raise AssertionError
-
-
-def normalized(name: str) -> str:
-    """A name in the one of its Unicode forms that all but macOS write."""
-    return unicodedata.normalize("NFC", name)
 
 
 def clashes(names: list[str], key: Callable[[str], str]) -> str:
