@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image, ImageFile, features
 
 from keras_resnet.errors import UserError, first_line
 
@@ -41,6 +41,9 @@ OTHER_CONTENT = {  # what is often called an image: its first bytes
     "is a PDF; convert it to PNG": b"%PDF",
     "is PostScript; convert it to PNG": b"%!PS",
     "is a Photoshop image; convert it to PNG": b"8BPS",
+    "begins like an image, but is damaged or of a kind that cannot be read": re.compile(
+        rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]|\xff\x4f\xff\x51|.{4}(jP  |ftypavi)", re.DOTALL
+    ),
 }  # fmt: skip
 
 # What Pillow warns of, such as a resolution that is not a number, does not change the pixels; what does, raises.
@@ -55,7 +58,7 @@ class UnreadableImageError(UserError):
     """
 
     def __init__(self, name: object, reason: str) -> None:
-        clause = f"it {reason}" if reason.startswith(("is ", "has ")) else reason
+        clause = f"it {reason}" if reason.startswith(("is ", "has ", "begins ")) else reason
         super().__init__(f"{name} cannot be read as an image: {clause}")
         self.reason = reason
 
@@ -68,7 +71,7 @@ def formats() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def opened(file: str | os.PathLike[str] | IO[bytes], name: object = None) -> Iterator[Image.Image]:
+def opened(file: str | os.PathLike[str] | IO[bytes], name: object = None) -> Iterator[ImageFile.ImageFile]:
     """Opens an image file whose pixels `upright` returns. Whatever is raised inside becomes an `UnreadableImageError`.
 
     Args:
@@ -137,7 +140,7 @@ def is_grayscale(image: Image.Image) -> bool:
     return image.mode in GRAYSCALE_MODES or image.mode.startswith("I")
 
 
-def upright(image: Image.Image, channels: int) -> Image.Image:
+def upright(image: ImageFile.ImageFile, channels: int) -> Image.Image:
     """Reads the pixels of an image that is `opened`: turned upright, gray (`channels` 1) or RGB (3), transparency dropped.
 
     Of an animation these are the pixels of the first frame, of a document those of the first page.
@@ -151,7 +154,7 @@ def upright(image: Image.Image, channels: int) -> Image.Image:
     return pixels.transpose(ORIENTATIONS[orientation]) if orientation in ORIENTATIONS else pixels
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: ImageFile.ImageFile) -> Image.Image:
     """The image, if it has 8 bits a channel, or its highest 8 bits of 12 or 16."""
     if not image.mode.startswith(("I", "F")):
         return image
@@ -162,7 +165,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))
 
 
-def orientation_of(image: Image.Image) -> int:
+def orientation_of(image: ImageFile.ImageFile) -> int:
     """EXIF's orientation, 1 to 8; of a PNG once it is loaded, because it may stand at the file's end."""
     if hasattr(image, "tag_v2"):  # a TIFF, which Pillow itself turns upright, and removes the tag
         return image.getexif().get(ORIENTATION, 1)

@@ -39,14 +39,15 @@ def probe_image(encoded: EncodedImage, keep: tuple[int, int] | None = None) -> I
     """
     try:
         with images.opened(encoded.file(), encoded.name) as image:
-            grayscale = images.is_grayscale(image)
-            if image.format in ("JPEG", "MPO") and (size := image.size[::-1]) != keep and is_tf_decodable(image):
+            grayscale, jpeg = images.is_grayscale(image), image.format in ("JPEG", "MPO")
+            tf_decodable = jpeg and is_tf_decodable(image)
+            if tf_decodable and (size := (image.height, image.width)) != keep:
                 image.draft("L", (1, 1))  # reads all of a JPEG, but computes an eighth of its height and width
                 image.load()
-                return ImageInfo(None, size, grayscale, tf_decodable=True)
+                return ImageInfo(None, size, grayscale, tf_decodable)
             upright = images.upright(image, 1 if grayscale else 3)
-            tf_decodable = is_tf_decodable(image)
-        size = upright.size[::-1]
+            tf_decodable = is_tf_decodable(image) if not jpeg else tf_decodable
+        size = (upright.height, upright.width)
         pixels = np.asarray(upright, np.uint8).reshape(*size, -1) if size == keep else None
         return ImageInfo(None, size, grayscale, tf_decodable, pixels)
     except images.UnreadableImageError as error:

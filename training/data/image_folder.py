@@ -84,7 +84,8 @@ def list_folder(folder: str | Path | None) -> FolderListing:
     check_class_names(folder, class_names)
     folders = class_folders(folder, by_split)
     images: dict[str, ImagesByClass] = {
-        split: {root / name: list_images(root / name, unused) for name in folders[split]} for split, root in roots.items()
+        split: {path: list_images(path, unused) if path.is_dir() else [] for path in map(root.joinpath, folders[split])}
+        for split, root in roots.items()
     }
     if not any(any(files.values()) for files in images.values()):
         raise UserError(f"{folder} has no images ({comma_join(SUFFIXES)}) in its {len(class_names)} class folders")

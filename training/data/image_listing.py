@@ -46,10 +46,10 @@ class Unused:
 def list_images(folder: Path, unused: Unused) -> list[str]:
     """Returns the paths below `folder` of the images there, sorted, with "/" between their parts.
 
-    Links are followed, but each folder is read once: through a link only if it is not below `folder` itself.
+    Links are followed, but each folder is read once, and none that `folder` is in.
     """
     found: list[str] = []
-    seen: set[str] = set()
+    seen = {os.path.realpath(path) for path in folder.absolute().parents}
     folders, links = collections.deque([""]), collections.deque[str]()
     while folders or links:
         below = (folders or links).popleft()

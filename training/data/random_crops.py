@@ -47,7 +47,7 @@ def crop_and_resize(images: tf.Tensor, uniforms: tf.Tensor, min_area: float) -> 
 
 
 def decode_and_crop(
-    jpeg: tf.Tensor, pixels: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], min_area: float
+    jpeg: tf.Tensor, pixels: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], channels: int, min_area: float
 ) -> tf.Tensor:
     """Cuts a random crop out of a JPEG, of which only the box is decoded, or of pixels, and resizes it.
 
@@ -56,12 +56,12 @@ def decode_and_crop(
         pixels: uint8 (H, W, C), with H and W of 0 for a JPEG.
         uniforms: float32 (4,), see `random_box`.
         size: (height, width) of the result.
+        channels: C, 1 or 3.
         min_area: Smallest fraction of the image's area.
 
     Returns:
         uint8 (*size, C).
     """
-    channels = int(pixels.shape[-1])
 
     def crop_jpeg() -> tf.Tensor:
         height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(jpeg))

@@ -198,7 +198,7 @@ class EncodedSplit:
         def crop(index: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
             jpeg, pixels = tf.numpy_function(self.read, [index], (tf.string, tf.uint8), stateful=False)
             pixels = tf.ensure_shape(pixels, (None, None, self.channels))
-            return decode_and_crop(jpeg, pixels, uniforms, size, min_area)
+            return decode_and_crop(jpeg, pixels, uniforms, size, self.channels, min_area)
 
         examples = tf.data.Dataset.from_tensor_slices((order, uniforms))
         return examples.map(crop, num_parallel_calls=CORES, deterministic=True)

@@ -1,11 +1,11 @@
 """Which images TensorFlow decodes to the same pixels as `keras_resnet.images`. It is faster at that, and refuses more."""
 
 import io
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import ImageFile
 
 from keras_resnet import images
 
@@ -17,7 +17,7 @@ FILL, START_OF_FRAME, OTHER_TABLES = 0xFF, range(0xC0, 0xD0), (0xC4, 0xC8, 0xCC)
 HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)  # sequential and progressive; the others are lossless, or have arithmetic codes
 
 
-def is_tf_decodable(image: Image.Image) -> bool:
+def is_tf_decodable(image: ImageFile.ImageFile) -> bool:
     """Whether TensorFlow decodes an image that is `images.opened` alike, or fails; a PNG has to be loaded.
 
     It does not read the orientation, and knows neither a JPEG in CMYK nor the colors of a palette.
@@ -27,7 +27,7 @@ def is_tf_decodable(image: Image.Image) -> bool:
     return image.format == "PNG" or (image.fp is not None and has_huffman_codes(image.fp))
 
 
-def has_huffman_codes(jpeg: BinaryIO) -> bool:
+def has_huffman_codes(jpeg: IO[bytes]) -> bool:
     """Whether the segments of a JPEG lead to a frame in Huffman codes, as all but a few do. TensorFlow decodes no other."""
     jpeg.seek(len(JPEG_START) - 1)
     while (head := jpeg.read(4))[:1] == bytes([FILL]) and len(head) == 4:

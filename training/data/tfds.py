@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import constants
 
 from keras_resnet.class_names import check_are_lines
 from keras_resnet.errors import UserError, comma_join, first_line
@@ -127,7 +128,7 @@ def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuil
 
 def prepared_in(name: str, data_dir: str | Path | None) -> str:
     """What to do about a dataset that is there and cannot be opened, to end a message with; "" if it is not there."""
-    folder = Path(data_dir or tfds.core.constants.DATA_DIR) / name.partition("/")[0].partition(":")[0]
+    folder = Path(data_dir or constants.DATA_DIR) / name.partition("/")[0].partition(":")[0]
     return f"; remove {folder} to prepare it again" if folder.is_dir() else ""
 
 
