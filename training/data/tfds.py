@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,6 @@ class TfdsDataset:
         self._image_key, self._label_key = supervised_keys(name, self._builder)
         self._image = features_of(self._builder)[self._image_key]
         self.class_names = class_names_of_builder(name, self._builder)
-        check_are_lines(self.class_names, f"dataset {name!r} has classes whose names are not a line of text")
         if self._image.dtype != np.uint8:
             raise UserError(f"dataset {name!r} has images of {np.dtype(self._image.dtype).name}, not of uint8")
         prepare(name, self._builder, manual_dir)
@@ -123,7 +123,8 @@ def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuil
             f"unknown dataset {name!r}: {hint}It must be digits, folder or a dataset of tensorflow-datasets"
         ) from error
     except Exception as error:  # its records may be damaged in any way
-        raise UserError(f"dataset {name!r} cannot be opened: {first_line(error)}{prepared_in(name, data_dir)}") from error
+        reason = re.sub(r"Failed to construct dataset .*?}\": ", "", first_line(error))
+        raise UserError(f"dataset {name!r} cannot be opened: {reason}{prepared_in(name, data_dir)}") from error
 
 
 def prepared_in(name: str, data_dir: str | Path | None) -> str:
@@ -154,4 +155,5 @@ def class_names_of_builder(name: str, builder: tfds.core.DatasetBuilder) -> tupl
     label = features_of(builder)[supervised_keys(name, builder)[1]]
     if not label.num_classes:
         raise UserError(f"dataset {name!r} does not say which classes it has before it is prepared")
+    check_are_lines(label.names, f"dataset {name!r} has classes whose names are not a line of text")
     return tuple(label.names)
