@@ -10,8 +10,9 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, first_line
 
 VERBOSITIES = {"quiet": "3", "warning": "1", "info": "0"}  # TF_CPP_MIN_LOG_LEVEL
 
@@ -26,7 +27,7 @@ def configure(verbosity: str, tensorflow: bool = True) -> None:
         tensorflow: whether TensorFlow will be needed. If so it is imported here, with its messages held back.
 
     Raises:
-        UserError: if Keras is configured for another backend or with the channels first.
+        UserError: if Keras is configured for another backend or number type, with the channels first, or wrongly.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", VERBOSITIES[verbosity])
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -38,15 +39,25 @@ def configure(verbosity: str, tensorflow: bool = True) -> None:
     if tensorflow:
         check_setting("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"), "tensorflow")
         with quiet_stderr() if quiet else contextlib.nullcontext():  # prints while it is imported, whatever its log level
-            keras = importlib.import_module("keras")
+            keras = import_keras()
         check_setting("backend", keras.backend.backend(), "tensorflow")
         check_setting("image_data_format", keras.config.image_data_format(), "channels_last")
+        check_setting("floatx", keras.config.floatx(), "float32")
+
+
+def import_keras() -> Any:
+    """Imports Keras, which reads keras.json then."""
+    try:
+        return importlib.import_module("keras")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"Keras cannot be imported: {first_line(error)}. Its settings are in ~/.keras/keras.json") from error
 
 
 def check_setting(setting: str, value: str, needed: str) -> None:
     """Raises a `UserError` if the environment or keras.json configures Keras in a way that the command cannot work with."""
     if value != needed:
-        raise UserError(f"Keras' {setting} is {value!r}; the command runs with {needed} only")
+        where = "the environment" if setting.isupper() else "keras.json, which is in KERAS_HOME or ~/.keras"
+        raise UserError(f"Keras' {setting} is {value!r}; the command runs with {needed} only: change it in {where}")
 
 
 @contextlib.contextmanager
@@ -54,7 +65,7 @@ def quiet_stderr() -> Iterator[None]:
     """Holds back what C++ code prints past Python, and shows it if an exception is raised."""
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
+    with open_sink() as sink:
         os.dup2(sink.fileno(), 2)
         try:
             yield
@@ -65,6 +76,14 @@ def quiet_stderr() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def open_sink() -> IO[bytes]:
+    """A temporary file, or, where there is no place for one, the null device."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "r+b")
 
 
 def cores() -> int:

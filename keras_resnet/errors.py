@@ -1,15 +1,14 @@
 """The expected errors: a user's mistake, a request to stop, and a worker that died; and how a message becomes one line."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
+MAX_COUNT = 2**31 - 1  # of anything that is counted; what is more does not fit into TensorFlow's indices
 LONGEST_VALUE, LONGEST_LINE = 300, 1500  # characters that a message quotes of one value, and has in all
 
 # Control characters, line and paragraph separators, marks that turn the direction of what follows, characters without a
 # width but the joiners of words and emoji, and the surrogates that stand for bytes which are not UTF-8.
-UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 LONG_VALUE = re.compile(rf"\S{{{LONGEST_VALUE + 1},}}")
 
 
@@ -58,6 +57,26 @@ def cut_middle(text: str, most: int) -> str:
     cut = f"... ({len(text):,} characters) ..."
     half = (most - len(cut)) // 2
     return f"{text[:half]}{cut}{text[-half:]}"
+
+
+def check_at_most(name: str, value: float, most: float) -> None:
+    """Raises a `UserError` for a number above `most`, before anything is made that is so large."""
+    if value > most:
+        raise UserError(f"{name} is {number_text(value)}; it must be at most {most}")
+
+
+def check_count(name: str, values: Sized, most: int) -> None:
+    """Raises a `UserError` for more than `most` values in a list."""
+    if len(values) > most:
+        raise UserError(f"{name} has {len(values)} values; it must have at most {most}")
+
+
+def number_text(value: float) -> str:
+    """A number as a message says it; Python does not write whole numbers of over 4,300 digits."""
+    try:
+        return str(value)
+    except ValueError as error:
+        return f"a number that is too long to be written ({first_line(error).partition(';')[0]})"
 
 
 def first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from typing import IO, Any, Self
+from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
@@ -96,7 +96,7 @@ class ArtifactProcess:
     def _call(self, call: str, images: np.ndarray | None = None) -> tuple[Message, np.ndarray | None]:
         assert self._process.stdin
         try:
-            send(self._process.stdin, {"call": call}, images)
+            send(cast(BinaryIO, self._process.stdin), {"call": call}, images)
         except OSError as error:
             raise UserError(self._ending()) from error
         return self._answer()
@@ -104,7 +104,7 @@ class ArtifactProcess:
     def _answer(self) -> tuple[Message, np.ndarray | None]:
         assert self._process.stdout
         try:
-            message, array = receive(self._process.stdout)
+            message, array = receive(cast(BinaryIO, self._process.stdout))
         except (EOFError, OSError) as error:
             raise UserError(self._ending()) from error
         if "error" in message:
@@ -120,7 +120,7 @@ class ArtifactProcess:
         advice = ": the file is damaged, or memory ran out" if status < 0 else ""
         return f"{self.path} cannot be run: its process {describe_exit(status)}{words}{advice}"
 
-    def _keep_last_words(self, stream: IO[Any]) -> None:
+    def _keep_last_words(self, stream: Any) -> None:
         with contextlib.suppress(OSError, ValueError):  # closed meanwhile
             while chunk := stream.read1(CHUNK):
                 self._printed.append(chunk)

@@ -69,7 +69,7 @@ class Command:
             UserError: for an unknown or missing flag, or a value of the wrong type.
         """
         flags = self.new_flags()
-        others = parse_flags(flags, name, arguments)
+        others = parse_flags(flags, name, arguments, interspersed=not self.arguments.startswith("--"))
         if others and not self.arguments:
             raise UserError(f"{name} takes flags only, not {comma_join(others)}")
         missing = [f"--{flag}" for flag in self.required if not flags.value(flag)]
@@ -89,15 +89,19 @@ class Command:
         return command_help(name, self, flags, source, defaults)
 
 
-def parse_flags(flags: Flags, name: str, arguments: list[str]) -> list[str]:
-    """Sets the flags and returns the other arguments, or raises a `UserError` of one line."""
+def parse_flags(flags: Flags, name: str, arguments: list[str], interspersed: bool = False) -> list[str]:
+    """Sets the flags and returns the other arguments, see `Flags.parse`, or raises a `UserError` of one line."""
     try:
-        return flags.parse(name, arguments)
+        return flags.parse(name, arguments, interspersed)
     except absl_flags.UnrecognizedFlagError as error:
         near = similar_names(error.flagname, list(flags))
         hint = f"did you mean {comma_join(f'--{flag}' for flag in near)}?" if near else f"see keras-resnet {name} --help"
         raise UserError(f"unknown flag --{error.flagname}; {hint}") from error
-    except absl_flags.Error as error:
+    except UserError:
+        raise
+    except (absl_flags.Error, ValueError) as error:
+        if isinstance(error.__context__, UserError):  # of the flag's own parser; absl says it again
+            raise error.__context__ from None
         raise UserError(first_line(error)) from error
 
 
