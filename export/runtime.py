@@ -57,9 +57,10 @@ class Predictor:
             raise
         except Exception as error:
             raise UserError(f"{self.path} cannot be run: {first_line(error)}") from error
-        if outputs.shape != (len(images), len(self.metadata.labels)):
-            count = outputs.shape[1] if outputs.ndim == 2 else f"outputs of shape {outputs.shape} instead of"
-            raise UserError(f"{self.path} has {count} outputs and {len(self.metadata.labels)} labels")
+        if outputs.ndim != 2 or len(outputs) != len(images):
+            raise UserError(f"{self.path} gives outputs of shape {outputs.shape} for {len(images)} images")
+        if outputs.shape[1] != len(self.metadata.labels):
+            raise UserError(f"{self.path} has {outputs.shape[1]} outputs and {len(self.metadata.labels)} labels")
         return outputs
 
     def probabilities(self, images: Images) -> np.ndarray:
@@ -80,8 +81,10 @@ def load_predictor(path: str | PathLike[str]) -> Predictor:
             raise UserError(f"{path} carries no labels and preprocessing: it is not a file that keras-resnet wrote")
         runner = format.open(path)
         return Predictor(path, metadata, runner, functools.partial(format.inspect, path, runner))
-    except UserError:
-        raise
+    except UserError as error:
+        if str(path) in str(error):
+            raise
+        raise UserError(f"{path} cannot be loaded: {error}") from error
     except Exception as error:
         raise UserError(f"{path} cannot be loaded: {first_line(error)}") from error
 

@@ -50,7 +50,7 @@ def predict_batch(predictor: Predictor, paths: Sequence[str], top: int) -> int:
     if not read:
         return 0
     probabilities = predictor.probabilities(np.stack([image for _, image in read]))
-    finite: np.ndarray = np.isfinite(probabilities).all(axis=1)
+    finite = np.all(np.isfinite(probabilities), axis=1)
     for (path, _), scores, has_answer in zip(read, probabilities, finite, strict=True):
         if has_answer:
             best = np.argsort(-scores)[:top]
