@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 NEW, OLD, DISCARDED = "new", "old", "discarded"  # the states of a hidden file or folder
+HIDDEN = re.compile(rf"({NEW}|{OLD}|{DISCARDED})-(\w+)-(\d{{1,10}})")  # what its name has between those of `path`
 
 
 @contextlib.contextmanager
@@ -55,10 +56,11 @@ def recover(path: str | os.PathLike[str]) -> None:
     ended is removed. Does nothing where the folder cannot be changed.
     """
     path = Path(path)
-    pattern = re.compile(rf"\.{re.escape(path.stem)}\.({NEW}|{OLD}|{DISCARDED})-(\w+)-(\d+){re.escape(path.suffix)}")
+    start, end = f".{path.stem}.", path.suffix
     with contextlib.suppress(OSError):
-        left = [(match, other) for other in path.parent.iterdir() if (match := pattern.fullmatch(other.name))]
-        left = [(match, other) for match, other in left if match[2] != host() or has_ended(int(match[3]))]
+        beside = [other for other in path.parent.iterdir() if other.name.startswith(start) and other.name.endswith(end)]
+        left = [(HIDDEN.fullmatch(other.name[len(start) : len(other.name) - len(end)]), other) for other in beside]
+        left = [(match, other) for match, other in left if match and (match[2] != host() or has_ended(int(match[3])))]
         old = [other for match, other in left if match[1] == OLD]
         if old and not os.path.lexists(path):
             max(old, key=lambda other: other.lstat().st_mtime).rename(path)

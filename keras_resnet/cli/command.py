@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 from keras_resnet import environment
 from keras_resnet.errors import TrainingInterrupted, UserError, WorkerLost, comma_join, first_line
 
-from .flags import DefineFlags, FlagHelp, Flags
+from .flags import MAX_NAME, DefineFlags, FlagHelp, Flags
 from .help import GENERAL, command_help, overview
 from .output import discard_output, prepare_streams, print_error, print_lines
 
@@ -94,7 +94,7 @@ def parse_flags(flags: Flags, name: str, arguments: list[str], interspersed: boo
     try:
         return flags.parse(name, arguments, interspersed)
     except absl_flags.UnrecognizedFlagError as error:
-        near = similar_names(error.flagname, list(flags))
+        near = similar_names(error.flagname[:MAX_NAME], list(flags))
         hint = f"did you mean {comma_join(f'--{flag}' for flag in near)}?" if near else f"see keras-resnet {name} --help"
         raise UserError(f"unknown flag --{error.flagname}; {hint}") from error
     except UserError:

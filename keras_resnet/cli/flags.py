@@ -84,6 +84,7 @@ def parse_int(text: str | int, name: str) -> int:
 
 MAX_DIGITS = 50  # that Python is asked to read as a number
 MAX_VALUES = 1000  # of a list
+MAX_NAME = 100  # characters of a flag's name
 PLACEHOLDERS = {int: "INT", float: "FLOAT", str: "TEXT", tuple: "A,B,...", bool: ""}
 
 
@@ -170,19 +171,28 @@ class Flags:
         """
         self._values.set_gnu_getopt(interspersed)
         arguments = expand_flagfiles(arguments)
-        for argument in arguments:
-            self.check_argument(argument)
+        for before, argument in zip(["", *arguments], arguments, strict=False):
+            self.check_argument(argument, is_value=self._kinds.get(before.lstrip("-"), bool) is not bool)
         return self._values([command, *arguments])[1:]
 
-    def check_argument(self, argument: str) -> None:
-        """Raises a `UserError` for text that libraries beneath cannot take, and for a value where a flag has none."""
+    def check_argument(self, argument: str, is_value: bool) -> None:
+        """Raises a `UserError` for text that libraries beneath cannot take, and for a value where a flag has none.
+
+        Args:
+            argument: one of the command line.
+            is_value: whether it is the value of the flag before it.
+        """
         if "\0" in argument:
             raise UserError(f"{argument} has a null character in it, which no value and no name has")
-        if not argument.startswith("-"):
+        if not (is_value or argument.startswith("-")):
             return
-        name, equals, value = argument.lstrip("-").partition("=")
         if argument.encode(errors="replace").decode() != argument:
             raise UserError(f"{argument} is not UTF-8, which TensorFlow needs: give it another name")
+        name, equals, value = argument.lstrip("-").partition("=")
+        if is_value:
+            return
+        if len(name) > MAX_NAME:  # which absl would compare with all others, recursively
+            raise absl_flags.UnrecognizedFlagError(name, value)
         if self._kinds.get(name) is tuple:
             check_count(f"--{name}", value.split(","), MAX_VALUES)
         if equals and name.startswith("no") and self._kinds.get(name[2:]) is bool:

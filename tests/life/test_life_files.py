@@ -34,9 +34,10 @@ def test_a_process_that_is_killed_between_two_renames_loses_no_folder(killed_bef
             raise KeyboardInterrupt  # nothing after this runs, as after SIGKILL
         return rename(self, other)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(type(target), "rename", killed)
+    monkeypatch.setattr(type(target), "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
         files.replace(new, target)
+    monkeypatch.setattr(type(target), "rename", rename)
     files.recover(target)
     assert names(target) == ["new" if killed_before == 3 else "saved_model"]
     assert {path for path in names(tmp_path) if path.startswith(".")} == set()
