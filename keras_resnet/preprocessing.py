@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 CHANNEL_ORDERS = ("rgb", "bgr")
+MAX_RESIZED_PIXELS = 10**8  # that an image has before the crop is cut out of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,15 +121,20 @@ class Preprocessing:
         target = [int(side / self.crop_fraction + 1e-6) for side in (self.width, self.height)]
         scale = max(target[0] / image.width, target[1] / image.height)
         width, height = (max(least, int(side * scale + 1e-6)) for least, side in zip(target, image.size, strict=True))
-        if (width, height) != image.size:
-            image = image.resize((width, height), Image.Resampling[self.interpolation.upper()])
         left, top = round((width - self.width) / 2), round((height - self.height) / 2)
-        image = image.crop((left, top, left + self.width, top + self.height))
+        box = (left, top, left + self.width, top + self.height)
+        resampling = Image.Resampling[self.interpolation.upper()]
+        if width * height > MAX_RESIZED_PIXELS:  # of a long and narrow image; what is not in the crop is never made
+            across, down = image.width / width, image.height / height
+            part = (left * across, top * down, min(box[2] * across, image.width), min(box[3] * down, image.height))
+            image = image.resize((self.width, self.height), resampling, part)
+        else:
+            image = (image if (width, height) == image.size else image.resize((width, height), resampling)).crop(box)
         return np.asarray(image, np.uint8).reshape(self.height, self.width, self.channels)
 
 
 def open_image(file: str | os.PathLike[str] | IO[bytes], channels: int, name: object = None) -> Image.Image:
-    """Opens an image file as a PIL image, turned upright, gray (`channels` 1) or RGB (3). Transparency is dropped.
+    """Reads an image file as a PIL image, turned upright, gray (`channels` 1) or RGB (3). Transparency is dropped.
 
     Args:
         file: a path, or a file object that errors call `name`.
@@ -138,23 +144,10 @@ def open_image(file: str | os.PathLike[str] | IO[bytes], channels: int, name: ob
     Raises:
         UserError: if the file is not an image that can be read.
     """
-    from PIL import Image, ImageOps
+    from keras_resnet import images
 
-    name = file if name is None else name
-    try:
-        with Image.open(file) as opened:
-            image: Image.Image = opened
-            if image.mode in ("F", "I"):
-                raise UserError(f"{name} has pixels in mode {image.mode}, which have no agreed range; 8 and 16 bits do")
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            elif image.mode == "P" and "transparency" in image.info:
-                image = image.convert("RGBA")  # Pillow warns about the direct way
-            return ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-    except UserError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{name} cannot be read as an image: {first_line(error)}") from error
+    with images.opened(file, name) as image:
+        return images.upright(image, channels)
 
 
 def set_recorded_preprocessing(model: keras.Model, preprocessing: Preprocessing | None) -> None:

@@ -16,9 +16,9 @@ LAYERS = {
     "keras_resnet": (
         ("errors", "recursion", "html", "metrics"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
-         "_tf2onnx_internals", "files", "environment", "batch_normalization", "preprocessing"),
-        "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info", "benchmarks",
-        ("training", "export"), "cli",
+         "_tf2onnx_internals", "files", "environment", "batch_normalization", "images", "class_names"),
+        "preprocessing", "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info",
+        "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder",
@@ -30,8 +30,8 @@ LAYERS = {
         "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
     ),
     "export": (
-        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "verification", "config", "source_model",
-        "writer", "reporting", "output_dir", "pipeline", "benchmarks",
+        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "config",
+        "source_model", "writer", "reporting", "output_dir", "pipeline", "benchmarks",
     ),
 }  # fmt: skip
 ROOMS_OF_TESTS = {  # which of the rooms above the core the tests in a folder may import

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from keras_resnet.errors import UserError, comma_join, first_line
-from keras_resnet.models.options import ModelOptions
+from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, comma_join, first_line
+from keras_resnet.models.options import MAX_IMAGE_SIZE, ModelOptions
 
 from .recipes import Recipe
 
@@ -89,6 +89,12 @@ class TrainConfig:
         for field, least in (("image_size", 1), ("steps_per_execution", 0), ("keep_checkpoints", 1)):
             if getattr(self, field) is not None and getattr(self, field) < least:
                 raise UserError(f"{field} is {getattr(self, field)}; it must be at least {least}")
+        for field, most in (
+            ("image_size", MAX_IMAGE_SIZE),
+            ("steps_per_execution", MAX_COUNT),
+            ("keep_checkpoints", MAX_COUNT),
+        ):
+            check_at_most(field, getattr(self, field) or 0, most)
         if not self.checkpoint_minutes > 0:
             raise UserError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
         if self.skip_head and not self.weights:

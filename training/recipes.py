@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, check_count, comma_join
 from keras_resnet.models.naming import PARTS
 
 CHOICES = {
@@ -14,6 +14,7 @@ CHOICES = {
     "norm_layers": ("with_parts", "frozen", "trained"),
     "class_weights": ("none", "balanced"),
 }
+MAX_VALUES = 100  # of a list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,9 @@ class Recipe:
         for field in ("batch_size", "epochs", "gradient_accumulation_steps"):
             if getattr(self, field) < 1:
                 raise UserError(f"{field} is {getattr(self, field)}; it must be at least 1")
+            check_at_most(field, getattr(self, field), MAX_COUNT)
+        for field in ("milestones", "freeze"):
+            check_count(field, getattr(self, field), MAX_VALUES)
         for field in ("learning_rate", "weight_decay", "global_clipnorm", "crop_padding", "cutout", "mixup", "cutmix"):
             if not 0 <= getattr(self, field) < math.inf:
                 raise UserError(f"{field} is {getattr(self, field)}; it must be finite and at least 0")

@@ -7,11 +7,13 @@ from typing import Any
 
 from keras_resnet.benchmarks.applications import APPLICATIONS, nearest_application
 from keras_resnet.benchmarks.config import check_counts
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, check_at_most, check_count, comma_join
 
 from ..reporting import report
 from .artifacts import OURS, find_artifacts
 from .exporters import EXPORTERS
+
+MAX_THREADS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,8 @@ class LatencyConfig:
             raise UserError(
                 f"threads is {comma_join(self.threads) or 'empty'}; it is a list of whole numbers above 0 such as 1,2"
             )
+        check_count("threads", self.threads, MAX_THREADS)
+        check_at_most("threads", max(self.threads), MAX_THREADS)
         find_artifacts(self.output_dir, OURS)
         for name in self.baselines or ():
             if name not in EXPORTERS and not Path(name).is_dir():

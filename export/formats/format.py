@@ -9,11 +9,13 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
+
+from keras_resnet.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +28,7 @@ INPUT = "pixels"  # the name of every artifact's input
 OUTPUTS = ("probabilities", "logits")  # what an artifact may compute, and the name of its output
 BATCH_SIZE = 64
 
+T = TypeVar("T")
 Content = TypeVar("Content")
 Content_co = TypeVar("Content_co", covariant=True)
 
@@ -135,14 +138,14 @@ class ReadableFormat(abc.ABC):
         title: As people write it.
         suffix: Of its files, with the dot; "" for a format that is a folder.
         libraries: The distributions that make and run such files; reports state their versions.
-        needs_tensorflow: Whether `open` imports TensorFlow, which the command then sets up first.
+        needs_keras: Whether `open` imports Keras; all other files run in processes without it.
     """
 
     name: str
     title: str
     suffix: str
     libraries: tuple[str, ...]
-    needs_tensorflow: bool = True
+    needs_keras: bool = False
 
     def matches(self, path: Path) -> bool:
         """Tells by its name whether a file or folder that exists is of this format."""
@@ -194,6 +197,14 @@ class Format(ReadableFormat, Generic[Content]):
     def run(self, content: Content, images: np.ndarray) -> np.ndarray:
         """Computes uint8 (N, H, W, C) -> float32 (N, classes) by a model that is still in memory."""
         return in_batches(self.load(content).run, images)
+
+
+def only(values: Iterable[T], what: str) -> T:
+    """The one input or output that a classifier has, or a `UserError` that says how many there are."""
+    values = list(values)
+    if len(values) != 1:
+        raise UserError(f"it has {len(values)} {what}; a classifier has one")
+    return values[0]
 
 
 def in_batches(run: Callable[[np.ndarray], np.ndarray], images: Images) -> np.ndarray:

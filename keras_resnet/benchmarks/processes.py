@@ -1,12 +1,11 @@
 """A candidate's process, seen from outside; `worker` is the other end of the pipe."""
 
 import json
-import signal
 import subprocess
 import tempfile
 from typing import Any, Self
 
-from keras_resnet.environment import python_module
+from keras_resnet.environment import describe_exit, python_module
 
 from .worker import Answer, Failure, Request
 
@@ -67,5 +66,5 @@ class WorkerProcess:
         status = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
+        how = describe_exit(status).removeprefix("was ")
         return f"{how} ({lines[-1].strip()})" if lines else how

@@ -1,9 +1,11 @@
 """`keras-resnet benchmark`: speed, measured against other libraries."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from keras_resnet.benchmarks.runner import Entry
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.export.benchmarks.exporters import EXPORTERS
 from keras_resnet.files import json_text, write_text
@@ -14,7 +16,7 @@ from .command import Command
 from .field_help import NETWORK
 from .flags import FlagHelp, Flags
 from .network import check_model, define_network, model_options
-from .output import log_line, show_table
+from .output import log_line, print_lines, show_table
 
 EXPORT = "export"
 MEASUREMENT, EXPORTS = "Measurement", "Only with --task=export"
@@ -36,7 +38,7 @@ def define_flags(flags: Flags) -> None:
     flags.define("steps", int, 0, FlagHelp(MEASUREMENT, steps), at_least=0)
     rounds = FlagHelp(MEASUREMENT, "Measurements of each candidate, interleaved with the others'.", default="5, for export 30")
     flags.define("rounds", int, None, rounds, at_least=1)
-    json_file = "Also write the measurements to this file, as JSON."
+    json_file = "Also write the measurements to this file, as JSON. It must not exist yet."
     flags.define("json", str, None, FlagHelp(MEASUREMENT, json_file, placeholder="FILE"))
     define_network(flags, "none; needed except with --task=export")
     image_size = FlagHelp(NETWORK, "Height and width of the images in pixels.", default="the network's own")
@@ -64,27 +66,40 @@ def baselines_help() -> FlagHelp:
     )
 
 
+def check_json_file(path: Path) -> None:
+    """Refuses a name under which there is something, and one in a folder that cannot be written to."""
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"--json is {path}, in a folder that is not there")
+    if os.path.lexists(path):
+        raise UserError(f"--json is {path}, which exists already: choose another name")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UserError(f"--json is {path}, in a folder that cannot be written to: choose another one")
+
+
 class Result(Protocol):
     """What both kinds of benchmark return."""
 
     def table(self) -> tuple[Any, Any]: ...
     def notes(self) -> Any: ...
     def record(self) -> dict[str, Any]: ...
+    @property
+    def entries(self) -> Sequence[Entry]: ...
 
 
-def benchmark(flags: Flags, arguments: list[str]) -> None:
+def benchmark(flags: Flags, arguments: list[str]) -> int:
     """Measures the speed of training, input, building or exports against Keras, PyTorch and others in one run."""
     wrong = [f"--{name}" for name in flags.given() if name not in COMMON and (name in ONLY_EXPORT) != (flags.task == EXPORT)]
     if wrong:
         raise UserError(f"--task={flags.task} does not take {comma_join(wrong)}")
-    if flags.json and not Path(flags.json).absolute().parent.is_dir():
-        raise UserError(f"--json is {flags.json}, in a folder that is not there")
+    if flags.json:
+        check_json_file(Path(flags.json))
     measure: Callable[[Flags], Result] = measure_exports if flags.task == EXPORT else measure_training
     result = measure(flags)
     show_table(*result.table())
-    print("\n".join(result.notes()))
+    print_lines(*result.notes())
     if flags.json:
         write_text(flags.json, f"{json_text(result.record(), indent=2)}\n")
+    return 1 if flags.baselines and any(entry.failure for entry in result.entries) else 0  # of those that were asked for
 
 
 def measure_training(flags: Flags) -> Result:

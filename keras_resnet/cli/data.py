@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
 
-from keras_resnet.errors import UserError
+from keras_resnet.class_names import normalized, read_class_names, without_numbers
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
 
 from .field_help import DATA, TRAINING_HELP
@@ -38,11 +39,12 @@ def define_test_data(flags: Flags) -> None:
 
 
 def read_labels_file(path: str) -> tuple[str, ...]:
-    """The lines of a text file that are not empty."""
-    try:
-        return tuple(line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip())
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a text file in UTF-8") from error
+    """The names in a text file, one per line; says so if it leaves out numbers that only count the lines."""
+    names = read_class_names(path)
+    if (unnumbered := without_numbers(names)) is None:
+        return names
+    print(f"keras-resnet: {path} numbers its lines; the names are {comma_join(unnumbered, 3)}", file=sys.stderr)
+    return unnumbered
 
 
 def class_names_of_dataset(flags: Flags) -> tuple[str, ...]:
@@ -59,9 +61,10 @@ def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
     if not (flags.dataset or metadata.dataset):
         raise UserError(f"{flags.model_path} does not name the data set that its test images are from: give --dataset")
     dataset = Dataset(flags.dataset or metadata.dataset, flags.data_dir)
-    if dataset.class_names != metadata.labels:
-        pairs = itertools.zip_longest(metadata.labels, dataset.class_names)
-        known, found = next((known, found) for known, found in pairs if known != found)
+    pairs = itertools.zip_longest(metadata.labels, dataset.class_names)
+    different = [(known, found) for known, found in pairs if normalized(known or "") != normalized(found or "")]
+    if different:
+        known, found = different[0]
         raise UserError(
             f"{flags.model_path} has other class names than dataset {dataset.name!r}, or another order of them: "
             f"{known!r} instead of {found!r}"

@@ -8,6 +8,10 @@ from typing import Any
 
 from absl import flags as absl_flags
 
+from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, check_count
+
+from .flagfile import expand_flagfiles
+
 
 @dataclasses.dataclass(frozen=True)
 class FlagHelp:
@@ -30,17 +34,37 @@ class FlagHelp:
     item: type = str
 
 
+class IntParser(absl_flags.IntegerParser):
+    """Reads a whole number from `least` on; a `UserError` says how large it may be."""
+
+    def __init__(self, name: str, least: int | None) -> None:
+        super().__init__()
+        self.name, self.least = name, least
+
+    def parse(self, argument: str | int) -> int:
+        value = parse_int(argument, self.name)
+        if self.least is not None and value < self.least:
+            raise UserError(f"--{self.name} is {value}; it must be at least {self.least}")
+        check_at_most(f"--{self.name}", value, MAX_COUNT)
+        return value
+
+
 class NumberListParser(absl_flags.BaseListParser):
     """Reads a list such as `0.5,0.75`."""
 
-    def __init__(self, item: type) -> None:
+    def __init__(self, name: str, item: type) -> None:
         super().__init__(token=",", name="comma")
-        self.item = item
+        self.flag, self.item = name, item
 
     def parse(self, argument: str | list[Any]) -> list[Any]:
-        return [self.number(text) for text in (argument if isinstance(argument, list) else super().parse(argument))]
+        values = argument if isinstance(argument, list) else super().parse(argument)
+        return [self.number(text) for text in values]
 
     def number(self, text: Any) -> Any:
+        if self.item is int and isinstance(text, str) and text.strip().isdigit():
+            value = parse_int(text, self.flag)
+            check_at_most(f"--{self.flag}", value, MAX_COUNT)
+            return value
         try:
             return self.item(text)
         except ValueError as error:
@@ -48,6 +72,19 @@ class NumberListParser(absl_flags.BaseListParser):
             raise ValueError(f"{text!r} is not a {kind}number; this is a list such as {example}") from error
 
 
+def parse_int(text: str | int, name: str) -> int:
+    """Reads a whole number, or raises a `UserError` that says what is wrong with it."""
+    if isinstance(text, str) and len(text) > MAX_DIGITS:
+        raise UserError(f"--{name} has {len(text):,} characters; it is a whole number of at most {MAX_COUNT}")
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UserError(f"--{name} is {text!r}, which is not a whole number") from error
+
+
+MAX_DIGITS = 50  # that Python is asked to read as a number
+MAX_VALUES = 1000  # of a list
+MAX_NAME = 100  # characters of a flag's name
 PLACEHOLDERS = {int: "INT", float: "FLOAT", str: "TEXT", tuple: "A,B,...", bool: ""}
 
 
@@ -90,7 +127,7 @@ class Flags:
         elif kind is bool:
             absl_flags.DEFINE_bool(name, default, help.text, flag_values=self._values)
         elif kind is int:
-            absl_flags.DEFINE_integer(name, default, help.text, lower_bound=at_least, flag_values=self._values)
+            absl_flags.DEFINE(IntParser(name, at_least), name, default, help.text, flag_values=self._values)
         elif kind is float:
             absl_flags.DEFINE_float(name, default, help.text, lower_bound=at_least, flag_values=self._values)
         elif kind is str:
@@ -98,7 +135,7 @@ class Flags:
         elif kind is tuple and help.item is str:
             absl_flags.DEFINE_list(name, None if default is None else list(default), help.text, flag_values=self._values)
         elif kind is tuple:
-            parser, given = NumberListParser(help.item), None if default is None else list(default)
+            parser, given = NumberListParser(name, help.item), None if default is None else list(default)
             absl_flags.DEFINE(parser, name, given, help.text, flag_values=self._values)
         else:
             raise TypeError(f"no flag is of type {kind}")
@@ -120,9 +157,46 @@ class Flags:
             own = None if fields[name].default is dataclasses.MISSING else fields[name].default
             self.define(name, plain_type(kinds[name]), own if default is dataclasses.MISSING else default, help[name])
 
-    def parse(self, command: str, arguments: Sequence[str]) -> list[str]:
-        """Sets the flags and returns the other arguments; an `absl.flags.Error` says what is wrong."""
+    def parse(self, command: str, arguments: Sequence[str], interspersed: bool = False) -> list[str]:
+        """Sets the flags and returns the other arguments.
+
+        Args:
+            command: the name of the command.
+            arguments: what follows it.
+            interspersed: whether flags may also follow the other arguments, up to `--`.
+
+        Raises:
+            absl.flags.Error: in its words, for an unknown flag or a value that it does not take.
+            UserError: for a flag file that cannot be read, or an argument that nothing can be done with.
+        """
+        self._values.set_gnu_getopt(interspersed)
+        arguments = expand_flagfiles(arguments)
+        for before, argument in zip(["", *arguments], arguments, strict=False):
+            self.check_argument(argument, is_value=self._kinds.get(before.lstrip("-"), bool) is not bool)
         return self._values([command, *arguments])[1:]
+
+    def check_argument(self, argument: str, is_value: bool) -> None:
+        """Raises a `UserError` for text that libraries beneath cannot take, and for a value where a flag has none.
+
+        Args:
+            argument: one of the command line.
+            is_value: whether it is the value of the flag before it.
+        """
+        if "\0" in argument:
+            raise UserError(f"{argument} has a null character in it, which no value and no name has")
+        if not (is_value or argument.startswith("-")):
+            return
+        if argument.encode(errors="replace").decode() != argument:
+            raise UserError(f"{argument} is not UTF-8, which TensorFlow needs: give it another name")
+        name, equals, value = argument.lstrip("-").partition("=")
+        if is_value:
+            return
+        if len(name) > MAX_NAME:  # which absl would compare with all others, recursively
+            raise absl_flags.UnrecognizedFlagError(name, value)
+        if self._kinds.get(name) is tuple:
+            check_count(f"--{name}", value.split(","), MAX_VALUES)
+        if equals and name.startswith("no") and self._kinds.get(name[2:]) is bool:
+            raise UserError(f"--{name} takes no value: it is --{name}, or --{name[2:]} for the contrary")
 
     def __iter__(self) -> Iterator[str]:
         """The names, in the order in which they were defined."""

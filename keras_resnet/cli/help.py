@@ -29,7 +29,7 @@ def overview(commands: Mapping[str, Documented]) -> str:
     """The help of the command itself: what there is, and an example of each."""
     lines = ["keras-resnet COMMAND [--flag=value ...]", ""]
     for name, command in commands.items():
-        lines += wrapped(command.summary, first=f"  {name:10}", rest=" " * 12)
+        lines += wrapped(command.summary or "-", first=f"  {name:10}", rest=" " * 12)  # without docstrings, as by python -OO
     examples = [command.example for command in commands.values() if command.example]
     lines += ["", "Examples:", *(line for example in examples for line in example_lines(example))]
     return "\n".join([*lines, "", "keras-resnet COMMAND --help explains the flags of a command."])

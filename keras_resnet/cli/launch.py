@@ -3,7 +3,8 @@
 from keras_resnet.environment import python_module
 from keras_resnet.errors import UserError
 
-from .command import Command
+from . import train
+from .command import HELP_FLAGS, Command
 from .flags import FlagHelp, Flags
 
 WORKERS = "Workers"
@@ -19,8 +20,12 @@ def launch(flags: Flags, arguments: list[str]) -> int:
     """Runs `train` in several processes on this machine that train together, and restarts them if one dies."""
     from keras_resnet.training.distribute import launcher
 
-    if arguments[0] != "train":
-        raise UserError(f"launch takes `train` and its flags after --, not {arguments[0]!r}")
+    name, *rest = arguments
+    if name != "train":
+        raise UserError(f"launch takes `train` and its flags after --, not {name!r}")
+    if any(argument in HELP_FLAGS for argument in rest):
+        raise UserError("launch starts no workers for the help: see keras-resnet train --help")
+    train.make_config(train.COMMAND.parse(name, rest)[0])  # one line about a mistake, not one from each worker
     if not any(argument.lstrip("-").partition("=")[0] == "strategy" for argument in arguments):
         arguments = [*arguments, "--strategy=multi_worker"]
     return launcher.launch(python_module("keras_resnet.cli", *arguments), flags.workers, flags.max_restarts)

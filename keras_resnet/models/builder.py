@@ -9,7 +9,7 @@ import keras
 from keras import KerasTensor
 
 from keras_resnet import _keras_internals
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, check_at_most, comma_join
 from keras_resnet.recursion import raise_recursion_limit
 
 from . import layers, naming, shortcuts, variants
@@ -20,7 +20,9 @@ from .residual_units import ResidualUnit
 from .stems import STEMS
 from .variants import Variant
 
+MAX_WIDTH = 8192  # of a stage's units: 16 times ResNet-50's, which has 6 billion parameters then
 LAYERS_PER_UNIT = 18  # at most: a bottleneck with a gate
+MAX_CLASSES = 10**7
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 
@@ -84,6 +86,10 @@ def check_variant(variant: Variant, options: ModelOptions) -> None:
         raise UserError("zero_init_residual needs a shortcut: without one, the network would be zero")
     if variant.unit == "relu_before_addition" and options.zero_init_residual:
         raise UserError("zero_init_residual does not go with relu_before_addition: a ReLU at zero passes no gradient")
+    if (widest := stage_widths(variant, options)[-1]) > MAX_WIDTH:
+        raise UserError(
+            f"width_multiplier is {options.width_multiplier}, which makes the last stage {widest} wide; at most {MAX_WIDTH} is"
+        )
     valid = output_strides(variant)
     if options.output_stride not in (None, *valid):
         raise UserError(f"output_stride is {options.output_stride!r}; for this network it is one of {comma_join(valid)}")
@@ -101,6 +107,7 @@ def check_top(pooling: str | None, classes: int, activation: Any) -> None:
         raise UserError(f"unknown pooling {pooling!r}; it is None or one of {comma_join(POOLINGS)}")
     if not isinstance(classes, numbers.Integral) or classes is True or classes < 1:
         raise UserError(f"classes is {classes!r}; it is a whole number from 1 up")
+    check_at_most("classes", int(classes), MAX_CLASSES)
     try:
         keras.activations.get(activation)
     except ValueError as error:

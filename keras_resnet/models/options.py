@@ -4,7 +4,10 @@ import dataclasses
 import math
 import numbers
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, check_at_most
+
+MAX_WIDTH_MULTIPLIER = 64  # of a network for CIFAR, which then has 4096 channels; see also `builder.MAX_WIDTH`
+MAX_IMAGE_SIZE = 4096  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,7 @@ class ModelOptions:
     def __post_init__(self) -> None:
         if not (is_number(self.width_multiplier) and 0 < self.width_multiplier < math.inf):
             raise UserError(f"width_multiplier is {self.width_multiplier!r}; it is a number above 0")
+        check_at_most("width_multiplier", self.width_multiplier, MAX_WIDTH_MULTIPLIER)
         for name in ("stochastic_depth", "classifier_dropout"):
             if not (is_number(getattr(self, name)) and 0 <= getattr(self, name) < 1):
                 raise UserError(f"{name} is {getattr(self, name)!r}; it is at least 0 and below 1")

@@ -44,6 +44,7 @@ class Dataset:
     The test split is the dataset's own. Without one it is its validation split; without that, a tenth of the train split:
     those whose names have the smallest hashes. That depends on nothing else, so all runs and later evaluations agree on it.
     The validation split is the dataset's own, unless that is the test split; else it is cut from the rest of the train split.
+    What is cut leaves each class an image to train on: the next one in the order of the hashes or of chance is taken instead.
 
     Attributes:
         name: As given.
@@ -110,7 +111,8 @@ class Dataset:
         else:
             count = max(1, round(validation_fraction * len(rest)))
             order = np.random.default_rng(seed).permutation(len(rest))
-            training, validation = rest.take(np.sort(order[count:])), rest.take(np.sort(order[:count]))
+            chosen = choose_leaving_each_class(order, rest.labels, count)
+            training, validation = rest.take(np.setdiff1d(order, chosen)), rest.take(np.sort(chosen))
         self._check_classes(training)
         return training, validation
 
@@ -125,8 +127,8 @@ class Dataset:
     def _test_rows(self) -> np.ndarray:
         names = self._stored.names("train")
         hashes = [hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names]
-        count = round(TEST_FRACTION * len(hashes)) or 1
-        return np.sort(np.array(sorted(range(len(hashes)), key=hashes.__getitem__)[:count]))
+        order = np.array(sorted(range(len(hashes)), key=hashes.__getitem__), int)
+        return np.sort(choose_leaving_each_class(order, self._train.labels, round(TEST_FRACTION * len(hashes)) or 1))
 
     def _read(self, name: str) -> Split:
         split = self._stored.read(name)
@@ -145,7 +147,33 @@ class Dataset:
         empty = np.flatnonzero(np.bincount(training.labels, minlength=len(self.class_names)) == 0)
         if len(empty):
             shown = comma_join((self.class_names[index] for index in empty), MAX_CLASSES_NAMED)
-            raise UserError(f"dataset {self.name!r} has no images to train on for {len(empty)} of its classes: {shown}")
+            raise UserError(
+                f"dataset {self.name!r} has no images to train on for {len(empty)} of its classes: {shown}; "
+                "each needs one that is not cut for validation or test"
+            )
+
+
+def choose_leaving_each_class(order: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """Returns the first `count` examples of `order` but for those that would leave none of their class to the others.
+
+    Where each class has only one, they are the first `count`.
+
+    Args:
+        order: Indices of all examples (N,), each once.
+        labels: Integers (N,), from 0.
+        count: How many to choose; fewer are chosen where the classes have not enough.
+    """
+    left = np.bincount(labels, minlength=1)
+    if left.max() <= 1:
+        return order[:count]
+    chosen = []
+    for index in order:
+        if len(chosen) == count:
+            break
+        if left[labels[index]] > 1:
+            left[labels[index]] -= 1
+            chosen.append(index)
+    return np.array(chosen, int)
 
 
 def class_names_of(name: str, data_dir: str | Path | None = None) -> tuple[str, ...]:

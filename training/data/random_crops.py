@@ -47,33 +47,33 @@ def crop_and_resize(images: tf.Tensor, uniforms: tf.Tensor, min_area: float) -> 
 
 
 def decode_and_crop(
-    encoded: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], channels: int, min_area: float
+    jpeg: tf.Tensor, pixels: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], channels: int, min_area: float
 ) -> tf.Tensor:
-    """Decodes a random crop of a JPEG or PNG and resizes it; of a JPEG, only the box is decoded.
+    """Cuts a random crop out of a JPEG, of which only the box is decoded, or of pixels, and resizes it.
 
     Args:
-        encoded: String scalar, the file's bytes.
+        jpeg: String scalar, the file's bytes; empty if there are pixels instead.
+        pixels: uint8 (H, W, C), with H and W of 0 for a JPEG.
         uniforms: float32 (4,), see `random_box`.
         size: (height, width) of the result.
-        channels: 1 or 3.
+        channels: C, 1 or 3.
         min_area: Smallest fraction of the image's area.
 
     Returns:
-        uint8 (*size, channels).
+        uint8 (*size, C).
     """
 
     def crop_jpeg() -> tf.Tensor:
-        height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(encoded))
+        height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(jpeg))
         box = random_box(uniforms, height, width, min_area)
-        return tf.image.decode_and_crop_jpeg(encoded, box, channels, dct_method="INTEGER_ACCURATE", try_recover_truncated=True)
+        return tf.image.decode_and_crop_jpeg(jpeg, box, channels, dct_method="INTEGER_ACCURATE", try_recover_truncated=True)
 
-    def crop_png() -> tf.Tensor:
-        image = tf.image.decode_png(encoded, channels)
-        height, width = tf.unstack(tf.shape(image)[:2])
+    def crop_pixels() -> tf.Tensor:
+        height, width = tf.unstack(tf.shape(pixels)[:2])
         box = random_box(uniforms, height, width, min_area)
-        return tf.slice(image, [box[0], box[1], 0], [box[2], box[3], channels])
+        return tf.slice(pixels, [box[0], box[1], 0], [box[2], box[3], channels])
 
-    cropped = tf.cond(tf.io.is_jpeg(encoded), crop_jpeg, crop_png)
+    cropped = tf.cond(tf.strings.length(jpeg) > 0, crop_jpeg, crop_pixels)
     cropped.set_shape((None, None, channels))
     # Antialiasing takes twice as long as decoding, and only changes images that get smaller.
     shrinks = tf.reduce_any(tf.shape(cropped)[:2] > size)

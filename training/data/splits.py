@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import io
 import math
 import sys
 from collections.abc import Mapping
@@ -11,14 +10,15 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.preprocessing import Preprocessing, open_image
+from keras_resnet.preprocessing import Preprocessing
 
 from ..recipes import Recipe
 from .augmentation import RANDOM_RESIZED_CROP
-from .encoded_images import EncodedImage
+from .encoded_images import EncodedImage, load
 from .memory import available_memory, format_bytes
 from .parallel import CORES, parallel_map
 from .random_crops import decode_and_crop
+from .tf_decoding import decode_png, is_intact_jpeg
 
 BATCHES_AT_ONCE = min(8, CORES)  # that threads prepare at the same time; more only take memory
 
@@ -139,7 +139,7 @@ class EncodedSplit:
     """Encoded images of any size.
 
     encoded: `EncodedImage`s (N,). labels: int64 (N,). tf_decodable: bool (N,), whether TensorFlow decodes an image to the
-    same pixels as Pillow. channels: 1 or 3, for all.
+    same pixels as `keras_resnet.images`, or refuses it. channels: 1 or 3, for all.
     """
 
     encoded: np.ndarray
@@ -165,8 +165,7 @@ class EncodedSplit:
         images = np.empty((len(self), *preprocessing.shape), np.uint8)
 
         def prepare(index: int) -> None:
-            encoded: EncodedImage = self.encoded[index]
-            images[index] = preprocessing.load_image(encoded.pillow_file())
+            images[index] = preprocessing.resize_and_crop(load(self.encoded[index], preprocessing.channels))
 
         for _ in parallel_map(prepare, range(len(self))):
             pass
@@ -197,20 +196,31 @@ class EncodedSplit:
         """
 
         def crop(index: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
-            encoded = tf.numpy_function(self.read_encoded, [index], tf.string, stateful=False)
-            return decode_and_crop(encoded, uniforms, size, self.channels, min_area)
+            jpeg, pixels = tf.numpy_function(self.read, [index], (tf.string, tf.uint8), stateful=False)
+            pixels = tf.ensure_shape(pixels, (None, None, self.channels))
+            return decode_and_crop(jpeg, pixels, uniforms, size, self.channels, min_area)
 
         examples = tf.data.Dataset.from_tensor_slices((order, uniforms))
         return examples.map(crop, num_parallel_calls=CORES, deterministic=True)
 
-    def read_encoded(self, index: int) -> bytes:
-        """Returns bytes that TensorFlow decodes to the same pixels as Pillow: the file's own, or those of a PNG made of it."""
+    def read(self, index: int) -> tuple[bytes, np.ndarray]:
+        """Returns the bytes of a JPEG of which TensorFlow can decode a part, or the pixels of another image.
+
+        Returns:
+            (bytes, uint8 (0, 0, C)) or (b"", uint8 (H, W, C)).
+
+        Raises:
+            OSError: The image has disappeared, or is damaged since it was checked.
+        """
         encoded: EncodedImage = self.encoded[index]
         if self.tf_decodable[index]:
-            return encoded.read()
-        png = io.BytesIO()
-        open_image(encoded.pillow_file(), self.channels).save(png, "PNG", compress_level=1)
-        return png.getvalue()
+            content = encoded.read()
+            if is_intact_jpeg(content):
+                return content, np.empty((0, 0, self.channels), np.uint8)
+            if (pixels := decode_png(content, self.channels)) is not None:
+                return b"", pixels
+        image = load(encoded, self.channels)
+        return b"", np.asarray(image, np.uint8).reshape(image.height, image.width, self.channels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

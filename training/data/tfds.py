@@ -1,21 +1,27 @@
 """Datasets of tensorflow-datasets, by name."""
 
+import contextlib
 import difflib
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import constants
 
+from keras_resnet.class_names import check_are_lines
 from keras_resnet.errors import UserError, comma_join, first_line
 
 from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
 from .downloads import prepare
-from .encoded_images import tfrecord_examples
+from .encoded_images import EncodedImage, tfrecord_examples
 from .image_filter import MEMORY_FRACTION, ImageFiles, filter_images
 from .memory import available_memory
 from .splits import ArraySplit, Split
+from .tf_decoding import PNG_START
 
 SPLITS = ("train", "validation", "test")
 LABELS_CHECKED = 100  # to see whether a test split has any
@@ -45,13 +51,13 @@ class TfdsDataset:
 
     def read(self, split: str) -> Split:
         """Returns a split: decoded if all images have one size and fit into memory, else encoded, on disk."""
-        examples, shape = self._builder.info.splits[split].num_examples, self._image.shape
-        if None not in shape and examples * np.prod(shape) <= MEMORY_FRACTION * available_memory():
-            try:
-                return self._decoded(split)
-            except tf.errors.InvalidArgumentError:
-                pass  # an image does not decode; `_encoded` finds out which
-        return self._encoded(split)
+        with self._damage_named(split):
+            encoded = list(tfrecord_examples(self._builder.info.splits[split].filepaths, self._image_key))
+            shape = self._image.shape
+            if None not in shape and len(encoded) * np.prod(shape) <= MEMORY_FRACTION * available_memory() and is_png(encoded):
+                with contextlib.suppress(tf.errors.InvalidArgumentError):  # an image does not decode; below it is named
+                    return self._decoded(split)
+            return self._encoded(split, encoded)
 
     def names(self, split: str) -> list[str]:
         """Returns a name for each example: its position, which does not change in a prepared dataset."""
@@ -64,9 +70,10 @@ class TfdsDataset:
         images, labels = values[self._image_key], values[self._label_key]
         return ArraySplit(np.asarray(images)[..., :3], np.asarray(labels, np.int64))
 
-    def _encoded(self, split: str) -> Split:
-        encoded = list(tfrecord_examples(self._builder.info.splits[split].filepaths, self._image_key))
+    def _encoded(self, split: str, encoded: Sequence[EncodedImage]) -> Split:
         labels = np.asarray(self._read(split, self._label_key)[self._label_key], np.int64)
+        if len(labels) != len(encoded):
+            raise ValueError(f"{len(encoded)} images and {len(labels)} labels")
         names = [f"{split}[{position}]" for position in range(len(labels))]
         channels = 1 if self._image.shape[-1] == 1 else 3
         filtered = filter_images({split: ImageFiles(encoded, labels, names)}, self._on_bad_image, channels)
@@ -79,10 +86,16 @@ class TfdsDataset:
         config = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1)
         # `as_dataset` is decorated, which hides its parameters from type checkers.
         as_dataset: Any = self._builder.as_dataset
+        return tfds.as_numpy(as_dataset(split=split, decoders=decoding, batch_size=-1, read_config=config))
+
+    @contextlib.contextmanager
+    def _damage_named(self, split: str) -> Iterator[None]:
+        """Raises whatever TensorFlow and tensorflow-datasets raise for damaged files as a `UserError`."""
         try:
-            dataset = as_dataset(split=split, decoders=decoding, batch_size=-1, read_config=config)
-            return tfds.as_numpy(dataset)
-        except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+            yield
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:
             raise UserError(
                 f"dataset {self.name!r} has a damaged file in its {split.partition('[')[0]} split: "
                 f"remove {self._builder.data_dir} to download it again"
@@ -90,8 +103,14 @@ class TfdsDataset:
 
     def _has_labels(self, split: str) -> bool:
         """Whether the first examples of a split are labeled; those of ImageNet's test split are not."""
-        first = min(LABELS_CHECKED, self._builder.info.splits[split].num_examples)
-        return bool((self._read(f"{split}[:{first}]", self._label_key)[self._label_key] != -1).any())
+        with self._damage_named(split):
+            first = min(LABELS_CHECKED, self._builder.info.splits[split].num_examples)
+            return bool((self._read(f"{split}[:{first}]", self._label_key)[self._label_key] != -1).any())
+
+
+def is_png(encoded: Sequence[EncodedImage]) -> bool:
+    """Whether the images are PNGs, as the first is: of these all decoders make the same pixels, which of a JPEG they do not."""
+    return bool(encoded) and encoded[0].read().startswith(PNG_START)
 
 
 def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuilder:
@@ -103,8 +122,15 @@ def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuil
         raise UserError(
             f"unknown dataset {name!r}: {hint}It must be digits, folder or a dataset of tensorflow-datasets"
         ) from error
-    except (ValueError, AssertionError, ImportError) as error:
-        raise UserError(f"dataset {name!r} cannot be opened: {first_line(error)}") from error
+    except Exception as error:  # its records may be damaged in any way
+        reason = re.sub(r"Failed to construct dataset .*?}\": ", "", first_line(error))
+        raise UserError(f"dataset {name!r} cannot be opened: {reason}{prepared_in(name, data_dir)}") from error
+
+
+def prepared_in(name: str, data_dir: str | Path | None) -> str:
+    """What to do about a dataset that is there and cannot be opened, to end a message with; "" if it is not there."""
+    folder = Path(data_dir or constants.DATA_DIR) / name.partition("/")[0].partition(":")[0]
+    return f"; remove {folder} to prepare it again" if folder.is_dir() else ""
 
 
 def features_of(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
@@ -129,4 +155,5 @@ def class_names_of_builder(name: str, builder: tfds.core.DatasetBuilder) -> tupl
     label = features_of(builder)[supervised_keys(name, builder)[1]]
     if not label.num_classes:
         raise UserError(f"dataset {name!r} does not say which classes it has before it is prepared")
+    check_are_lines(label.names, f"dataset {name!r} has classes whose names are not a line of text")
     return tuple(label.names)

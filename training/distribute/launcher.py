@@ -15,11 +15,16 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO, Self, TextIO
 
-from keras_resnet.errors import UserError
+import psutil
+
+from keras_resnet.environment import describe_exit
+from keras_resnet.errors import UserError, check_at_most
 
 GRACE_SECONDS = 10  # between SIGTERM and SIGKILL, for the others when one worker has failed
 POLL_SECONDS = 0.1
 USER_ERROR_STATUS = 2  # the exit status of a worker that would fail again
+MESSAGE = b"keras-resnet: "  # how the line begins that says what went wrong
+MAX_WORKERS = 1024
 
 # A program that replaces itself by another, which the kernel kills with its parent: Linux' PR_SET_PDEATHSIG survives exec. It
 # is a program of its own because nothing may run between fork and exec in a process that has threads.
@@ -41,12 +46,14 @@ def launch(command: Sequence[str], workers: int, max_restarts: int = 0) -> int:
     """
     if workers < 1:
         raise UserError(f"workers is {workers}; it must be at least 1")
+    check_at_most("workers", workers, MAX_WORKERS)
     if max_restarts < 0:
         raise UserError(f"max_restarts is {max_restarts}; it must be at least 0")
     gpus = gpus_per_worker(workers)
     with received_signals() as received:
         for restart in itertools.count(1):
-            statuses = run_once(command, gpus, received)
+            messages: set[bytes] = set()
+            statuses = run_once(command, gpus, received, messages)
             failed = [worker for worker, status in enumerate(statuses) if status]
             if received or not failed:
                 break
@@ -55,21 +62,30 @@ def launch(command: Sequence[str], workers: int, max_restarts: int = 0) -> int:
             status = statuses[first] or 0
             message = f"worker {first} {describe_exit(status)}"
             if status == USER_ERROR_STATUS or restart > max_restarts:
-                log(message)
+                if not (status == USER_ERROR_STATUS and messages):  # which has said what is wrong
+                    log(message)
                 return status if status > 0 else 128 - status
             log(f"{message}: restart {restart} of {max_restarts}")
     return 128 + received[0] if received else 0
 
 
-def run_once(command: Sequence[str], gpus: Sequence[str | None], received: Sequence[int]) -> list[int | None]:
+def run_once(
+    command: Sequence[str], gpus: Sequence[str | None], received: Sequence[int], messages: set[bytes]
+) -> list[int | None]:
     """Runs a worker for each of `gpus` until all have ended or one has failed.
+
+    Args:
+        command: What each runs.
+        gpus: CUDA_VISIBLE_DEVICES for each.
+        received: The signals that are to be sent on.
+        messages: The errors that were printed; each is printed once, whichever worker has it first.
 
     Returns:
         Their exit statuses, as `Popen` gives them; None for those that were ended because another failed.
     """
     with reserved_ports(len(gpus)) as ports, contextlib.ExitStack() as stack:
         workers = [
-            stack.enter_context(Worker(command, index, worker_environment(ports, index, visible)))
+            stack.enter_context(Worker(command, index, worker_environment(ports, index, visible), messages))
             for index, visible in enumerate(gpus)
         ]
         stack.callback(terminate, workers)
@@ -78,7 +94,7 @@ def run_once(command: Sequence[str], gpus: Sequence[str | None], received: Seque
             if any(statuses) and not received:
                 break
             for number in received[forwarded:]:
-                send_signal(workers, signal.SIGKILL if forwarded else number)
+                send_signal(workers, None if forwarded else number)
                 forwarded += 1
             time.sleep(POLL_SECONDS)
         return statuses
@@ -90,7 +106,7 @@ class Worker:
     It has a session of its own, so that a terminal's Ctrl-C reaches it once, from the launcher.
     """
 
-    def __init__(self, command: Sequence[str], index: int, environment: dict[str, str]) -> None:
+    def __init__(self, command: Sequence[str], index: int, environment: dict[str, str], messages: set[bytes]) -> None:
         prefix = [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, str(os.getpid())] if sys.platform == "linux" else []
         self.process = subprocess.Popen(
             [*prefix, *command],
@@ -101,9 +117,8 @@ class Worker:
             stderr=subprocess.PIPE,
         )
         streams = ((self.process.stdout, sys.stdout), (self.process.stderr, sys.stderr))
-        self._printers = [
-            threading.Thread(target=print_lines, args=(*both, f"[{index}] ".encode()), daemon=True) for both in streams
-        ]
+        rest = (f"[{index}] ".encode(), messages)
+        self._printers = [threading.Thread(target=print_lines, args=(*both, *rest), daemon=True) for both in streams]
 
     def __enter__(self) -> Self:
         for printer in self._printers:
@@ -112,8 +127,11 @@ class Worker:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Kills it and everything that it started, and waits for the last lines."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            kill_tree(self.process.pid)
         self.process.wait()
         for printer in self._printers:
             printer.join(timeout=1)
@@ -127,19 +145,39 @@ def terminate(workers: Sequence[Worker]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def send_signal(workers: Sequence[Worker], number: int) -> None:
+def send_signal(workers: Sequence[Worker], number: int | None) -> None:
+    """Sends a signal to all workers that have not ended, or kills them for None. Windows has no other than SIGTERM to send."""
     for worker in workers:
-        worker.process.send_signal(number)  # does nothing where the process has ended
+        if number is None:
+            worker.process.kill()
+        else:
+            worker.process.send_signal(signal.SIGTERM if sys.platform == "win32" else number)
+
+
+def kill_tree(process: int) -> None:
+    """Kills a process and everything that it started, where there are no process groups."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process)
+        for one in (*parent.children(recursive=True), parent):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
 
 
 PRINT_LOCK = threading.Lock()
 
 
-def print_lines(source: IO[bytes], target: TextIO, prefix: bytes) -> None:
-    """Copies line by line. When nobody reads `target` any more, the worker's pipe is closed as well."""
+def print_lines(source: IO[bytes], target: TextIO, prefix: bytes, messages: set[bytes]) -> None:
+    """Copies line by line, errors in `messages` excepted, and adds new ones to them.
+
+    When nobody reads `target` any more, the worker's pipe is closed as well.
+    """
     with contextlib.suppress(BrokenPipeError), source:
         for line in source:
             with PRINT_LOCK:
+                if line.startswith(MESSAGE):
+                    if line in messages:
+                        continue
+                    messages.add(line)
                 target.buffer.write(prefix + line.rstrip(b"\n") + b"\n")
                 target.flush()
 
@@ -147,11 +185,6 @@ def print_lines(source: IO[bytes], target: TextIO, prefix: bytes) -> None:
 def log(line: str) -> None:
     with PRINT_LOCK:
         print(f"keras-resnet: {line}", file=sys.stderr, flush=True)
-
-
-def describe_exit(status: int) -> str:
-    names = {number.value: number.name for number in signal.Signals}
-    return f"ended with exit status {status}" if status > 0 else f"was killed by {names.get(-status, -status)}"
 
 
 @contextlib.contextmanager

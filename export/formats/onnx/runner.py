@@ -3,6 +3,8 @@
 import numpy as np
 import onnxruntime
 
+from ..format import only
+
 
 class OnnxRunner:
     """An `.onnx` model with one input, pixels in either layout: a path or a file's bytes."""
@@ -10,8 +12,8 @@ class OnnxRunner:
     def __init__(self, model: str | bytes) -> None:
         self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         self._channels_first = self._session.get_modelmeta().custom_metadata_map.get("layout") == "nchw"
-        ((inputs,), (outputs,)) = self._session.get_inputs(), self._session.get_outputs()
-        self._input, self.output = inputs.name, outputs.name
+        self._input = only(self._session.get_inputs(), "inputs").name
+        self.output = only(self._session.get_outputs(), "outputs").name
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""

@@ -5,7 +5,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from ..format import INPUT
+from keras_resnet.errors import UserError
+
+from ..format import INPUT, only
+
+SIGNATURE = "serving_default"
 
 
 class SavedModelRunner:
@@ -13,8 +17,10 @@ class SavedModelRunner:
 
     def __init__(self, path: Path) -> None:
         self._model = tf.saved_model.load(str(path))  # which its signatures do not keep alive
-        self.function = self._model.signatures["serving_default"]
-        (self.output,) = self.function.structured_outputs
+        if SIGNATURE not in self._model.signatures:
+            raise UserError(f"it has no signature {SIGNATURE}")
+        self.function = self._model.signatures[SIGNATURE]
+        self.output = only(self.function.structured_outputs, "outputs")
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""

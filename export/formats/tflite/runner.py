@@ -7,6 +7,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_resnet.environment import quiet_stderr
 
+from ..format import only
+
 
 class LiteRTRunner:
     """A `.tflite` model with one signature. Integer outputs are dequantized.
@@ -20,8 +22,8 @@ class LiteRTRunner:
             interpreter = Interpreter(**model)
             interpreter.allocate_tensors()
         self._signature = interpreter.get_signature_runner()
-        ((self._input, inputs),) = self._signature.get_input_details().items()
-        ((self.output, outputs),) = self._signature.get_output_details().items()
+        self._input, inputs = only(self._signature.get_input_details().items(), "inputs")
+        self.output, outputs = only(self._signature.get_output_details().items(), "outputs")
         self._dtype, (self._scale, self._zero_point) = inputs["dtype"], outputs["quantization"]
 
     def run(self, images: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
@@ -178,6 +179,46 @@ def test_a_set_with_a_damaged_file_is_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(UserError, match="has a damaged file in its test split: remove"):
         _ = Dataset("tiny_various", tmp_path).test
+
+
+def without(feature):
+    """What rewrites the examples of a TFRecord file without a feature."""
+
+    def rewrite(file):
+        examples = [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file))]
+        with tf.io.TFRecordWriter(str(file)) as writer:
+            for example in examples:
+                del example.features.feature[feature]
+                writer.write(example.SerializeToString())
+
+    return rewrite
+
+
+DAMAGE = {  # what is done to a file of a prepared set: (the file, what the error says)
+    lambda file: file.write_text("null"): (
+        "dataset_info.json",
+        "cannot be opened: .*; remove .*tiny_various to prepare it again",
+    ),
+    lambda file: file.write_text("[" * 100_000): ("dataset_info.json", "cannot be opened: .*recursion"),
+    lambda file: file.write_text("7"): ("dataset_info.json", "cannot be opened: "),
+    lambda file: file.unlink(): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
+    lambda file: file.write_bytes(b""): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
+    lambda file: file.write_bytes(b"\xff" * 99): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
+    without("kind"): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
+    without("photo"): ("*train.tfrecord*", r"20 of 20 images cannot be read: train\[0\] has no feature 'photo' with an image"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_whatever_is_damaged_in_a_set_one_line_says_so(tmp_path, damage):
+    """Catches the exceptions of JSON, protocol buffers and TensorFlow that a damaged folder of tensorflow-datasets raises."""
+    name, message = DAMAGE[damage]
+    Dataset("tiny_various", tmp_path)
+    (file,) = tmp_path.rglob(name)
+    damage(file)
+    with pytest.raises(UserError, match=message) as caught:
+        Dataset("tiny_various", tmp_path).train_and_validation(0.25, seed=0)
+    assert "\n" not in str(caught.value)
 
 
 def no_network(url, **options):
