@@ -49,8 +49,9 @@ def check_links(name: str | os.PathLike[str], file: h5py.File) -> None:
 def check_object(name: str | os.PathLike[str], inner: str, found: h5py.Group | h5py.Dataset) -> None:
     """Raises a `UserError` for a dataset or attributes that are in another file, or larger than what is stored of them."""
     for attribute in map(found.attrs.get_id, found.attrs):
-        if attribute.get_storage_size() > MAX_ATTRIBUTE:
-            raise UserError(f"{name} has an attribute of {attribute.get_storage_size():,} bytes in {inner!r}")
+        size = attribute.get_space().get_simple_extent_npoints() * attribute.get_type().get_size()
+        if size > MAX_ATTRIBUTE:
+            raise UserError(f"{name} has an attribute of {size:,} bytes in {inner!r}")
     if not isinstance(found, h5py.Dataset):
         return
     if found.external or found.is_virtual:
