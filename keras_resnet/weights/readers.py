@@ -1,17 +1,18 @@
 """Reads any weight file as `{name: array}`. The file's first bytes tell its format, and nothing inside is ever executed.
 
 Tensors of PyTorch files keep their names, `layer1.0.conv1.weight`; those of Keras files are called after their layer and
-variable, `conv1_conv.kernel`.
+variable, `conv1_conv.kernel`, and in a model inside the model after that as well, `resnet50/conv1_conv.kernel`.
 """
 
 import argparse
 import io
+import itertools
 import json
 import pickle
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -59,19 +60,58 @@ def read_h5(file: str | io.BytesIO) -> dict[str, np.ndarray]:
     """Reads Keras 3's `.weights.h5`, and the older `.h5` of weights or of a whole model."""
     with h5py.File(file) as opened:
         root: Any = opened.get("model_weights", opened)
-        if "layer_names" in root.attrs:
-            names = [as_text(name) for name in root.attrs["layer_names"]]
-            layers = {name: [root[name][as_text(w)] for w in root[name].attrs["weight_names"]] for name in names}
-        else:
-            groups = [group["vars"] for group in root.get("layers", {}).values() if "vars" in group]
-            if any(len(group) and "name" not in group.attrs for group in groups):
-                raise ValueError("its layers have no names, as in files of early Keras 3; save it again with a newer Keras")
-            layers = {as_text(g.attrs["name"]): [g[str(i)] for i in range(len(g))] for g in groups if len(g)}
+        legacy = "layer_names" in root.attrs or "layer_names0" in root.attrs
         tensors = {}
-        for layer, values in layers.items():
+        for layer, values in legacy_layers(root) if legacy else layers_inside(root):
             variables = KERAS_VARIABLES.get(len(values), range(len(values)))
-            tensors.update({f"{layer}.{variable}": np.array(value) for variable, value in zip(variables, values, strict=True)})
+            named = {f"{layer}.{variable}": np.array(value) for variable, value in zip(variables, values, strict=True)}
+            if twice := [name for name in named if name in tensors]:
+                raise ValueError(f"it has two layers of one name: {comma_join(twice, 3)}")
+            tensors.update(named)
         return tensors
+
+
+def legacy_layers(root: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Yields the layers of an `.h5` file, by the path of their names, with their variables.
+
+    The group of a model inside the model holds the variables of all layers in there, each by the path of its layer.
+    """
+    for name in names_in(root, "layer_names"):
+        weights = names_in(root[name], "weight_names")
+        by_parent: dict[str, list[Any]] = {}
+        for weight in weights:
+            by_parent.setdefault(weight.rpartition("/")[0], []).append(root[name][weight])
+        for parent, values in by_parent.items():
+            yield f"{name}/{parent.removeprefix(f'{name}/')}" if len(by_parent) > 1 else name, values
+
+
+def names_in(group: Any, attribute: str) -> list[str]:
+    """The names in an attribute, which Keras cuts into several, with numbers after their own names, where they are many."""
+    if attribute in group.attrs:
+        return [as_text(name) for name in group.attrs[attribute]]
+    chunks = itertools.takewhile(lambda chunk: chunk in group.attrs, (f"{attribute}{number}" for number in itertools.count()))
+    return [as_text(name) for chunk in chunks for name in group.attrs[chunk]]
+
+
+def layers_inside(group: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Yields the layers of a `.weights.h5` file, by the path of their names, with their variables.
+
+    A model inside the model is a layer with a group of layers, or an attribute of one, as in a wrapper.
+    """
+    models = [child for key, child in group.items() if key not in ("layers", "vars") and holds_layers(child)]
+    for layer in [*group.get("layers", {}).values(), *models]:
+        variables = layer.get("vars", {})
+        if len(variables) and "name" not in variables.attrs:
+            raise ValueError("its layers have no names, as in files of early Keras 3; save it again with a newer Keras")
+        name = as_text(getattr(variables, "attrs", {}).get("name", layer.name.rpartition("/")[2]))
+        if len(variables):
+            yield f"{path}{name}", [variables[str(number)] for number in range(len(variables))]
+        yield from layers_inside(layer, f"{path}{name}/")
+
+
+def holds_layers(group: Any) -> bool:
+    """Whether there are layers in a group, at any depth."""
+    return isinstance(group, h5py.Group) and bool(group.visit(lambda name: name.rpartition("/")[2] == "layers" or None))
 
 
 def as_text(name: Any) -> str:
@@ -116,13 +156,23 @@ def safe_numpy_globals() -> list[Any]:
 
 
 def find_state_dict(content: Any) -> Mapping[str, Any] | None:
-    """Finds the mapping from names to tensors in a PyTorch file's content: itself, or inside one of the usual wrappers."""
+    """Finds the mapping from names to tensors in a PyTorch file's content: itself, or inside one of the usual wrappers.
+
+    Where the content has a dictionary of tensors for each part of a network, their keys come before the names.
+    """
     if not isinstance(content, dict):
         return None
-    if any(hasattr(value, "detach") and value.ndim > 1 for value in content.values()):
+    if has_matrices(content):
         return content
     found = (find_state_dict(content[key]) for key in WRAPPERS if key in content)
-    return next((state for state in found if state is not None), None)
+    parts = {key: part for key, part in content.items() if isinstance(part, dict)}
+    joined = {f"{key}.{name}": value for key, part in parts.items() for name, value in part.items()}
+    return next((state for state in found if state is not None), joined if has_matrices(joined) else None)
+
+
+def has_matrices(content: Mapping[Any, Any]) -> bool:
+    """Whether there are tensors with more than one axis in a dictionary."""
+    return any(hasattr(value, "detach") and value.ndim > 1 for value in content.values())
 
 
 def describe_content(content: Any) -> str:
@@ -138,11 +188,21 @@ def strip_prefixes(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return tensors
 
 
-def keras_layers(path: str) -> list[dict[str, Any]]:
-    """The configurations of the layers that a `.keras` file describes; an empty list for other files."""
+def keras_layers(path: str, inside: str = "") -> list[dict[str, Any]]:
+    """The configurations of the layers that a `.keras` file describes; an empty list for other files.
+
+    Args:
+        path: of the file.
+        inside: the path of names of a model inside the model, such as "resnet50/", whose layers are wanted.
+    """
     if h5py.is_hdf5(path) or not zipfile.is_zipfile(path):
         return []
     with zipfile.ZipFile(path) as archive:
         if "config.json" not in archive.namelist():
             return []
-        return [layer["config"] for layer in json.loads(archive.read("config.json"))["config"].get("layers", ())]
+        config = json.loads(archive.read("config.json"))["config"]
+    for name in filter(None, inside.split("/")):
+        children = [*config.get("layers", ()), config.get("layer")]  # the latter in a wrapper, such as `TimeDistributed`
+        configs = [child["config"] for child in children if isinstance(child, dict)]
+        config = next((child for child in configs if child.get("name") == name), {})
+    return [layer["config"] for layer in config.get("layers", ())]
