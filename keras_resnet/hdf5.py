@@ -39,15 +39,20 @@ def open_hdf5(file: str | os.PathLike[str] | io.BufferedIOBase, name: str | os.P
 def check_links(name: str | os.PathLike[str], file: h5py.File) -> None:
     """Raises a `UserError` for links to other files, and for soft ones, which Keras does not write either."""
 
-    def check(link: bytes, info: Any) -> None:
-        if info.type != h5py.h5l.TYPE_HARD:  # pyright: ignore[reportAttributeAccessIssue]  a compiled module
-            raise UserError(f"{name} has a link to elsewhere, {link.decode(errors='replace')!r}, which is not followed")
+    def soft(link: bytes, info: Any) -> bytes | None:  # what is raised in here is lost in HDF5
+        return None if info.type == h5py.h5l.TYPE_HARD else link  # pyright: ignore[reportAttributeAccessIssue]  compiled
 
-    file.id.links.visit(check, info=True)
+    if (found := file.id.links.visit(soft, info=True)) is not None:
+        raise UserError(f"{name} has a link to elsewhere, {found.decode(errors='replace')!r}, which is not followed")
 
 
 def check_object(name: str | os.PathLike[str], inner: str, found: h5py.Group | h5py.Dataset) -> None:
-    """Raises a `UserError` for a dataset or attributes that are in another file, or larger than what is stored of them."""
+    """Raises a `UserError` for a dataset or attributes that are in another file, or larger than what is stored of them.
+
+    Also for an object with several names: groups in a circle have no end.
+    """
+    if h5py.h5o.get_info(found.id).rc > 1:  # pyright: ignore[reportAttributeAccessIssue]  compiled
+        raise UserError(f"{name} has several names for one object, {inner!r}: it may be damaged")
     for attribute in map(found.attrs.get_id, found.attrs):
         size = attribute.get_space().get_simple_extent_npoints() * attribute.get_type().get_size()
         if size > MAX_ATTRIBUTE:

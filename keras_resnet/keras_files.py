@@ -61,9 +61,12 @@ def check_layers(path: str | os.PathLike[str], config: dict[str, Any]) -> int:
         count += len(layers)
         if count > MAX_LAYERS:
             raise UserError(f"{path} has more than {MAX_LAYERS:,} layers")
-        for i, layer in enumerate(layers):
-            check_object(path, layer, f"{where}layers[{i}]")
-            models.append((f"{where}layers[{i}].", layer["config"]))
+        children = [(f"{where}layers[{i}]", layer) for i, layer in enumerate(layers)]
+        if isinstance(model.get("layer"), dict):  # in a wrapper, such as `TimeDistributed`
+            children.append((f"{where}layer", model["layer"]))
+        for name, child in children:
+            check_object(path, child, name)
+            models.append((f"{name}.", child["config"]))
     return count
 
 

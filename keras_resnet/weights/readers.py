@@ -1,7 +1,7 @@
 """Reads any weight file as `{name: array}`. The file's first bytes tell its format, and nothing inside is ever executed.
 
 Tensors of PyTorch files keep their names, `layer1.0.conv1.weight`; those of Keras files are called after their layer and
-variable, `conv1_conv.kernel`.
+variable, `conv1_conv.kernel`, and in a model inside the model after that as well, `resnet50/conv1_conv.kernel`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import h5py
@@ -98,21 +98,13 @@ def read_h5(file: str | io.BytesIO, path: str, limits: SizeLimits = UNLIMITED) -
     """Reads Keras 3's `.weights.h5`, and the older `.h5` of weights or of a whole model."""
     with open_hdf5(file, path) as opened:
         root: Any = opened.get("model_weights", opened)
-        if "layer_names" in root.attrs:
-            names = [as_text(name) for name in root.attrs["layer_names"]]
-            layers = [(name, [root[name][as_text(w)] for w in root[name].attrs["weight_names"]]) for name in names]
-        else:
-            groups = [group["vars"] for group in root.get("layers", {}).values() if "vars" in group]
-            if any(len(group) and "name" not in group.attrs for group in groups):
-                raise ValueError("its layers have no names, as in files of early Keras 3; save it again with a newer Keras")
-            layers = [(as_text(g.attrs["name"]), [g[str(i)] for i in range(len(g))]) for g in groups if len(g)]
+        legacy = "layer_names" in root.attrs or "layer_names0" in root.attrs
         stored: dict[str, StoredTensor] = {}
-        for layer, values in layers:
+        for layer, values in legacy_layers(root) if legacy else layers_inside(root):
             check_name(path, layer)
             variables = KERAS_VARIABLES.get(len(values), range(len(values)))
             for variable, value in zip(variables, values, strict=True):
-                name = f"{layer}.{variable}"
-                if name in stored:
+                if (name := f"{layer}.{variable}") in stored:
                     raise UserError(f"{path} has two layers called {layer!r}: which of them is meant cannot be told")
                 stored[name] = StoredTensor(value.shape, functools.partial(read_dataset, value), values_to_decode(value))
         return read_tensors(stored, limits)
@@ -124,6 +116,49 @@ def read_dataset(dataset: h5py.Dataset) -> np.ndarray:
     if dataset.attrs.get("dtype") == "bfloat16" and array.dtype.itemsize == 2:
         return array.view(ml_dtypes.bfloat16)
     return array
+
+
+def legacy_layers(root: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Yields the layers of an `.h5` file, by the path of their names, with their variables.
+
+    The group of a model inside the model holds the variables of all layers in there, each by the path of its layer.
+    """
+    for name in names_in(root, "layer_names"):
+        weights = names_in(root[name], "weight_names")
+        by_parent: dict[str, list[Any]] = {}
+        for weight in weights:
+            by_parent.setdefault(weight.rpartition("/")[0], []).append(root[name][weight])
+        for parent, values in by_parent.items():
+            yield f"{name}/{parent.removeprefix(f'{name}/')}" if len(by_parent) > 1 else name, values
+
+
+def names_in(group: Any, attribute: str) -> list[str]:
+    """The names in an attribute, which Keras cuts into several, with numbers after their own names, where they are many."""
+    if attribute in group.attrs:
+        return [as_text(name) for name in group.attrs[attribute]]
+    chunks = itertools.takewhile(lambda chunk: chunk in group.attrs, (f"{attribute}{number}" for number in itertools.count()))
+    return [as_text(name) for chunk in chunks for name in group.attrs[chunk]]
+
+
+def layers_inside(group: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Yields the layers of a `.weights.h5` file, by the path of their names, with their variables.
+
+    A model inside the model is a layer with a group of layers, or an attribute of one, as in a wrapper.
+    """
+    models = [child for key, child in group.items() if key not in ("layers", "vars") and holds_layers(child)]
+    for layer in [*group.get("layers", {}).values(), *models]:
+        variables = layer.get("vars", {})
+        if len(variables) and "name" not in variables.attrs:
+            raise ValueError("its layers have no names, as in files of early Keras 3; save it again with a newer Keras")
+        name = as_text(getattr(variables, "attrs", {}).get("name", layer.name.rpartition("/")[2]))
+        if len(variables):
+            yield f"{path}{name}", [variables[str(number)] for number in range(len(variables))]
+        yield from layers_inside(layer, f"{path}{name}/")
+
+
+def holds_layers(group: Any) -> bool:
+    """Whether there are layers in a group, at any depth."""
+    return isinstance(group, h5py.Group) and bool(group.visit(lambda name: name.rpartition("/")[2] == "layers" or None))
 
 
 def as_text(name: Any) -> str:
@@ -141,7 +176,11 @@ def read_safetensors(path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.
     """Reads a `.safetensors` file."""
     with open_file(path) as file:
         length = int.from_bytes(file.read(8), "little")
-        parse_json(file.read(min(length, MAX_HEADER + 1)))  # of two tensors of one name, safetensors takes the last
+        header = file.read(min(length, MAX_HEADER))
+    try:
+        parse_json(header)  # of two tensors of one name, safetensors takes the last
+    except UserError as error:
+        raise UserError(f"{path} cannot be read, its list of tensors is damaged: {error}") from error
     with safe_open(path, framework="numpy") as opened:
         shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118  not a mapping
         stored = {name: StoredTensor(shape, functools.partial(opened.get_tensor, name)) for name, shape in shapes.items()}
@@ -188,7 +227,8 @@ def unpickling_hint(error: pickle.UnpicklingError) -> str:
 
 def as_array(tensor: Any) -> np.ndarray:
     """A PyTorch tensor as an array; floating point numbers as float32."""
-    return (tensor.detach().float() if tensor.is_floating_point() else tensor.detach()).numpy()
+    array = (tensor.detach().float() if tensor.is_floating_point() else tensor.detach()).numpy()
+    return np.ascontiguousarray(array).reshape(array.shape)
 
 
 def safe_numpy_globals() -> list[Any]:
@@ -200,13 +240,23 @@ def safe_numpy_globals() -> list[Any]:
 
 
 def find_state_dict(content: Any) -> Mapping[str, Any] | None:
-    """Finds the mapping from names to tensors in a PyTorch file's content: itself, or inside one of the usual wrappers."""
+    """Finds the mapping from names to tensors in a PyTorch file's content: itself, or inside one of the usual wrappers.
+
+    Where the content has a dictionary of tensors for each part of a network, their keys come before the names.
+    """
     if not isinstance(content, dict):
         return None
-    if any(hasattr(value, "detach") and value.ndim > 1 for value in content.values()):
+    if has_matrices(content):
         return content
     found = (find_state_dict(content[key]) for key in WRAPPERS if key in content)
-    return next((state for state in found if state is not None), None)
+    parts = {key: part for key, part in content.items() if isinstance(part, dict)}
+    joined = {f"{key}.{name}": value for key, part in parts.items() for name, value in part.items()}
+    return next((state for state in found if state is not None), joined if has_matrices(joined) else None)
+
+
+def has_matrices(content: Mapping[Any, Any]) -> bool:
+    """Whether there are tensors with more than one axis in a dictionary."""
+    return any(hasattr(value, "detach") and value.ndim > 1 for value in content.values())
 
 
 def describe_content(content: Any) -> str:
@@ -237,19 +287,28 @@ def check_is_state_dict(path: str, archive: zipfile.ZipFile) -> None:
         raise UserError(f"{path} is a zip archive, but neither Keras nor PyTorch wrote it; it holds {comma_join(names, 3)}")
 
 
-def keras_layers(path: str) -> list[dict[str, Any]]:
+def keras_layers(path: str, inside: str = "") -> list[dict[str, Any]]:
     """The configurations of the layers that a `.keras` file describes; an empty list for other files.
 
     Their `strides`, if any, are lists of whole numbers.
+
+    Args:
+        path: of the file.
+        inside: the path of names of a model inside the model, such as "resnet50/", whose layers are wanted.
     """
     if h5py.is_hdf5(path) or not is_archive(path):
         return []
     with open_archive(path) as archive:
-        config = read_config(path, archive)
-    if config is None:
+        found = read_config(path, archive)
+    if found is None:
         return []
-    check_layers(path, config["config"])
-    return [with_strides_as_list(path, layer["config"]) for layer in config["config"].get("layers", [])]
+    config = found["config"]
+    check_layers(path, config)
+    for name in filter(None, inside.split("/")):
+        children = [*config.get("layers", ()), config.get("layer")]  # the latter in a wrapper, such as `TimeDistributed`
+        configs = [child["config"] for child in children if isinstance(child, dict)]
+        config = next((child for child in configs if child.get("name") == name), {})
+    return [with_strides_as_list(path, layer["config"]) for layer in config.get("layers", ())]
 
 
 def with_strides_as_list(path: str, layer: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class StoredTensor(NamedTuple):
 
     Attributes:
         shape: its shape.
-        read: reads it.
+        read: reads it, contiguous.
         values: how many have to be decoded for it, which may be more than it has.
     """
 
@@ -67,5 +67,10 @@ def read_tensors(stored: Mapping[str, StoredTensor], limits: SizeLimits) -> dict
 
 
 def stand_in(shape: tuple[int, ...]) -> np.ndarray:
-    """An array of a shape that takes no memory: NaN, which is refused as a weight."""
+    """An array that has a shape, but takes no memory."""
     return np.broadcast_to(np.float32(np.nan), shape)
+
+
+def is_stand_in(array: np.ndarray) -> bool:
+    """Whether an array was not read. Those that were are contiguous."""
+    return array.size > 1 and not any(array.strides)

@@ -17,7 +17,7 @@ NOT_RECORDS = {  # texts in place of a record
     "number": "7",
     "empty": "",
     "cut": '{"a": ',
-    "Latin-1": "{\"a\": \"\udce9\"}",
+    "Latin-1": '{"a": "\udce9"}',
     "two entries": '{"a": 1, "a": 2}',
 }
 ODD_VALUES = (None, True, False, -1, 0, 10**30, 2**63, 1e308, 5e-324, float("nan"), float("inf"), "", "7", "a\nb\x1b[31m",
