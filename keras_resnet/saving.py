@@ -94,17 +94,20 @@ def load_as_saved(path: str | os.PathLike[str]) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        unknown = re.search(r"Could not locate class '(\w+)'", str(error))  # at the end of Keras' message
-        if unknown:
-            reason = f"it has a custom layer, {unknown[1]}"
-        elif "Lambda" in str(error):  # Keras' advice is about arguments that we do not take
-            reason = "it has a Lambda layer, whose code is not run"
-        else:
-            reason = first_line(error)
-        raise UserError(f"{path} cannot be loaded: {reason}") from error
+        raise UserError(f"{path} cannot be loaded: {reason(error)}") from error
     if not isinstance(model, keras.Model):
         raise UserError(f"{path} holds a {type(model).__name__}, not a model")
     return model
+
+
+def reason(error: Exception) -> str:
+    """What Keras says at the end of its message, after a configuration and advice about arguments that we do not take."""
+    if unknown := re.search(r"Could not locate class '(\w+)'", str(error)):
+        return f"it has a custom layer, {unknown[1]}"
+    if "Lambda" in str(error):
+        return "it has a Lambda layer, whose code is not run"
+    encountered = re.findall(r"Exception encountered: (.+)", str(error))  # of layers inside of models, several
+    return encountered[-1].strip() if encountered else first_line(error)
 
 
 def write_classifier(model: keras.Model, path: str | os.PathLike[str], metadata: ClassifierMetadata) -> None:

@@ -44,6 +44,7 @@ MISTAKEN = (  # for weight files: where they tell what they are, by what, and wh
     (0, b"version https://git-lfs", "it is a pointer of Git LFS; `git lfs pull` fetches the file"),
     (0, b"<!doctype html", "it is a web page, as a download that needs a login gives"),
     (0, b"<html", "it is a web page, as a download that needs a login gives"),
+    (0, b"pk\x03\x04", "it is a zip archive without its end; download or copy it again"),
     (0, b"\x1f\x8b", "it is compressed by gzip; unpack it first"),
     (0, b"bzh", "it is compressed by bzip2; unpack it first"),
     (0, b"\xfd7zxz", "it is compressed by xz; unpack it first"),

@@ -1,11 +1,14 @@
 """Weight files and archives: small good ones of every kind, ones that are wrong on purpose, and seeded mutations of any."""
 
+import functools
 import json
 import re
 import struct
+import warnings
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 from safetensors.numpy import save
 
@@ -27,10 +30,15 @@ VARIABLES = {
 }
 
 
-def small_network(**arguments):
+def small_network(seed=0, dtype="float32"):
     """A ResNet20V1 of 5,000 weights on 8x8 images, whose every weight has a value of its own."""
-    model = keras_resnet.ResNet20V1(**{"width_multiplier": 0.125, "input_shape": (8, 8, 3), "classes": 3} | arguments)
-    generator = np.random.default_rng(0)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        model = keras_resnet.ResNet20V1(width_multiplier=0.125, input_shape=(8, 8, 3), classes=3)
+    finally:
+        keras.config.set_dtype_policy(before)
+    generator = np.random.default_rng(seed)
     model.set_weights([generator.uniform(0.5, 1.5, weight.shape) for weight in model.weights])
     return model
 
@@ -53,16 +61,34 @@ def state_dict(model):
 # Good files of every kind
 
 
+def once(write):
+    """Writes a file of a model once, and copies it after that."""
+    contents = {}
+
+    @functools.wraps(write)
+    def copy(model, path):
+        if id(model) in contents:
+            path.write_bytes(contents[id(model)][1])
+        else:
+            write(model, path)
+            contents[id(model)] = model, path.read_bytes()
+
+    return copy
+
+
+@once
 def write_keras(model, path):
     model.save(path.with_suffix(".tmp.keras"))
     path.with_suffix(".tmp.keras").rename(path)
 
 
+@once
 def write_weights_h5(model, path):
     model.save_weights(path.with_suffix(".tmp.weights.h5"))
     path.with_suffix(".tmp.weights.h5").rename(path)
 
 
+@once
 def write_legacy_h5(model, path):
     """As Keras 2 did."""
     with h5py.File(path, "w") as file:
@@ -76,19 +102,26 @@ def write_legacy_h5(model, path):
                 group.create_dataset(name, data=np.asarray(weight))
 
 
+@once
 def write_safetensors(model, path):
     path.write_bytes(save(state_dict(model)))
 
 
-def write_torch(model, path, legacy=False, change=lambda content: content):
+@once
+def write_torch(model, path):
+    save_torch(model, path)
+
+
+def save_torch(model, path, legacy=False, change=lambda content: content):
     import torch
 
     tensors = {name: torch.from_numpy(array.copy()) for name, array in state_dict(model).items()}
     torch.save(change({"state_dict": tensors, "epoch": 3}), path, _use_new_zipfile_serialization=not legacy)
 
 
+@once
 def write_torch_legacy(model, path):
-    write_torch(model, path, legacy=True)
+    save_torch(model, path, legacy=True)
 
 
 WRITERS = {
@@ -190,8 +223,7 @@ def other_method(write, name):
 def two_members(model, path):
     write_keras(model, path)
     members = members_of(path)
-    with np.testing.suppress_warnings() as ignored:
-        ignored.filter(UserWarning)
+    with warnings.catch_warnings(action="ignore"):
         write_members(path, [*members.items(), ("model.weights.h5", members["model.weights.h5"])])
 
 
@@ -312,7 +344,7 @@ def torch_with(change):
     """change: of the dictionary that is saved."""
 
     def make(model, path):
-        write_torch(model, path, change=change)
+        save_torch(model, path, change=change)
 
     return make
 
@@ -348,7 +380,8 @@ def booleans(content):
 def torchscript(model, path):
     import torch
 
-    torch.jit.save(torch.jit.script(torch.nn.Conv2d(3, 4, 3)), path)
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.save(torch.jit.script(torch.nn.Conv2d(3, 4, 3)), path)
 
 
 def safetensors_header(change):
@@ -479,6 +512,10 @@ def mutated(data, seed):
     return bytes(data)
 
 
+TORCH_KINDS = ("torch", "torch_legacy")
+TORCH = ("torch", ".pth", "PyTorch", "TorchScript", "in 8 bytes", "module", "variances")  # in titles of files that it writes
+
+
 def mutate_file(path, seed):
     """Mutates a file: its bytes or, half the time for an archive, one member under a right checksum or the members' names."""
     rng = np.random.default_rng(seed)
@@ -500,3 +537,126 @@ def mutate_file(path, seed):
     else:
         members[name] = mutated(members[name], seed)
     write_members(path, members)
+
+
+# `.keras` files that hold something else than a network
+
+
+def saved(make):
+    """Saves what `make()` returns, by Keras."""
+
+    def write(model, path):
+        with warnings.catch_warnings(action="ignore"):  # of what was not built
+            keras.saving.save_model(make(), path.with_suffix(".tmp.keras"))
+        path.with_suffix(".tmp.keras").rename(path)
+
+    return write
+
+
+def dense(*layers):
+    inputs = keras.Input((2,))
+    x = inputs
+    for layer in layers or (keras.layers.Dense(2),):
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def dictionary_output():
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, {"a": keras.layers.Flatten()(inputs)})
+
+
+def low_rank():
+    model = dense(keras.layers.Dense(4, name="first"), keras.layers.Dense(2))
+    model.get_layer("first").enable_lora(2)
+    return model
+
+
+def in_config(change):
+    """A network's `.keras` file with another configuration."""
+
+    def write(model, path):
+        write_keras(model, path)
+        with_config(path, change)
+
+    return write
+
+
+def renamed(name):
+    def change(config):
+        config["config"]["layers"][3]["config"]["name"] = name
+        return config
+
+    return change
+
+
+def in_layer(**values):
+    def change(config):
+        config["config"]["layers"][3]["config"] |= values
+        return config
+
+    return change
+
+
+def in_conv(**values):
+    """Changes the configuration of a convolution, which load_weights does not look at."""
+
+    def change(config):
+        layer = next(layer for layer in config["config"]["layers"] if layer["config"]["name"] == "stage2_unit1_conv2")
+        layer["config"] |= values
+        return config
+
+    return change
+
+
+BAD_KERAS = {
+    "a layer": (saved(lambda: keras.layers.Dense(3)), "holds a Dense"),
+    "an optimizer": (saved(lambda: keras.optimizers.SGD()), "holds a SGD"),
+    "Lambda": (saved(lambda: dense(keras.layers.Lambda(lambda x: x * 2))), "Lambda"),
+    "name of 4,301 digits": (in_config(renamed("stage1_unit" + "1" * 4301 + "_conv1")), "no name"),
+    "name that is a number": (in_config(renamed(7)), "no name"),
+    "name that is null": (in_config(renamed(None)), "no name"),
+    "layers are a number": (in_config(lambda config: config | {"config": {"layers": 7}}), "must be a list"),
+    "a layer is null": (in_config(lambda config: config | {"config": {"layers": [None]}}), "describes no Keras object"),
+    "config is a list": (in_config(lambda config: config | {"config": []}), "describes no Keras object"),
+    "strides are text": (in_config(in_layer(strides="two")), "cannot be loaded|strides"),
+    "10**9 filters": (in_config(in_conv(filters=10**9)), "weights"),
+    "a kernel of 10**9": (in_config(in_conv(kernel_size=[10**9, 10**9])), "weights"),
+    "deep": (in_config(lambda config: '{"config":' * 100_000 + "1" + "}" * 100_000), "nested"),
+    "long number": (in_config(lambda config: '{"class_name": "A", "config": {"a": ' + "9" * 5000 + "}}"), "digits"),
+    "null": (in_config(lambda config: "null"), "describes no Keras object"),
+    "list": (in_config(lambda config: "[]"), "describes no Keras object"),
+    "text": (in_config(lambda config: '"a"'), "describes no Keras object"),
+    "not UTF-8": (in_config(lambda config: b"\xff\xfe\xe9{}"), "not JSON"),
+    "external link": (lambda model, path: keras_with_h5(model, path, external_link), "link to elsewhere"),
+    "external storage": (lambda model, path: keras_with_h5(model, path, external_storage), "another file"),
+    "virtual dataset": (lambda model, path: keras_with_h5(model, path, virtual), "another file"),
+    "claimed shape": (lambda model, path: keras_with_h5(model, path, claims_shape(chunks=(1024, 1024))), "claims"),
+    "weights are not HDF5": (lambda model, path: keras_with(model, path, lambda content: b"weights" * 100), "cannot be read"),
+    "weights are missing": (lambda model, path: without_member(model, path, "model.weights.h5"), "model.weights"),
+    "truncated": (lambda model, path: (write_keras(model, path), path.write_bytes(path.read_bytes()[:-5000])), "truncated"),
+}
+
+
+def keras_with(model, path, change):
+    """A `.keras` file with its weights member changed."""
+    write_keras(model, path)
+    with_member(path, "model.weights.h5", change)
+
+
+def keras_with_h5(model, path, change):
+    """A `.keras` file whose weights `change(file, path)` was done to."""
+
+    def changed(content):
+        inner = path.with_name("inner.h5")
+        inner.write_bytes(content)
+        with h5py.File(inner, "a") as file:
+            change(file, inner)
+        return inner.read_bytes()
+
+    keras_with(model, path, changed)
+
+
+def without_member(model, path, name):
+    write_keras(model, path)
+    write_members(path, {key: content for key, content in members_of(path).items() if key != name})
