@@ -14,7 +14,7 @@ from keras_resnet.foreign_files import open_file
 
 MAX_BYTES = 64 << 20  # the configuration of ResNet1202V1 in a `.keras` file takes 3 MB
 MAX_DEPTH = 100  # of objects and lists inside of each other; a network inside a network adds about ten
-MAX_DIGITS = 20  # of a whole number, which has no more in 64 bits
+MAX_DIGITS = 300  # of a whole number, which is finite as a float then
 MAX_SHOWN = 60  # characters of a wrong value in a message
 
 T = TypeVar("T")

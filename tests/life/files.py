@@ -143,9 +143,9 @@ def members_of(path):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def write_members(path, members, method=zipfile.ZIP_STORED):
+def write_members(path, members, method=zipfile.ZIP_STORED, mode="w"):
     """members: pairs of names and contents, or a dictionary."""
-    with zipfile.ZipFile(path, "w", method) as archive:
+    with zipfile.ZipFile(path, mode, method) as archive:
         for name, content in dict(members).items() if isinstance(members, dict) else members:
             archive.writestr(name, content)
 
