@@ -67,7 +67,9 @@ def temporary_folder(output_dir: Path) -> Iterator[Path]:
 
 
 def remove_stale_temp_dirs(folder: Path) -> None:
-    """Removes temporary folders of processes on this host that have ended."""
+    """Removes temporary folders of processes on this host that have ended, and finishes what they were replacing."""
+    for target in TARGETS.values():
+        files.recover(folder / target.file)
     for path in folder.glob(f"{TEMPORARY}*-*"):
         process = path.name.removeprefix(TEMPORARY).partition("-")[0]
         if process.isdigit() and not psutil.pid_exists(int(process)):
@@ -82,5 +84,8 @@ def publish(results: Iterable[VerificationResult], folder: Path, output_dir: Pat
         target = TARGETS[result.name]
         passed, failed = output_dir / target.file, output_dir / target.failed_file
         stale, final = (failed, passed) if result.passed else (passed, failed)
-        files.replace(folder / target.file, final)
+        if (folder / target.file).exists():
+            files.replace(folder / target.file, final)
+        else:  # it could not be made
+            files.remove(final)
         files.remove(stale)  # of an earlier export: what has the final name has passed the newest verification

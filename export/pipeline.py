@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet import files
+from keras_resnet.errors import UserError, comma_join, first_line
 
 from .config import ExportConfig
 from .formats.format import BATCH_SIZE
@@ -31,7 +32,8 @@ def export(
 ) -> report.Report:
     """Writes the artifacts of `config`, verifies each, and reports.
 
-    An artifact gets its final name when it has passed; another is kept as `..._failed`.
+    An artifact gets its final name when it has passed; another is kept as `..._failed`. One that cannot be made does not cost
+    the others: it has failed as well.
 
     Args:
         config: What to write.
@@ -42,7 +44,8 @@ def export(
         report_progress: Is told the name of each artifact as it begins.
 
     Raises:
-        UserError: For a folder that must not be written to, too few calibration images, or a model that cannot be exported.
+        UserError: For a folder that must not be written to, too few calibration images, or a model that cannot be exported to
+            any of the formats.
     """
     check_calibration(config, calibration)
     model, metadata = source.model, source.metadata
@@ -50,20 +53,35 @@ def export(
     reference = keras_outputs(config, model, images)
     with temporary_folder(config.output_dir) as folder:
         writer, results, outputs = ArtifactWriter(config, model, metadata, calibration, folder), [], {}
+        failures: list[Exception] = []
         for name, target in config.targets.items():
             report_progress(target.file)
-            path = folder / target.file
-            writer.write(name, path)
+            path, error = folder / target.file, ""
+            try:
+                writer.write(name, path)
+            except OSError:  # the disk's fault, which the other artifacts would have to meet as well
+                raise
+            except Exception as failure:
+                failures.append(failure)
+                files.remove(path)
+                error = f"cannot be made: {failure if isinstance(failure, UserError) else describe(failure)}"
             tolerances = config.tolerances(target, model, reference)
-            result, outputs[name] = verify(name, path, images, labels, reference, tolerances)
+            result, outputs[name] = verify(name, path, images, labels, reference, tolerances, error)
             results.append(result)
+        if len(failures) == len(results):
+            raise failures[0]
         summary = report.Report(config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float)
         summary.write(folder)
         html_report.write_page(summary, folder)
-        (folder / LABELS_FILE).write_text(labels_text(metadata.labels), encoding="utf-8")
-        (folder / model_card.FILE).write_text(model_card.model_card(summary), encoding="utf-8")
+        files.write_text(folder / LABELS_FILE, labels_text(metadata.labels))
+        files.write_text(folder / model_card.FILE, model_card.model_card(summary))
         publish(results, folder, config.output_dir)
     return summary
+
+
+def describe(failure: Exception) -> str:
+    """An exception of a converter, as a line of the report."""
+    return f"{type(failure).__name__}: {first_line(failure)}"
 
 
 def check_calibration(config: ExportConfig, calibration: CalibrationSplit | None) -> None:

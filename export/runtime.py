@@ -1,14 +1,18 @@
 """Runs any artifact on images. Only what its format needs is imported: Keras for `.keras` files and for nothing else."""
 
+import functools
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.files import recover
+from keras_resnet.metadata import ClassifierMetadata
 
 from .formats import READABLE_FORMATS
-from .formats.format import Images, ReadableFormat, in_batches
+from .formats.format import Images, ReadableFormat, Runner, in_batches
 from .formats.inspection import Inspection
 
 
@@ -19,30 +23,43 @@ class Predictor:
         path: The file or folder.
         metadata: What it knows about itself: class names and preprocessing.
         output: What `run` returns, "probabilities" or "logits".
+
+    Args:
+        path: The file or folder.
+        metadata: See above.
+        runner: Runs it.
+        inspect: Counts its operators.
     """
 
-    def __init__(self, path: Path, format: ReadableFormat) -> None:
-        metadata = format.read_metadata(path)
-        if metadata is None:
-            raise UserError(f"{path} carries no labels and preprocessing: it is not a file that keras-resnet wrote")
-        self.path, self.metadata, self._format = path, metadata, format
-        self._runner = format.open(path)
-        self.output = self._runner.output
+    def __init__(
+        self, path: str | PathLike[str], metadata: ClassifierMetadata, runner: Runner, inspect: Callable[[], Inspection]
+    ) -> None:
+        self.path, self.metadata, self.output, self.inspect = path, metadata, runner.output, inspect
+        self._runner = runner
 
     def run(self, images: Images) -> np.ndarray:
         """Computes uint8 (N, H, W, C), 0 to 255 -> float32 (N, classes), the model's raw output.
 
         Raises:
-            UserError: For images of another size, and for a model whose outputs are not as many as its labels.
+            UserError: For images of another size, a model that fails, and one whose outputs are not as many as its labels.
         """
         shape = self.metadata.preprocessing.shape
         if images.shape[1:] != shape:
             raise UserError(
                 f"{self.path} takes images of {'x'.join(map(str, shape))}, these are {'x'.join(map(str, images.shape[1:]))}"
             )
-        outputs = in_batches(self._runner.run, images)
-        if outputs.shape[1] != len(self.metadata.labels):
-            raise UserError(f"{self.path} has {outputs.shape[1]} outputs and {len(self.metadata.labels)} labels")
+        return in_batches(self._run_batch, images)
+
+    def _run_batch(self, images: np.ndarray) -> np.ndarray:
+        try:
+            outputs = self._runner.run(images)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{self.path} cannot be run: {first_line(error)}") from error
+        if outputs.shape != (len(images), len(self.metadata.labels)):
+            count = outputs.shape[1] if outputs.ndim == 2 else f"outputs of shape {outputs.shape} instead of"
+            raise UserError(f"{self.path} has {count} outputs and {len(self.metadata.labels)} labels")
         return outputs
 
     def probabilities(self, images: Images) -> np.ndarray:
@@ -53,14 +70,26 @@ class Predictor:
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return scores / scores.sum(axis=1, keepdims=True)
 
-    def inspect(self) -> Inspection:
-        """Counts the model's operators."""
-        return self._format.inspect(self.path, self._runner)
-
 
 def load_predictor(path: str | PathLike[str]) -> Predictor:
     """Opens a `.keras`, `.tflite` or `.onnx` file or a SavedModel folder, or raises a `UserError` of one line."""
+    path, format = Path(path), format_of(path)
+    try:
+        metadata = format.read_metadata(path)
+        if metadata is None:
+            raise UserError(f"{path} carries no labels and preprocessing: it is not a file that keras-resnet wrote")
+        runner = format.open(path)
+        return Predictor(path, metadata, runner, functools.partial(format.inspect, path, runner))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be loaded: {first_line(error)}") from error
+
+
+def format_of(path: str | PathLike[str]) -> ReadableFormat:
+    """The format of a file or folder by its name, or a `UserError` that says which names there are."""
     path = Path(path)
+    recover(path)
     if not path.exists():
         raise UserError(f"no file or folder {path}")
     format = next((format for format in READABLE_FORMATS if format.matches(path)), None)
@@ -68,9 +97,4 @@ def load_predictor(path: str | PathLike[str]) -> Predictor:
         *suffixes, last = [format.suffix for format in READABLE_FORMATS if format.suffix]
         folders = [format.title for format in READABLE_FORMATS if not format.suffix]
         raise UserError(f"{path} is not a {comma_join(suffixes)} or {last} file nor a {comma_join(folders)} folder")
-    try:
-        return Predictor(path, format)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{path} cannot be loaded: {first_line(error)}") from error
+    return format

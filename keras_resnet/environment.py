@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
 import tempfile
 import warnings
@@ -69,6 +70,14 @@ def quiet_stderr() -> Iterator[None]:
 def cores() -> int:
     """How many cores this process may use: fewer than the machine has under `taskset` or in a container of chosen cores."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe_exit(status: int) -> str:
+    """How a process ended, from the status that `subprocess` gives: below 0 for a signal, and large where Windows ended it."""
+    if status < 0:
+        names = {number.value: number.name for number in signal.Signals}
+        return f"was killed by {names.get(-status, f'signal {-status}')}"
+    return f"ended with exit status {status if status < 256 else hex(status)}"
 
 
 def python_module(module: str, *arguments: str) -> list[str]:

@@ -1,13 +1,27 @@
-"""The expected errors: a user's mistake, a request to stop, and a worker that died."""
+"""The expected errors: a user's mistake, a request to stop, and a worker that died; and how a message becomes one line."""
 
+import re
 from collections.abc import Iterable
+
+LONGEST_VALUE, LONGEST_LINE = 300, 1500  # characters that a message quotes of one value, and has in all
+
+# Control characters, line and paragraph separators, marks that turn the direction of what follows, characters without a
+# width but the joiners of words and emoji, and the surrogates that stand for bytes which are not UTF-8.
+UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+LONG_VALUE = re.compile(rf"\S{{{LONGEST_VALUE + 1},}}")
 
 
 class UserError(ValueError):
     """A wrong value, file or folder: one line that names it and the valid choices.
 
-    The command prints that line and exits with status 2. Any other exception is a bug in this package.
+    The command prints that line and exits with status 2. Any other exception is a bug in this package. Whatever the message
+    quotes, `str(error)` is one line that a terminal shows as it is: see `one_line`.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(message))
 
 
 class TrainingInterrupted(Exception):  # noqa: N818  nothing went wrong
@@ -24,6 +38,26 @@ class TrainingInterrupted(Exception):  # noqa: N818  nothing went wrong
 
 class WorkerLost(Exception):  # noqa: N818  nothing is wrong with this worker
     """Another worker of the training ended, and this one cannot go on alone. The same command resumes the training."""
+
+
+def one_line(text: object) -> str:
+    """What one line can show of any text: see `printable`, and of long values and lines only both ends and the length."""
+    line = LONG_VALUE.sub(lambda match: cut_middle(match[0], LONGEST_VALUE), printable(str(text)))
+    return cut_middle(line, LONGEST_LINE)
+
+
+def printable(text: str) -> str:
+    """Writes characters that a terminal would act on, or could not show, as Python's escapes, such as `\\n` and `\\x1b`."""
+    return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def cut_middle(text: str, most: int) -> str:
+    """A text of over `most` characters as its two ends, which say how long it was."""
+    if len(text) <= most:
+        return text
+    cut = f"... ({len(text):,} characters) ..."
+    half = (most - len(cut)) // 2
+    return f"{text[:half]}{cut}{text[-half:]}"
 
 
 def first_line(error: BaseException) -> str:

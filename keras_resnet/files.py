@@ -1,11 +1,17 @@
-"""Files: written whole or not at all, under a temporary name that is then renamed; strict JSON; digests."""
+"""Files: written whole or not at all, under a temporary name that is then renamed; strict JSON; digests.
+
+What is being written, or replaced, has a hidden name beside the final one, which tells its process: see `hidden_name`. If that
+process is killed, the next to read or write the file puts an old folder back and removes what is left over: see `recover`.
+"""
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import math
 import os
+import platform
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,17 +21,58 @@ from typing import Any
 import numpy as np
 
 
+NEW, OLD, DISCARDED = "new", "old", "discarded"  # the states of a hidden file or folder
+
+
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path next to `path`; renames it to `path`, a file or a folder, if nothing was raised."""
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = hidden_name(path, NEW)
     try:
         with attach_path(path):
+            recover(path)
             yield temporary
             replace(temporary, path)
     finally:
         remove(temporary)
+
+
+def hidden_name(path: Path, state: str) -> Path:
+    """The name of a file or folder of this process on its way to or from `path`, with the suffix that some writers need."""
+    return path.with_name(f".{path.stem}.{state}-{host()}-{os.getpid()}{path.suffix}")
+
+
+@functools.cache
+def host() -> str:
+    """A short name for this machine: others may write to the same disk, and a number tells a process on one machine only."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def recover(path: str | os.PathLike[str]) -> None:
+    """Finishes what processes that were killed while they wrote `path` have left beside it.
+
+    Where `path` itself is missing, the newest old content is put back; what else belongs to processes of this machine that have
+    ended is removed. Does nothing where the folder cannot be changed.
+    """
+    path = Path(path)
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.({NEW}|{OLD}|{DISCARDED})-(\w+)-(\d+){re.escape(path.suffix)}")
+    with contextlib.suppress(OSError):
+        left = [(match, other) for other in path.parent.iterdir() if (match := pattern.fullmatch(other.name))]
+        left = [(match, other) for match, other in left if match[2] != host() or has_ended(int(match[3]))]
+        old = [other for match, other in left if match[1] == OLD]
+        if old and not os.path.lexists(path):
+            max(old, key=lambda other: other.lstat().st_mtime).rename(path)
+        for match, other in left:
+            if match[2] == host():
+                remove(other)
+
+
+def has_ended(process: int) -> bool:
+    """Whether there is no process of that number on this machine; this one is not yet at what it asks about."""
+    import psutil  # which takes longer than the rest of this module
+
+    return process == os.getpid() or not psutil.pid_exists(process)
 
 
 @contextlib.contextmanager
@@ -66,28 +113,36 @@ def created_directory(path: Path) -> Iterator[None]:
 
 
 def replace(source: Path, target: Path) -> None:
-    """Renames a file or a folder over `target`, whose old content is removed only once the new one is in place."""
-    if target.is_dir():
-        old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    """Renames a file or a folder over `target`, whose old content is removed only once the new one is in place.
+
+    A folder is without its name for a moment; `recover` gives it back if this process is killed then.
+    """
+    if target.is_dir() and not target.is_symlink():
+        old, discarded = hidden_name(target, OLD), hidden_name(target, DISCARDED)
         target.rename(old)
-        source.rename(target)
-        shutil.rmtree(old)
+        try:
+            source.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+        old.rename(discarded)  # what is removed in part must not be taken for the old content
+        remove(discarded)
     else:
         os.replace(source, target)
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a folder, if it exists."""
-    if path.is_dir():
+    """Removes a file, a link or a folder, if it exists."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file whole or not at all."""
+    """Writes a text file whole or not at all, with the same bytes on every system."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -32,7 +32,7 @@ LAYERS = {
         "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
     ),
     "export": (
-        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "verification", "config", "source_model",
+        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "config", "source_model",
         "writer", "reporting", "output_dir", "pipeline", "benchmarks",
     ),
 }  # fmt: skip

@@ -135,14 +135,14 @@ class ReadableFormat(abc.ABC):
         title: As people write it.
         suffix: Of its files, with the dot; "" for a format that is a folder.
         libraries: The distributions that make and run such files; reports state their versions.
-        needs_tensorflow: Whether `open` imports TensorFlow, which the command then sets up first.
+        needs_keras: Whether `open` imports Keras; all other files run in processes without it.
     """
 
     name: str
     title: str
     suffix: str
     libraries: tuple[str, ...]
-    needs_tensorflow: bool = True
+    needs_keras: bool = False
 
     def matches(self, path: Path) -> bool:
         """Tells by its name whether a file or folder that exists is of this format."""

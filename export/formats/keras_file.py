@@ -34,6 +34,7 @@ class KerasFormat(ReadableFormat):
     title = "Keras"
     suffix = ".keras"
     libraries = ("keras",)
+    needs_keras = True
 
     def open(self, path: Path) -> KerasRunner:
         return KerasRunner(path)

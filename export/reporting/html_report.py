@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_resnet.files import write_text
 from keras_resnet.html import img, png, table
 from keras_resnet.metrics import predicted_labels
 
@@ -21,7 +22,7 @@ EXAMPLES = MISTAKES = 16
 
 def write_page(report: Report, folder: Path) -> None:
     """Writes the page into a folder."""
-    (folder / PAGE).write_text(render(report), encoding="utf-8")
+    write_text(folder / PAGE, render(report))
 
 
 def render(report: Report) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.errors import UserError
-from keras_resnet.files import json_text, sha256_of
+from keras_resnet.files import json_text, sha256_of, write_text
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import accuracy
 from keras_resnet.records import from_record, read_json
@@ -104,7 +104,7 @@ class Report:
 
     def write(self, folder: Path) -> None:
         """Writes `report.json`."""
-        (folder / RECORD).write_text(f"{json_text(self.to_dict(), indent=2)}\n", encoding="utf-8")
+        write_text(folder / RECORD, f"{json_text(self.to_dict(), indent=2)}\n")
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -1,17 +1,14 @@
 """Is an artifact the same classifier? It is reloaded without Keras, in a process of its own, and compared."""
 
-import json
-import subprocess
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from keras_resnet.environment import python_module
+from keras_resnet.errors import UserError
 from keras_resnet.metrics import accuracy, accuracy_drop, predicted_labels
 
 from ..formats.inspection import Inspection
+from ..isolation.process import ArtifactProcess
 from .result import Tolerances, VerificationResult
 
 
@@ -20,7 +17,13 @@ class ArtifactError(Exception):
 
 
 def verify(
-    name: str, path: Path, images: np.ndarray, labels: np.ndarray, reference: np.ndarray, tolerances: Tolerances
+    name: str,
+    path: Path,
+    images: np.ndarray,
+    labels: np.ndarray,
+    reference: np.ndarray,
+    tolerances: Tolerances,
+    error: str = "",
 ) -> tuple[VerificationResult, np.ndarray]:
     """Compares an artifact with Keras.
 
@@ -31,17 +34,17 @@ def verify(
         labels: Their true classes, (N,).
         reference: What Keras gives for them, (N, classes).
         tolerances: What is allowed.
+        error: Why there is no artifact, where it could not be made.
 
     Returns:
         The result, and the artifact's outputs, (N, classes), NaN where it does not run.
     """
-    error, inspection, milliseconds = "", Inspection({}), float("nan")
+    inspection, milliseconds, outputs = Inspection({}), float("nan"), np.full(reference.shape, np.nan)
     try:
-        outputs, facts = run_in_subprocess(path, images)
-        milliseconds = facts.pop("milliseconds")
-        inspection = Inspection(**facts)
+        if not error:
+            outputs, inspection, milliseconds = run_in_subprocess(path, images)
     except ArtifactError as broken:
-        outputs, error = np.full(reference.shape, np.nan), str(broken)
+        error = str(broken)
     difference = np.abs(outputs.astype(np.float64) - reference)
     return VerificationResult(
         name=name,
@@ -60,25 +63,21 @@ def verify(
     ), outputs
 
 
-def run_in_subprocess(path: Path, images: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
-    """Runs the artifact at `path` in a process of its own without Keras; see `worker`.
+def run_in_subprocess(path: Path, images: np.ndarray) -> tuple[np.ndarray, Inspection, float]:
+    """Runs the artifact at `path` in a process of its own without Keras.
 
     Returns:
-        Its outputs, (N, classes), and the fields of its `Inspection` with `milliseconds`, the time for one image.
+        Its outputs, (N, classes), its operators, and the median time for one image in milliseconds.
 
     Raises:
         ArtifactError: If it does not run.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        images_file, outputs_file, facts_file = (Path(folder, name) for name in ("images.npy", "outputs.npy", "facts.json"))
-        np.save(images_file, images)
-        files = map(str, (path, images_file, outputs_file, facts_file))
-        command = python_module("keras_resnet.export.verification.worker", *files)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise ArtifactError(f"cannot be run without Keras: {lines[-1]}")
-        return np.load(outputs_file), json.loads(facts_file.read_text(encoding="utf-8"))
+    try:
+        with ArtifactProcess(path) as process:
+            outputs = process.predictor.run(images)
+            return outputs, process.inspect(), process.latency(images[:1])
+    except UserError as error:
+        raise ArtifactError(f"cannot be run without Keras: {str(error).removeprefix(f'{path} ')}") from error
 
 
 def size(path: Path) -> int:

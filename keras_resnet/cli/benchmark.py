@@ -14,7 +14,7 @@ from .command import Command
 from .field_help import NETWORK
 from .flags import FlagHelp, Flags
 from .network import check_model, define_network, model_options
-from .output import log_line, show_table
+from .output import log_line, print_lines, show_table
 
 EXPORT = "export"
 MEASUREMENT, EXPORTS = "Measurement", "Only with --task=export"
@@ -82,7 +82,7 @@ def benchmark(flags: Flags, arguments: list[str]) -> None:
     measure: Callable[[Flags], Result] = measure_exports if flags.task == EXPORT else measure_training
     result = measure(flags)
     show_table(*result.table())
-    print("\n".join(result.notes()))
+    print_lines(*result.notes())
     if flags.json:
         write_text(flags.json, f"{json_text(result.record(), indent=2)}\n")
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-import os
+import errno
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +14,7 @@ from keras_resnet.errors import TrainingInterrupted, UserError, WorkerLost, comm
 
 from .flags import DefineFlags, FlagHelp, Flags
 from .help import GENERAL, command_help, overview
+from .output import discard_output, prepare_streams, print_error, print_lines
 
 HELP_FLAGS = ("--help", "-help", "-h")
 
@@ -113,32 +114,44 @@ def main(commands: Mapping[str, Command], argv: list[str]) -> int:
         0 for success; 2 for a user's mistake, with one line that says it; 1 for what failed without one: a verification, or a
         worker whose peers have ended; 128 and the signal's number for a run that a signal stopped.
     """
+    prepare_streams()
     try:
-        return _dispatch(commands, argv)
-    except UserError as error:
-        message = str(error)
-    except TrainingInterrupted as stopped:
-        print(f"keras-resnet: {stopped}", file=sys.stderr)
-        return 128 + stopped.signal
-    except WorkerLost as error:
-        print(f"keras-resnet: {error}", file=sys.stderr)
-        return 1
+        status = _dispatch(commands, argv)
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return 0
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename and str(error.filename) not in str(error.strerror) else ""
-        message = f"{error.strerror or first_line(error)}{where}"
+    except Exception as error:
+        message, status = explain(error)
     except KeyboardInterrupt:
-        print("\nkeras-resnet: interrupted", file=sys.stderr)
-        return 130
-    print(f"keras-resnet: {message}", file=sys.stderr)
-    return 2
+        message, status = "interrupted", 130
+    print_error(message)
+    return status
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """The line that says what went wrong, and the exit status; raises what is a bug in this package again."""
+    match error:
+        case UserError():
+            return str(error), 2
+        case TrainingInterrupted():
+            return str(error), 128 + error.signal
+        case WorkerLost():
+            return str(error), 1
+        case MemoryError():
+            return f"there is not enough memory: {first_line(error)}", 2
+        case OSError():
+            if error.errno == errno.ENOSPC and error.filename is None:
+                discard_output()
+            where = f" ({error.filename})" if error.filename and str(error.filename) not in str(error.strerror) else ""
+            return f"{error.strerror or first_line(error)}{where}", 2
+    raise error
 
 
 def _dispatch(commands: Mapping[str, Command], argv: list[str]) -> int:
     if not argv or argv[0] in (*HELP_FLAGS, "help"):
-        print(overview(commands))
+        print_lines(*overview(commands).split("\n"))
         return 0 if argv else 2
     name, *arguments = argv
     if name not in commands:
@@ -146,6 +159,7 @@ def _dispatch(commands: Mapping[str, Command], argv: list[str]) -> int:
     command = commands[name]
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if any(argument in HELP_FLAGS for argument in own):
-        print(command.help(name, [argument for argument in own if argument not in HELP_FLAGS]))
+        rest = [argument for argument in own if argument not in HELP_FLAGS]
+        print_lines(*command.help(name, rest).split("\n"))
         return 0
     return command.run(*command.parse(name, arguments)) or 0

@@ -21,7 +21,7 @@ from keras_resnet.metadata import ClassifierMetadata
 from .command import Command
 from .data import LABELS_TEXT, MODEL, class_names_of_dataset, define_test_data, open_dataset, read_labels_file
 from .flags import FlagHelp, Flags
-from .output import show_table, status_line
+from .output import print_lines, show_table, status_line
 
 if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
@@ -129,7 +129,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     with status_line() as show:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
     show_table(report.COLUMNS, result.rows())
-    print(f"{result.verdict()}\nreport: {config.output_dir / html_report.PAGE}")
+    print_lines(result.verdict(), f"report: {config.output_dir / html_report.PAGE}")
     return 1 if result.failed else 0
 
 

@@ -13,6 +13,7 @@ from .data import LABELS_TEXT, class_names_of_dataset, read_labels_file
 from .field_help import TRAINING_HELP, WEIGHTS
 from .flags import FlagHelp, Flags
 from .network import check_model, define_network, model_options
+from .output import print_lines
 
 CLASSIFIER = "Classifier"
 
@@ -58,7 +59,7 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     keras_resnet.load_weights(model, flags.weights)
     preprocessing = keras_resnet.preprocessing_for(flags.preprocessing or model)
     keras_resnet.save_classifier(model, flags.output_path, class_names, preprocessing, flags.dataset or "")
-    print(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(class_names)} classes")
+    print_lines(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(class_names)} classes")
 
 
 def read_class_names(flags: Flags) -> tuple[str, ...]:

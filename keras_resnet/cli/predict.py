@@ -1,15 +1,22 @@
 """`keras-resnet predict`: the labels of image files."""
 
-from pathlib import Path
+import functools
+import glob
+import os
+from collections.abc import Sequence
 
 import numpy as np
 
 from keras_resnet import environment
-from keras_resnet.export.formats import READABLE_FORMATS
+from keras_resnet.errors import UserError
+from keras_resnet.export.formats.format import BATCH_SIZE
+from keras_resnet.export.isolation.process import open_predictor
+from keras_resnet.export.runtime import Predictor, format_of
 
 from .command import Command
 from .data import define_artifact
 from .flags import FlagHelp, Flags
+from .output import print_error, print_lines
 
 
 def define_flags(flags: Flags) -> None:
@@ -17,18 +24,54 @@ def define_flags(flags: Flags) -> None:
     flags.define("top", int, 3, FlagHelp("Output", "How many of the most likely labels to print per image."), at_least=1)
 
 
-def predict(flags: Flags, arguments: list[str]) -> None:
-    """Prints the most likely labels of image files and their probabilities."""
-    light = any(format.matches(Path(flags.model_path)) for format in READABLE_FORMATS if not format.needs_tensorflow)
-    environment.configure(flags.verbosity, tensorflow=not light)
-    from keras_resnet.export.runtime import load_predictor
+def predict(flags: Flags, arguments: list[str]) -> int:
+    """Prints the most likely labels of image files; exit status 1 if some files, which it names, cannot be read."""
+    paths = [path for argument in arguments for path in expand_pattern(argument)]
+    needs_keras = format_of(flags.model_path).needs_keras
+    configure = functools.partial(environment.configure, flags.verbosity, tensorflow=needs_keras)
+    with open_predictor(flags.model_path, flags.verbosity, meanwhile=configure) as predictor:
+        batches = [paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE)]
+        answered = sum(predict_batch(predictor, batch, flags.top) for batch in batches)
+    left_out = len(paths) - answered
+    if left_out > 1:
+        print_error(f"{left_out} of {len(paths)} images have no answer")
+    return 2 if not answered else 1 if left_out else 0
 
-    predictor = load_predictor(flags.model_path)
-    preprocessing, class_names = predictor.metadata.preprocessing, predictor.metadata.labels
-    images = np.stack([preprocessing.load_image(path) for path in arguments])
-    for path, scores in zip(arguments, predictor.probabilities(images), strict=True):
-        best = np.argsort(-scores)[: flags.top]
-        print(f"{path}: {', '.join(f'{class_names[index]} {scores[index]:.4f}' for index in best)}")
+
+def expand_pattern(argument: str) -> list[str]:
+    """The files that an argument with wildcards stands for, which the shells of Windows leave as it is; else the argument."""
+    is_pattern = glob.escape(argument) != argument and not os.path.lexists(argument)
+    return (is_pattern and sorted(glob.glob(argument, recursive=True))) or [argument]
+
+
+def predict_batch(predictor: Predictor, paths: Sequence[str], top: int) -> int:
+    """Prints a line for each image, on standard error for one without an answer; returns how many have one."""
+    read = [(path, image) for path in paths if (image := read_image(predictor, path)) is not None]
+    if not read:
+        return 0
+    probabilities = predictor.probabilities(np.stack([image for _, image in read]))
+    finite = np.isfinite(probabilities).all(axis=1)
+    for (path, _), scores, has_answer in zip(read, probabilities, finite, strict=True):
+        if has_answer:
+            best = np.argsort(-scores)[:top]
+            labels = [f"{predictor.metadata.labels[index]} {scores[index]:.4f}" for index in best]
+            print_lines(f"{path}: {', '.join(labels)}")
+        else:
+            print_error(f"{path}: {predictor.path} gives probabilities that are NaN or infinite")
+    return int(finite.sum())
+
+
+def read_image(predictor: Predictor, path: str) -> np.ndarray | None:
+    """The image as the classifier reads it; None for a file that is not an image, after a line that says so."""
+    try:
+        if os.path.isdir(path):
+            raise UserError(f"{path} is a folder: give its images, such as {os.path.join(path, '*.jpg')}")
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device may never end
+            raise UserError(f"{path} is not a file")
+        return predictor.metadata.preprocessing.load_image(path)
+    except UserError as error:
+        print_error(error)
+        return None
 
 
 COMMAND = Command(

@@ -15,6 +15,7 @@ from .command import Command
 from .field_help import DATA, RECIPE_FLAG, RECIPE_HELP, RUN, TRAINING_HELP
 from .flags import FlagHelp, Flags
 from .network import OPTIONS, check_model, define_network, model_options
+from .output import print_lines
 
 RECIPE_FIELDS = tuple(field.name for field in dataclasses.fields(recipes.Recipe) if field.name != "reference")
 NETWORK_FIELDS = ("model", *VARIATIONS)
@@ -49,7 +50,7 @@ def train(flags: Flags, arguments: list[str]) -> None:
     test = training.train(config, workdir)
     if test:
         path = workdir / training.MODEL_FILE
-        print(f"test accuracy {test['accuracy']:.2%}, loss {test['loss']:.4f}; the classifier is {path}")
+        print_lines(f"test accuracy {test['accuracy']:.2%}, loss {test['loss']:.4f}; the classifier is {path}")
 
 
 def make_config(flags: Flags) -> TrainConfig:

@@ -26,7 +26,6 @@ class OnnxFormat(Format["onnx.ModelProto"]):
     title = "ONNX"
     suffix = ".onnx"
     libraries = ("tf2onnx", "onnx", "onnxruntime")
-    needs_tensorflow = False
     # fmt: off
     targets = (
         ExportTarget("onnx", "none", "model.onnx", max_difference=1e-4),

@@ -20,7 +20,6 @@ class TFLiteFormat(Format[bytes]):
     title = "TFLite"
     suffix = ".tflite"
     libraries = ("ai-edge-litert", "litert-quantizer")
-    needs_tensorflow = False
     # fmt: off
     targets = (
         ExportTarget("tflite", "none",         "model.tflite", max_difference=1e-4),

@@ -1,0 +1,86 @@
+"""The process of one artifact, without Keras: `python -m keras_resnet.export.isolation.worker ARTIFACT VERBOSITY`.
+
+Answers one message after the other until its standard input ends. Standard output is reserved for the answers: what a library
+prints there goes to standard error.
+"""
+
+import dataclasses
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from keras_resnet import environment
+from keras_resnet.errors import UserError
+
+from ..runtime import Predictor, load_predictor
+from .messages import Message, receive, send
+
+MIN_SECONDS, MIN_RUNS = 1.0, 10  # of the timing
+
+Answer = tuple[Message, np.ndarray | None]
+
+
+def main(artifact: str, verbosity: str) -> None:
+    """Opens the artifact, says what it is, and runs it on the images of each message."""
+    sys.modules["keras"] = None  # pyright: ignore[reportArgumentType]  TensorFlow imports it where it can
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    environment.configure(verbosity, tensorflow=False)
+    predictor = None
+    try:
+        predictor = load_predictor(artifact)
+        send(answers, {"metadata": predictor.metadata.to_json(), "output": predictor.output})
+    except UserError as error:
+        send(answers, {"error": str(error)})
+    while predictor and answer_next(predictor, requests, answers):
+        pass
+
+
+def answer_next(predictor: Predictor, requests: BinaryIO, answers: BinaryIO) -> bool:
+    """Answers the next message, and tells whether there was one."""
+    try:
+        message, images = receive(requests)
+    except EOFError:
+        return False
+    try:
+        answer = ANSWERS[message["call"]](predictor, images)
+    except UserError as error:
+        answer = {"error": str(error)}, None
+    send(answers, *answer)
+    return True
+
+
+def run(predictor: Predictor, images: Any) -> Answer:
+    """Computes the outputs of one batch."""
+    return {}, predictor.run(images)
+
+
+def inspect(predictor: Predictor, _: None) -> Answer:
+    """Counts the operators."""
+    return dataclasses.asdict(predictor.inspect()), None
+
+
+def measure_latency(predictor: Predictor, image: Any) -> Answer:
+    return {"milliseconds": latency(predictor, image)}, None
+
+
+def latency(predictor: Predictor, image: np.ndarray) -> float:
+    """Measures the median time for one image, in milliseconds."""
+    seconds = []
+    while len(seconds) < MIN_RUNS or sum(seconds) < MIN_SECONDS:
+        begin = time.perf_counter()
+        predictor.run(image)
+        seconds.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(seconds)
+
+
+ANSWERS: dict[str, Callable[[Predictor, Any], Answer]] = {"run": run, "inspect": inspect, "latency": measure_latency}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
