@@ -7,9 +7,7 @@ LONGEST_VALUE, LONGEST_LINE = 300, 1500  # characters that a message quotes of o
 
 # Control characters, line and paragraph separators, marks that turn the direction of what follows, characters without a
 # width but the joiners of words and emoji, and the surrogates that stand for bytes which are not UTF-8.
-UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 LONG_VALUE = re.compile(rf"\S{{{LONGEST_VALUE + 1},}}")
 
 

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-
 NEW, OLD, DISCARDED = "new", "old", "discarded"  # the states of a hidden file or folder
 
 
