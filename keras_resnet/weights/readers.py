@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import h5py
+import keras
 import ml_dtypes
 import numpy as np
 from safetensors import safe_open
@@ -26,6 +27,7 @@ from keras_resnet.foreign_files import library_errors, open_file
 from keras_resnet.hdf5 import open_hdf5, values_to_decode
 from keras_resnet.keras_files import CONFIG_MEMBER, MAX_NAME, WEIGHTS_MEMBER, check_layers, read_config
 from keras_resnet.records import parse_json, shown
+from keras_resnet.saving import load_as_saved
 
 from .stored_tensors import UNLIMITED, SizeLimits, StoredTensor, read_tensors
 
@@ -76,7 +78,10 @@ def read(path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
             with open_archive(path, limits.file) as archive:
                 if WEIGHTS_MEMBER in archive.namelist():
                     content = read_member(path, archive, WEIGHTS_MEMBER)
-                    return read_h5(io.BytesIO(content), path, limits)
+                    try:
+                        return read_h5(io.BytesIO(content), path, limits)
+                    except UnnamedLayersError:
+                        return dict(named_weights(load_as_saved(path)))  # which knows them by the order of its layers
                 check_content(path, archive)
                 check_is_state_dict(path, archive)
             return read_torch(path, limits)
@@ -87,6 +92,19 @@ def read(path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
     raise UserError(
         f"{path} is not a weight file of Keras (.h5, .weights.h5, .keras) or PyTorch (.pth, .safetensors){hint(start)}"
     )
+
+
+class UnnamedLayersError(UserError):
+    """A file of early Keras 3, in which layers are known by their order alone."""
+
+
+def named_weights(model: keras.Model, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Yields the weights of a model as `read` names them."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from named_weights(layer, f"{path}{layer.name}/")
+        else:
+            yield from ((f"{path}{layer.name}.{weight.name}", np.asarray(weight)) for weight in layer.weights)
 
 
 def hint(start: bytes) -> str:
@@ -150,7 +168,8 @@ def layers_inside(group: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]
     for layer in [*group.get("layers", {}).values(), *models]:
         variables = layer.get("vars", {})
         if len(variables) and "name" not in variables.attrs:
-            raise ValueError("its layers have no names, as in files of early Keras 3; save it again with a newer Keras")
+            advice = "load it into its own model with a newer Keras, and save it again"
+            raise UnnamedLayersError(f"{group.file.filename}: its layers have no names, as in files of early Keras 3; {advice}")
         name = as_text(getattr(variables, "attrs", {}).get("name", layer.name.rpartition("/")[2]))
         if len(variables):
             yield f"{path}{name}", [variables[str(number)] for number in range(len(variables))]

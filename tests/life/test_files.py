@@ -117,6 +117,18 @@ def test_weights_of_another_precision_in_hdf5_are_refused(dtype, tmp_path):
         np.testing.assert_array_equal(np.asarray(expected, np.float32), weight)
 
 
+def test_the_layers_of_early_keras_3_are_unknown(model, tmp_path):
+    """It wrote no names into the weights; the configuration beside them has them."""
+
+    def without_names(file, path):
+        file.visititems(lambda name, found: found.attrs.pop("name", None) and None)
+
+    files.keras_with_h5(model, tmp_path / "a.keras", without_names)
+    loaded = keras_resnet.load_weights(files.small_network(seed=1), tmp_path / "a.keras")
+    for expected, weight in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(expected, weight, err_msg=weight.path)
+
+
 def test_a_program_or_a_large_head_beside_the_network_is_read(model, tmp_path):
     """A tensor that the network has no room for is not read, whose shape is enough to leave it out or to name it."""
     state = files.state_dict(model) | {
