@@ -34,15 +34,15 @@ def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collec
     if not taken:
         return
     record = report.read(folder)
-    earlier = [entry["name"] for entry in record["artifacts"] if entry["name"] in TARGETS] if record else []
+    earlier = [artifact.name for artifact in record.artifacts if artifact.name in TARGETS] if record else []
     known = {name for target in map(TARGETS.__getitem__, earlier) for name in (target.file, target.failed_file)}
     known |= set(REPORT_FILES) if record else set()
     odd = [name for name in taken if name not in known or (folder / name).is_dir() == bool(Path(name).suffix)]
     if odd or record is None:
         raise UserError(f"{folder} holds {comma_join(odd)} of another origin: choose another --output_dir")
-    if (record["model"], record["dataset"]) != (metadata.model, metadata.dataset):
-        raise UserError(f"{folder} holds the export of {record['model']} on {record['dataset']}: choose another --output_dir")
-    if record.get("labels", list(metadata.labels)) != list(metadata.labels):
+    if (record.model, record.dataset) != (metadata.model, metadata.dataset):
+        raise UserError(f"{folder} holds the export of {record.model} on {record.dataset}: choose another --output_dir")
+    if record.labels not in (None, metadata.labels):
         raise UserError(f"{folder} holds the export of a network with other classes: choose another --output_dir")
     if left := [name for name in earlier if name not in targets]:
         raise UserError(

@@ -6,8 +6,10 @@ import os
 import zipfile
 from typing import Self
 
-from keras_resnet.errors import UserError, first_line
+from keras_resnet.archives import is_archive, open_archive, read_member
+from keras_resnet.errors import UserError
 from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.records import MAX_BYTES, parse_record
 
 MEMBER = "classifier.json"
 SAVED_MODEL_MEMBER = f"assets.extra/{MEMBER}"  # in TensorFlow's folder for files that it keeps and does not read
@@ -41,11 +43,9 @@ class ClassifierMetadata:
             UserError: if they are damaged, or something else.
         """
         try:
-            fields = json.loads(text)
-            preprocessing = Preprocessing.from_dict(fields.pop("preprocessing"))
-            return cls(labels=tuple(fields.pop("labels")), preprocessing=preprocessing, **fields)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"the record of labels and preprocessing is damaged: {first_line(error)}") from error
+            return parse_record(text, cls)
+        except UserError as error:
+            raise UserError(f"the record of labels and preprocessing is damaged: {error}") from error
 
     def write_into(self, path: str | os.PathLike[str]) -> None:
         """Adds the metadata to a zip archive (.keras), or appends an archive to a file of another kind (.tflite).
@@ -62,7 +62,16 @@ class ClassifierMetadata:
         Raises:
             UserError: if they are damaged.
         """
-        if not zipfile.is_zipfile(path):
+        if not is_archive(path):
             return None
-        with zipfile.ZipFile(path) as archive:
-            return cls.from_json(archive.read(MEMBER)) if MEMBER in archive.namelist() else None
+        with open_archive(path) as archive:
+            content = read_member(path, archive, MEMBER, MAX_BYTES) if MEMBER in archive.namelist() else None
+        return None if content is None else cls.from_file(path, content)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], content: str | bytes) -> Self:
+        """Parses the metadata that were found in the file or folder `path`, which errors name."""
+        try:
+            return cls.from_json(content)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error

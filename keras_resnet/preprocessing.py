@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import numbers
 import os
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -11,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.records import from_record, parse_record
 
 if TYPE_CHECKING:
     import keras
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 INTERPOLATIONS = ("bilinear", "bicubic")
 CHANNEL_ORDERS = ("rgb", "bgr")
 MAX_RESIZED_PIXELS = 10**8  # that an image has before the crop is cut out of it
+MAX_SIDE = 4096  # pixels, of the images and of what they are cropped from
+MAX_CHANNELS = 1024
+MAX_MEAN, MIN_STD, MAX_STD = 1e6, 1e-6, 1e6  # the least is that of pixels that a network reads as 16-bit numbers, and a tenth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +56,24 @@ class Preprocessing:
         for field, valid in (("interpolation", INTERPOLATIONS), ("channel_order", CHANNEL_ORDERS)):
             if getattr(self, field) not in valid:
                 raise UserError(f"{field} is {getattr(self, field)!r}; it is one of {comma_join(valid)}")
-        if not all(isinstance(size, int) and size > 0 for size in (self.height, self.width, self.channels)):
+        sizes = (self.height, self.width, self.channels)
+        if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
             raise UserError(f"images are {self.height}x{self.width}x{self.channels}; each is a whole number above 0")
-        if not len(self.mean) == len(self.std) == self.channels or not all(std > 0 for std in self.std):
-            raise UserError(f"mean is {self.mean} and std {self.std}; each has {self.channels} numbers, and std is above 0")
-        if not 0 < self.crop_fraction <= 1:
+        if not (is_number(self.crop_fraction) and 0 < self.crop_fraction <= 1):
             raise UserError(f"crop_fraction is {self.crop_fraction!r}; it is above 0 and at most 1")
+        side = max(self.height, self.width)
+        if side > self.crop_fraction * MAX_SIDE + 1e-6:
+            cropped = "" if self.crop_fraction == 1 else f", cropped from {side / self.crop_fraction:.6g} pixels"
+            raise UserError(f"images are {self.height}x{self.width}{cropped}; a side has at most {MAX_SIDE} pixels")
+        if self.channels > MAX_CHANNELS:
+            raise UserError(f"images have {self.channels} channels; they have at most {MAX_CHANNELS}")
+        if not all(is_numbers(values, self.channels) for values in (self.mean, self.std)):
+            raise UserError(f"mean is {self.mean} and std {self.std}; each has {self.channels} numbers, and std is above 0")
+        if not all(abs(mean) <= MAX_MEAN for mean in self.mean) or not all(MIN_STD <= std <= MAX_STD for std in self.std):
+            raise UserError(
+                f"mean is {self.mean} and std {self.std}; for pixels scaled to 0..1 "
+                f"a mean is within {MAX_MEAN:g} of 0 and a std between {MIN_STD:g} and {MAX_STD:g}"
+            )
 
     @classmethod
     def from_images(cls, images: np.ndarray) -> Self:
@@ -70,8 +88,7 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """Reads the record from its fields as JSON has them, with lists for tuples."""
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
-        return cls(**values)
+        return from_record(fields, cls)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -193,6 +210,16 @@ def preprocessing_from_json(text: str) -> Preprocessing:
         UserError: if it is damaged.
     """
     try:
-        return Preprocessing.from_dict(json.loads(text))
-    except (ValueError, TypeError, AttributeError) as error:  # a UserError is a ValueError
-        raise UserError(f"the record of preprocessing is damaged: {first_line(error)}") from error
+        return parse_record(text, Preprocessing)
+    except UserError as error:
+        raise UserError(f"the record of preprocessing is damaged: {error}") from error
+
+
+def is_numbers(values: object, count: int) -> bool:
+    """Whether this is a tuple or list of so many numbers."""
+    return isinstance(values, (tuple, list)) and len(values) == count and all(map(is_number, values))
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a real number that is finite, and not a bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

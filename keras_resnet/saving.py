@@ -1,17 +1,17 @@
 """Converts networks between stock and fast layers, and reads and writes their files."""
 
-import json
 import os
 import re
-import zipfile
-from typing import cast
 
 import keras
 
 from keras_resnet import _keras_internals
+from keras_resnet.archives import is_archive
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import atomic
+from keras_resnet.foreign_files import check_is_file
+from keras_resnet.keras_files import check_keras_file
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.recursion import raise_recursion_limit
 
@@ -87,27 +87,27 @@ def load_as_saved(path: str | os.PathLike[str]) -> keras.Model:
     Raises:
         UserError: if the file cannot be loaded.
     """
-    if not os.path.isfile(path):
-        raise UserError(f"no file {path}")
-    if not zipfile.is_zipfile(path):
+    check_is_file(path)
+    if not is_archive(path):
         raise UserError(f"{path} is not a .keras file, or it is truncated")
+    raise_recursion_limit(check_keras_file(path))
     try:
-        with zipfile.ZipFile(path) as archive:
-            if "config.json" not in archive.namelist():
-                raise UserError(f"{path} is not a .keras file")
-            raise_recursion_limit(len(json.loads(archive.read("config.json"))["config"].get("layers", ())))
-        return cast(keras.Model, keras.saving.load_model(path, compile=False, safe_mode=True))
-    except UserError:
-        raise
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        unknown = re.search(r"Could not locate class '(\w+)'", str(error))  # at the end of Keras' message
-        if unknown:
-            reason = f"it has a custom layer, {unknown[1]}"
-        elif "Lambda" in str(error):  # Keras' advice is about arguments that we do not take
-            reason = "it has a Lambda layer, whose code is not run"
-        else:
-            reason = first_line(error)
-        raise UserError(f"{path} cannot be loaded: {reason}") from error
+        raise UserError(f"{path} cannot be loaded: {reason(error)}") from error
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{path} holds a {type(model).__name__}, not a model")
+    return model
+
+
+def reason(error: Exception) -> str:
+    """What Keras says at the end of its message, after a configuration and advice about arguments that we do not take."""
+    if unknown := re.search(r"Could not locate class '(\w+)'", str(error)):
+        return f"it has a custom layer, {unknown[1]}"
+    if "Lambda" in str(error):
+        return "it has a Lambda layer, whose code is not run"
+    encountered = re.findall(r"Exception encountered: (.+)", str(error))  # of layers inside of models, several
+    return encountered[-1].strip() if encountered else first_line(error)
 
 
 def write_classifier(model: keras.Model, path: str | os.PathLike[str], metadata: ClassifierMetadata) -> None:

@@ -14,9 +14,9 @@ from conftest import ROOT
 # Each entry, a module or a room, may import those before it; those in one tuple do not import each other.
 LAYERS = {
     "keras_resnet": (
-        ("errors", "recursion", "html", "metrics"),
+        ("errors", "recursion", "html", "metrics"), "foreign_files", ("records", "archives", "hdf5"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
-         "_tf2onnx_internals", "files", "environment", "batch_normalization", "images", "class_names"),
+         "_tf2onnx_internals", "files", "environment", "batch_normalization", "images", "class_names", "keras_files"),
         "preprocessing", "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info",
         "benchmarks", ("training", "export"), "cli",
     ),
@@ -24,7 +24,9 @@ LAYERS = {
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder",
         "backbone",
     ),
-    "keras_resnet/weights": (("structure", "readers", "checkpoint_formats"), ("matching", "pretrained"), "loading"),
+    "keras_resnet/weights": (
+        ("structure", "stored_tensors", "checkpoint_formats"), "readers", ("matching", "pretrained"), "loading",
+    ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",
         "context", "reporting", "callbacks", "finalize", "train", "benchmarks",

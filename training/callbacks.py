@@ -5,7 +5,6 @@ of them in the whole run, from 0.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,26 +15,45 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from keras_resnet.errors import UserError
 from keras_resnet.files import attach_path, json_text, tf_errors_as_oserror, write_text
+from keras_resnet.records import parse_json
 
 from .reporting.image_grid import contact_sheet
 
 METRICS_FILE = "metrics.jsonl"
+MAX_LINE = 1 << 16  # characters
 Logs = Mapping[str, Any] | None  # as Keras passes them to its callbacks
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     """Reads the records of `metrics.jsonl`, one per epoch and one for the test; stops at a damaged or incomplete line."""
     path, records = workdir / METRICS_FILE, []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(record, dict) or not ("test" in record or isinstance(record.get("epoch"), int)):
-            break
-        records.append(record)
+    if not path.is_file():
+        return records
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while line := file.readline(MAX_LINE):
+            try:
+                record = parse_json(line)
+            except UserError:
+                break
+            if not is_metrics(record):
+                break
+            records.append(record)
     return records
+
+
+def is_metrics(record: Any) -> bool:
+    """Whether a record is one of an epoch, counted from 1, or of the test, with numbers or null, which is for NaN."""
+    if not isinstance(record, dict):
+        return False
+    if "test" in record:
+        return isinstance(record["test"], dict | None) and all(map(is_number_or_null, (record["test"] or {}).values()))
+    return type(record.get("epoch")) is int and 0 < record["epoch"] < 2**31 and all(map(is_number_or_null, record.values()))
+
+
+def is_number_or_null(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 class JsonlLogger(keras.callbacks.Callback):

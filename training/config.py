@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, comma_join, first_line
+from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, comma_join
 from keras_resnet.models.options import MAX_IMAGE_SIZE, ModelOptions
+from keras_resnet.records import from_record, read_json
 
 from .recipes import Recipe
 
@@ -112,25 +113,9 @@ class TrainConfig:
             UserError: if the record is not a configuration.
         """
         try:
-            recipe, options = Recipe(**as_tuples(record["recipe"])), ModelOptions(**as_tuples(record["options"]))
-            config = cls(**{**record, "recipe": recipe, "options": options})
-            for part in (recipe, options, config):
-                check_types(part)
-            return config
-        except (TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"not the configuration of a run: {first_line(error)}") from error
-
-
-def as_tuples(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
-
-
-def check_types(record: Recipe | ModelOptions | TrainConfig) -> None:
-    """Raises a `TypeError` where a field of a dataclass is not of its type; whole numbers are floats as well."""
-    for field in dataclasses.fields(record):
-        value, kind = getattr(record, field.name), field.type
-        if not isinstance(value, kind | int if kind is float else kind):  # pyright: ignore[reportArgumentType]
-            raise TypeError(f"{field.name} is {value!r}, which is not of type {getattr(kind, '__name__', kind)}")
+            return from_record(record, cls)
+        except UserError as error:
+            raise UserError(f"not the configuration of a run: {error}") from error
 
 
 def read_config(path: str | Path) -> TrainConfig:
@@ -144,10 +129,7 @@ def read_config(path: str | Path) -> TrainConfig:
 
 def read_record(path: str | Path) -> dict[str, Any]:
     """Reads the JSON object in a `config.json`, unless an earlier version wrote it."""
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {first_line(error)}") from error
+    record = read_json(path)
     if not isinstance(record, dict):
         raise UserError(f"{path} cannot be read: it is not a JSON object")
     if "settings" in record:

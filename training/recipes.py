@@ -64,7 +64,7 @@ class Recipe:
     gradient_accumulation_steps: int = 1
     optimizer: str = "sgd"
     warmup: float = 0.0
-    milestones: tuple = ()
+    milestones: tuple[float, ...] = ()
     momentum: float = 0.9
     nesterov: bool = False
     global_clipnorm: float = 0.0
@@ -77,7 +77,7 @@ class Recipe:
     min_crop_area: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
-    freeze: tuple = ()
+    freeze: tuple[str, ...] = ()
     norm_layers: str = "with_parts"
     layer_decay: float = 1.0
 

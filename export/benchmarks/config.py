@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from pathlib import Path
-from typing import Any
 
 from keras_resnet.benchmarks.applications import APPLICATIONS, nearest_application
 from keras_resnet.benchmarks.config import check_counts
@@ -56,7 +55,7 @@ class LatencyConfig:
             raise UserError(f"keras.applications has no {self.model}; it has counterparts of {comma_join(APPLICATIONS)}")
 
     @functools.cached_property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> report.RecordedExport:
         """The export's own report."""
         record = report.read(self.output_dir)
         assert record is not None, "find_artifacts has seen it"
@@ -64,7 +63,7 @@ class LatencyConfig:
 
     @property
     def model(self) -> str:
-        return self.record["model"]
+        return self.record.model
 
     @property
     def exporters(self) -> list[str]:
@@ -80,7 +79,7 @@ class LatencyConfig:
     @property
     def source_path(self) -> Path:
         """The `.keras` file that the baselines' exports are made from."""
-        named = self.model_path or self.record.get("source_path")
+        named = self.model_path or self.record.source_path
         if named and Path(named).is_file():
             return Path(named)
         if self.model_path:

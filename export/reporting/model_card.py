@@ -1,8 +1,11 @@
 """`model_card.md`: what anyone who finds the files should know (Mitchell et al. 2019, arXiv:1810.03993)."""
 
-import json
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+
+from keras_resnet.errors import UserError
+from keras_resnet.records import from_record, read_json
 
 from .report import COLUMNS, Report
 
@@ -53,13 +56,20 @@ def enumerated(names: Sequence[str], limit: int = 10) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} other classes"
 
 
+@dataclasses.dataclass(frozen=True)
+class RecordedRun:
+    """What the configuration of a training says about its recipe."""
+
+    recipe: dict[str, str | float | bool | tuple[str | float, ...]]
+    recipe_name: str
+    seed: int
+
+
 def recipe_line(path: Path) -> str:
     """The recipe, if the config of a training is at `path`."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        settings = config["recipe"]
-        used = {name: value for name, value in settings.items() if name != "reference" and value not in (0, False, [])}
-        settings_text = ", ".join(f"{name} {value}" for name, value in used.items())
-        return f"Recipe: {config.get('recipe_name')}, seed {config.get('seed')}: {settings_text}."
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        run = from_record(read_json(path), RecordedRun, ignore_unknown=True)
+    except UserError:
         return "Recipe: not recorded."
+    used = {name: value for name, value in run.recipe.items() if name != "reference" and value not in (0, False, ())}
+    return f"Recipe: {run.recipe_name}, seed {run.seed}: {', '.join(f'{name} {value}' for name, value in used.items())}."

@@ -1,7 +1,6 @@
 """What was exported and how well it agrees with Keras: `report.json`, which `html_report` and `model_card` show to people."""
 
 import dataclasses
-import json
 import math
 from importlib.metadata import version
 from pathlib import Path
@@ -9,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from keras_resnet.errors import UserError
 from keras_resnet.files import json_text, sha256_of, write_text
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import accuracy
+from keras_resnet.records import from_record, read_json
 
 from ..config import ExportConfig
 from ..formats import LIBRARIES
 from ..verification.result import VerificationResult
 
 RECORD = "report.json"
-REQUIRED_KEYS = {"model", "dataset", "artifacts", "versions"}
 COLUMNS = (
     "artifact",
     "size",
@@ -32,12 +32,30 @@ COLUMNS = (
 )
 
 
-def read(folder: Path) -> dict[str, Any] | None:
-    """Reads the `report.json` of an earlier export in the folder; None if there is none."""
+@dataclasses.dataclass(frozen=True)
+class RecordedArtifact:
+    """An artifact of an earlier export."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedExport:
+    """What the `report.json` of an earlier export says about whose files are in its folder, and what they were made from."""
+
+    model: str
+    dataset: str
+    artifacts: tuple[RecordedArtifact, ...]
+    versions: dict[str, str]
+    labels: tuple[str, ...] | None = None
+    source_path: str | None = None
+
+
+def read(folder: Path) -> RecordedExport | None:
+    """Reads the `report.json` of an earlier export in the folder; None if there is none, or it is of something else."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return record if REQUIRED_KEYS.issubset(record) else None
-    except (OSError, ValueError, TypeError):
+        return from_record(read_json(folder / RECORD), RecordedExport, ignore_unknown=True)
+    except UserError:
         return None
 
 

@@ -1,6 +1,6 @@
 """Loads weights from files: the zoo's own, and those of other libraries, exactly."""
 
-import json
+import dataclasses
 import os
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from keras_resnet.preprocessing import (
     recorded_preprocessing,
     set_recorded_preprocessing,
 )
+from keras_resnet.records import from_record, read_json
 
 from . import matching, pretrained
 from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, detect_format
 from .readers import keras_layers, read
+from .stored_tensors import SizeLimits
 from .structure import Structure
 
 
@@ -57,9 +59,9 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     path = os.fspath(path_or_name)
     if path == pretrained.IMAGENET:
         path = pretrained.fetch(model, structure)
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise UserError(f"no weights {path!r}: it is the path of a file, or 'imagenet'")
-    tensors = read(path)
+    tensors = read(path, SizeLimits.of(model))
     checkpoint_format = detect_format({name.rpartition(".")[0] for name in tensors})
     if checkpoint_format is None:
         raise UserError(f"{path} holds no known ResNet; its tensors are {matching.shorten(list(tensors))}")
@@ -84,36 +86,61 @@ def check_same_structure(path: str, ours: Structure, model_name: str) -> None:
 
 def preprocessing_of(path: str, checkpoint_format: CheckpointFormat) -> Preprocessing | None:
     """How images are prepared for the weights in the file: what a record in it or next to it says, or the format's preset."""
-    try:
-        if classifier := ClassifierMetadata.read_from(path):
-            return classifier.preprocessing
-        record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path))), None)
-        if record is not None:
+    if classifier := ClassifierMetadata.read_from(path):
+        return classifier.preprocessing
+    record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path))), None)
+    if record is not None:
+        try:
             return preprocessing_from_json(record)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
     if checkpoint_format.preset == "torchvision_v1" and sha256_of(path).startswith(TORCHVISION_V2):
         return PREPROCESSING_PRESETS["torchvision_v2"]
     may_be_timm = checkpoint_format.preset in ("torchvision_v1", "timm_v2_a1h")
     return (timm_record(path) if may_be_timm else None) or PREPROCESSING_PRESETS.get(checkpoint_format.preset)
 
 
+@dataclasses.dataclass(frozen=True)
+class TimmRecord:
+    """What timm says about a network's images, as far as it is used here; sizes are (channels, height, width)."""
+
+    input_size: tuple[int, int, int]
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_pct: float
+    test_input_size: tuple[int, int, int] | None = None
+    test_crop_pct: float | None = None
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        channels, height, width = self.test_input_size or self.input_size
+        crop_fraction = self.test_crop_pct or self.crop_pct
+        return Preprocessing(height, width, channels, self.mean, self.std, crop_fraction, self.interpolation)
+
+
 def timm_record(path: str | os.PathLike[str]) -> Preprocessing | None:
-    """What the `config.json` of timm's weights says, which is next to them in the Hugging Face cache; None without one."""
+    """What the `config.json` of timm's weights says, which is next to them in the Hugging Face cache.
+
+    Returns:
+        None without such a file, or if it is of something else.
+
+    Raises:
+        UserError: if it is timm's, and wrong.
+    """
+    file = Path(path).with_name("config.json")
     try:
-        record = json.loads(Path(path).with_name("config.json").read_text(encoding="utf-8"))["pretrained_cfg"]
-        size = record.get("test_input_size") or record["input_size"]
-        return Preprocessing(
-            height=size[1],
-            width=size[2],
-            channels=size[0],
-            mean=tuple(record["mean"]),
-            std=tuple(record["std"]),
-            crop_fraction=record.get("test_crop_pct") or record["crop_pct"],
-            interpolation=record["interpolation"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, IndexError):  # a UserError is a ValueError
+        config = read_json(file)
+    except UserError:
         return None
+    record = config.get("pretrained_cfg") if isinstance(config, dict) else None
+    required = [field.name for field in dataclasses.fields(TimmRecord) if field.default is dataclasses.MISSING]
+    if not isinstance(record, dict) or not all(name in record for name in required):
+        return None
+    try:
+        return from_record(record, TimmRecord, ignore_unknown=True).preprocessing
+    except UserError as error:
+        raise UserError(f"{file}, which is next to the weights, is wrong: {error}; correct or remove it") from error
 
 
 def preprocessing_for(model_or_preset: keras.Model | str) -> Preprocessing:

@@ -10,6 +10,7 @@ from keras_resnet.models import naming
 from keras_resnet.models.naming import LOGITS_LAYER
 
 from .checkpoint_formats import CheckpointFormat
+from .stored_tensors import is_stand_in
 from .structure import Structure
 
 Tensors = dict[tuple[str, str], np.ndarray]  # by layer and variable
@@ -87,6 +88,8 @@ def adapt_conventions(model: keras.Model, tensors: Tensors, checkpoint_format: C
     tensors = dict(tensors)
     layers = {layer.name: layer for layer in model.layers}
     for layer, variable in list(tensors):
+        if not are_weights(tensors[layer, variable], variable):
+            continue  # `assign` refuses it, unless arithmetic makes a weight of it
         if variable == "bias" and checkpoint_format.order == "original" and naming.is_conv(layer):
             mean = naming.norm_after(layer), "moving_mean"  # in this order a norm follows every convolution
             if mean in tensors and tensors[mean].shape == tensors[layer, variable].shape:
@@ -135,7 +138,7 @@ def assign(
 
 def are_weights(array: np.ndarray, variable: str) -> bool:
     """Whether these are finite floating point numbers and, if they are variances, not negative."""
-    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+    if is_stand_in(array) or (array.dtype.kind != "f" and array.dtype.name != "bfloat16"):
         return False
     array = array.astype(np.float32)
     return bool(np.all(np.isfinite(array))) and not (variable == "moving_variance" and bool(np.any(array < 0)))

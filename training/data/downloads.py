@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import queue
 import sys
 import textwrap
@@ -17,6 +16,7 @@ import requests
 import tensorflow_datasets as tfds
 
 from keras_resnet.errors import UserError, first_line
+from keras_resnet.records import read_json
 
 EMBEDDED = "digits"
 CONNECT_TIMEOUT = 10  # seconds to wait for a host; tensorflow-datasets itself tries for minutes
@@ -116,8 +116,8 @@ def has_archive(builder: tfds.core.DatasetBuilder, manual_dir: str | Path | None
 def recorded_urls(record: Path) -> list[str]:
     """The URLs of a download's record; none if it cannot be read, as when the download was killed."""
     try:
-        return [str(url) for url in json.loads(record.read_text(encoding="utf-8"))["urls"]]
-    except (OSError, ValueError, TypeError, KeyError):
+        return [str(url) for url in read_json(record)["urls"]]
+    except (UserError, TypeError, KeyError):
         return []
 
 

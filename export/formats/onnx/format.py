@@ -68,7 +68,7 @@ class OnnxFormat(Format["onnx.ModelProto"]):
         from keras_resnet.metadata import MEMBER, ClassifierMetadata
 
         properties = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
-        return ClassifierMetadata.from_json(properties[MEMBER]) if MEMBER in properties else None
+        return ClassifierMetadata.from_file(path, properties[MEMBER]) if MEMBER in properties else None
 
     def open(self, path: Path) -> OnnxRunner:
         from .runner import OnnxRunner

@@ -38,9 +38,10 @@ class SavedModelFormat(Format["keras.export.ExportArchive"]):
 
     def read_metadata(self, path: Path) -> ClassifierMetadata | None:
         from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
+        from keras_resnet.records import read_record
 
         record = path / SAVED_MODEL_MEMBER
-        return ClassifierMetadata.from_json(record.read_text(encoding="utf-8")) if record.is_file() else None
+        return read_record(record, ClassifierMetadata) if record.exists() else None
 
     def open(self, path: Path) -> SavedModelRunner:
         from .runner import SavedModelRunner

@@ -1,0 +1,47 @@
+"""Files that anybody may have written: only regular ones are opened, and what a library says of a bad one is one line."""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+
+from keras_resnet.errors import UserError, first_line
+
+
+def check_is_file(path: str | os.PathLike[str]) -> None:
+    """Raises a `UserError` for a folder, a pipe, a device, or nothing: opening a pipe waits for its writer for ever."""
+    if os.path.isfile(path):
+        return
+    found = "a folder" if os.path.isdir(path) else "a pipe or a device" if os.path.exists(path) else ""
+    raise UserError(f"{path} cannot be read: {f'it is {found}' if found else 'there is no file of that name'}")
+
+
+@contextlib.contextmanager
+def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
+    """Opens a regular file for reading bytes.
+
+    Raises:
+        UserError: if there is no such file, or it may not be read.
+    """
+    check_is_file(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or first_line(error)}") from error
+        yield file
+
+
+@contextlib.contextmanager
+def library_errors(path: str | os.PathLike[str], what: str = "cannot be read, it may be damaged") -> Iterator[None]:
+    """Raises whatever a library raises on the file's content as a `UserError` about `path`.
+
+    Libraries raise anything at all on content that they did not expect: `struct.error`, `KeyError`, `RecursionError`. It
+    belongs around the calls that read a file, and not around what is then done with its content.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} {what}: {first_line(error)}") from error
