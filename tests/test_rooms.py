@@ -24,7 +24,9 @@ LAYERS = {
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder",
         "backbone",
     ),
-    "keras_resnet/weights": (("structure", "readers", "checkpoint_formats"), ("matching", "pretrained"), "loading"),
+    "keras_resnet/weights": (
+        ("structure", "readers", "checkpoint_formats"), "inner_network", ("matching", "pretrained"), "loading",
+    ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",
         "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
