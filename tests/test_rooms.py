@@ -17,7 +17,8 @@ LAYERS = {
         ("errors", "recursion", "html", "metrics"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "files", "environment", "batch_normalization", "preprocessing"),
-        "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info", "benchmarks",
+        "models", ("metadata", "other_formats"), "saving", "weights", "constructors", "classifier", "published", "info",
+        "benchmarks",
         ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
@@ -32,8 +33,8 @@ LAYERS = {
         "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
     ),
     "export": (
-        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "verification", "config", "source_model",
-        "writer", "reporting", "output_dir", "pipeline", "benchmarks",
+        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "verification", "config",
+        ("inlining", "output_layer"), "source_model", "writer", "reporting", "output_dir", "pipeline", "benchmarks",
     ),
 }  # fmt: skip
 ROOMS_OF_TESTS = {  # which of the rooms above the core the tests in a folder may import
