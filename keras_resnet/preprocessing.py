@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.records import from_record, parse_record
 
 if TYPE_CHECKING:

@@ -17,15 +17,16 @@ LAYERS = {
         ("errors", "recursion", "html", "metrics"), "foreign_files", ("records", "archives", "hdf5"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "files", "environment", "batch_normalization", "images", "class_names", "keras_files"),
-        "preprocessing", "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info",
-        "benchmarks", ("training", "export"), "cli",
+        "preprocessing", "models", ("metadata", "other_formats"), "saving", "weights", "constructors", "classifier",
+        "published", "info", "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder",
         "backbone",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_formats"), "readers", ("matching", "pretrained"), "loading",
+        ("structure", "stored_tensors", "checkpoint_formats"), "readers", "inner_network", ("matching", "pretrained"),
+        "loading",
     ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",
@@ -33,7 +34,7 @@ LAYERS = {
     ),
     "export": (
         ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "config",
-        "source_model", "writer", "reporting", "output_dir", "pipeline", "benchmarks",
+        ("inlining", "output_layer"), "source_model", "writer", "reporting", "output_dir", "pipeline", "benchmarks",
     ),
 }  # fmt: skip
 ROOMS_OF_TESTS = {  # which of the rooms above the core the tests in a folder may import

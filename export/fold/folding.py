@@ -54,7 +54,8 @@ def copy_unchanged(node: Node, values: Sequence[Value], copies: dict[keras.Layer
     operation = node.operation
     if isinstance(operation, keras.Layer):
         if operation not in copies:
-            copies[operation] = type(operation).from_config({**operation.get_config(), "dtype": dtype})
+            config = operation.get_config()  # of which that of `keras.layers.Pipeline` has no dtype
+            copies[operation] = type(operation).from_config({**config, "dtype": dtype} if "dtype" in config else config)
         outputs = copies[operation](*args, **kwargs)
         copy_weights(operation, copies[operation])
     else:
