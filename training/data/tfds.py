@@ -1,5 +1,7 @@
 """Datasets of tensorflow-datasets, by name."""
 
+import atexit
+import contextlib
 import difflib
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.files import PATTERN, without_pattern
 
 from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
 from .downloads import prepare
@@ -19,6 +22,9 @@ from .splits import ArraySplit, Split
 
 SPLITS = ("train", "validation", "test")
 LABELS_CHECKED = 100  # to see whether a test split has any
+
+_links = contextlib.ExitStack()  # to folders whose names tensorflow-datasets would take for patterns
+atexit.register(_links.close)
 
 
 class TfdsDataset:
@@ -95,6 +101,9 @@ class TfdsDataset:
 
 
 def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuilder:
+    if data_dir is not None and PATTERN.search(str(data_dir)):
+        Path(data_dir).mkdir(parents=True, exist_ok=True)
+        data_dir = _links.enter_context(without_pattern(Path(data_dir)))
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
