@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.files import without_pattern
+
 from ..format import INPUT
 
 
@@ -12,7 +14,8 @@ class SavedModelRunner:
     """The signature `serving_default` of a SavedModel. function: its `tf.ConcreteFunction`."""
 
     def __init__(self, path: Path) -> None:
-        self._model = tf.saved_model.load(str(path))  # which its signatures do not keep alive
+        with without_pattern(path) as folder:
+            self._model = tf.saved_model.load(str(folder))  # which its signatures do not keep alive
         self.function = self._model.signatures["serving_default"]
         (self.output,) = self.function.structured_outputs
 
