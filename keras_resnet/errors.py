@@ -26,6 +26,18 @@ class WorkerLost(Exception):  # noqa: N818  nothing is wrong with this worker
     """Another worker of the training ended, and this one cannot go on alone. The same command resumes the training."""
 
 
+class ReportFailed(Exception):  # noqa: N818  the training itself is done
+    """A run has left its classifier, but a file of its report could not be written. The same command writes it.
+
+    Attributes:
+        result: the metrics on the test split, as `train` returns them.
+    """
+
+    def __init__(self, message: str, result: dict[str, float]) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message, to quote a library's error in a `UserError`."""
     lines = str(error).strip().splitlines()

@@ -27,7 +27,7 @@ LAYERS = {
     "keras_resnet/weights": (("structure", "readers", "checkpoint_formats"), ("matching", "pretrained"), "loading"),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",
-        "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
+        "context", "reporting", ("callbacks", "fit_callbacks"), "finalize", "train", "benchmarks",
     ),
     "export": (
         ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "verification", "config", "source_model",

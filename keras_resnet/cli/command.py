@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from keras_resnet import environment
-from keras_resnet.errors import TrainingInterrupted, UserError, WorkerLost, comma_join, first_line
+from keras_resnet.errors import ReportFailed, TrainingInterrupted, UserError, WorkerLost, comma_join, first_line
 
 from .flags import DefineFlags, FlagHelp, Flags
 from .help import GENERAL, command_help, overview
@@ -110,8 +110,9 @@ def main(commands: Mapping[str, Command], argv: list[str]) -> int:
     """Runs the command that `argv` names and returns the exit status.
 
     Returns:
-        0 for success; 2 for a user's mistake, with one line that says it; 1 for what failed without one: a verification, or a
-        worker whose peers have ended; 128 and the signal's number for a run that a signal stopped.
+        0 for success; 2 for a user's mistake, with one line that says it; 1 for what failed without one: a verification, a
+        report of a run that left its classifier, or a worker whose peers have ended; 128 and the signal's number for a run
+        that a signal stopped.
     """
     try:
         return _dispatch(commands, argv)
@@ -120,7 +121,7 @@ def main(commands: Mapping[str, Command], argv: list[str]) -> int:
     except TrainingInterrupted as stopped:
         print(f"keras-resnet: {stopped}", file=sys.stderr)
         return 128 + stopped.signal
-    except WorkerLost as error:
+    except (WorkerLost, ReportFailed) as error:
         print(f"keras-resnet: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
