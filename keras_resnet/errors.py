@@ -39,6 +39,18 @@ class WorkerLost(Exception):  # noqa: N818  nothing is wrong with this worker
     """Another worker of the training ended, and this one cannot go on alone. The same command resumes the training."""
 
 
+class ReportFailed(Exception):  # noqa: N818  the training itself is done
+    """A run has left its classifier, but a file of its report could not be written. The same command writes it.
+
+    Attributes:
+        result: the metrics on the test split, as `train` returns them.
+    """
+
+    def __init__(self, message: str, result: dict[str, float]) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 def one_line(text: object) -> str:
     """What one line can show of any text: see `printable`, and of long values and lines only both ends and the length."""
     line = LONG_VALUE.sub(lambda match: cut_middle(match[0], LONGEST_VALUE), printable(str(text)))

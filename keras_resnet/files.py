@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 
 NEW, OLD, DISCARDED = "new", "old", "discarded"  # the states of a hidden file or folder
 HIDDEN = re.compile(rf"({NEW}|{OLD}|{DISCARDED})-(\w+)-(\d{{1,10}})")  # what its name has between those of `path`
+PATTERN = re.compile(r"[*?\[\\]")  # what makes a path a pattern for TensorFlow
 
 
 @contextlib.contextmanager
@@ -97,6 +99,24 @@ def tf_errors_as_oserror(path: str | os.PathLike[str] | None = None) -> Iterator
         message = re.sub(r"{{.*?}}|\[Op:.*?\]", "", error.message.splitlines()[0]).strip()
         reason = message.rpartition("; ")[2]  # after the name of a temporary file
         raise OSError(errno.EIO, reason, None if path is None else str(path)) from error
+
+
+@contextlib.contextmanager
+def without_pattern(folder: Path) -> Iterator[Path]:
+    """Yields the folder, or a link to it if TensorFlow, which looks up checkpoints by pattern, would take its path for one.
+
+    A copy, where no link can be made. Windows allows none of these characters in a name.
+    """
+    if os.name == "nt" or not PATTERN.search(str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="keras-resnet-") as parent:
+        link = Path(parent) / "link"
+        try:
+            link.symlink_to(folder.absolute(), target_is_directory=True)
+        except OSError:
+            shutil.copytree(folder, link)
+        yield link
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ LAYERS = {
     ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",
-        "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
+        "context", "reporting", ("callbacks", "fit_callbacks"), "finalize", "train", "benchmarks",
     ),
     "export": (
         ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "config",

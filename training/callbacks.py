@@ -5,6 +5,7 @@ of them in the whole run, from 0.
 """
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.files import attach_path, json_text, tf_errors_as_oserror, write_text
 from keras_resnet.records import parse_json
 
@@ -62,7 +63,14 @@ class JsonlLogger(keras.callbacks.Callback):
     def __init__(self, workdir: Path, epochs_done: int) -> None:
         super().__init__()
         self._path = workdir / METRICS_FILE
-        kept = [record for record in read_metrics(workdir) if record.get("epoch", epochs_done + 1) <= epochs_done]
+        records = read_metrics(workdir)
+        kept = [record for record in records if record.get("epoch", epochs_done + 1) <= epochs_done]
+        if lost := sorted({*range(1, epochs_done + 1)} - {record["epoch"] for record in kept}):
+            print(f"keras-resnet: {self._path} has lost its lines for epoch {comma_join(lost, 3)}", file=sys.stderr)
+        logged = max((record.get("epoch", 0) for record in records), default=0)
+        if logged > epochs_done + 1:  # one epoch is logged before its checkpoint is written
+            again = f"its run had come to epoch {logged}, but the newest checkpoint that is left is of epoch {epochs_done}"
+            print(f"keras-resnet: {self._path}: {again}; the rest is trained again", file=sys.stderr)
         write_text(self._path, "".join(f"{json_text(record)}\n" for record in kept))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
@@ -159,7 +167,7 @@ class ProgressBar(keras.callbacks.Callback):
             return
         if self._start:
             done = f"step {steps}/{self._steps} of {self._epoch(epochs)}" if steps else self._epoch(epochs - 1)
-            self._bar.console.print(f"continuing after {done}")
+            self._print(f"continuing after {done}")
         self._bar.update(self._task, completed=self._start)
         self._bar.start()
 
@@ -169,14 +177,26 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.update(self._task, completed=batch + 1, description=self._epoch(epoch), details="  ".join(details))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._bar.console.print("  ".join([self._epoch(epoch), *formatted(logs, EPOCH_FORMATS)]))
+        self._print("  ".join([self._epoch(epoch), *formatted(logs, EPOCH_FORMATS)]))
 
     def on_train_end(self, logs: Logs = None) -> None:
-        self._bar.stop()
+        with output_may_be_gone():
+            self._bar.stop()
+
+    def _print(self, line: str) -> None:
+        with output_may_be_gone():
+            self._bar.console.print(line)
 
     def _epoch(self, epoch: int) -> str:
         """The name of an epoch, counted from 0."""
         return f"epoch {min(epoch + 1, self._epochs):{len(str(self._epochs))}}/{self._epochs}"
+
+
+@contextlib.contextmanager
+def output_may_be_gone() -> Iterator[None]:
+    """Inside, it is no error if the terminal has been closed, or who read the output has ended: the training goes on."""
+    with contextlib.suppress(OSError, SystemExit):  # the latter is what rich raises for a broken pipe
+        yield
 
 
 def formatted(logs: Logs, formats: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.errors import UserError, first_line
-from keras_resnet.files import tf_errors_as_oserror
+from keras_resnet.files import tf_errors_as_oserror, without_pattern
 
 
 class TrainState(tf.train.experimental.PythonState):
@@ -26,13 +26,14 @@ class TrainState(tf.train.experimental.PythonState):
         seconds: spent training.
         best: (accuracy, loss) on the validation split, the best so far.
         data_fingerprint: tells the data of the run from other data.
+        stopped: whether a callback has ended the run.
     """
 
-    FIELDS = ("epoch", "step", "sums", "seconds", "best", "data_fingerprint")
+    FIELDS = ("epoch", "step", "sums", "seconds", "best", "data_fingerprint", "stopped")
 
     def __init__(self, data_fingerprint: Sequence[int | str] = ()) -> None:
         self.epoch, self.step, self.sums, self.seconds = 0, 0, [0.0, 0.0, 0.0], 0.0
-        self.best, self.data_fingerprint = [-1.0, 0.0], [*data_fingerprint]
+        self.best, self.data_fingerprint, self.stopped = [-1.0, 0.0], [*data_fingerprint], False
 
     def serialize(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.FIELDS})
@@ -70,9 +71,13 @@ class CheckpointManager:
         optimizer = [variable.value for variable in state_variables]
         self._everything = tf.train.Checkpoint(weights=values, optimizer=optimizer, state=state)
         self._weights = tf.train.Checkpoint(weights=values)
+        self._restored: Path | None = None
 
-    def restore_latest(self) -> None:
+    def restore_latest(self) -> bool:
         """Restores the newest intact checkpoint, if there is one; names damaged ones on standard error.
+
+        Returns:
+            Whether there is one.
 
         Raises:
             UserError: if all are damaged.
@@ -81,21 +86,40 @@ class CheckpointManager:
         for path in checkpoints_in(self._folder):
             try:
                 restore(self._everything, path)
+                self._restored = path
                 break
             except UserError as error:
                 damaged.append(str(error))
         else:
             if damaged:
                 raise UserError("; ".join(damaged))
+        newest = number_of(self._restored) if self._restored else -1
+        lost = [path for path in unreadable_in(self._folder) if number_of(path) > newest]
+        damaged = [*(f"checkpoint {path} has no index file" for path in lost), *damaged]
+        goes_on = "continuing from the one before it" if self._restored else "starting from the beginning"
         for message in damaged if self._chief else ():
-            print(f"keras-resnet: {message}; continuing from the one before it", file=sys.stderr)
+            print(f"keras-resnet: {message}; {goes_on}", file=sys.stderr)
+        return self._restored is not None
+
+    def restore_again(self) -> None:
+        """Restores what `restore_latest` has restored, if anything."""
+        if self._restored:
+            restore(self._everything, self._restored)
+
+    def has_best(self) -> bool:
+        """Whether the weights with the best validation accuracy are there, damaged or not."""
+        return bool(checkpoints_in(self._best_folder))
 
     def restore_best(self) -> None:
-        """Restores the weights with the best validation accuracy."""
-        best = checkpoints_in(self._best_folder)
-        if not best:
-            raise UserError(f"{self._best_folder} holds no checkpoint: choose another --workdir")
-        restore(self._weights, best[0])
+        """Restores the weights with the best validation accuracy.
+
+        Raises:
+            UserError: if they are damaged.
+        """
+        try:
+            restore(self._weights, checkpoints_in(self._best_folder)[0])
+        except UserError as error:
+            raise UserError(f"{error}; remove {self._best_folder}, and the newest weights take its place") from error
 
     def save(self, number: int) -> None:
         """Saves everything as `ckpt-{number}`, and removes all but the newest checkpoints."""
@@ -117,7 +141,7 @@ class CheckpointManager:
             except BaseException:
                 remove(path)
                 raise
-            for old in checkpoints_in(folder)[max_to_keep:]:
+            for old in [*checkpoints_in(folder)[max_to_keep:], *unreadable_in(folder)]:
                 remove(old)
 
     @contextlib.contextmanager
@@ -147,6 +171,13 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return sorted(paths, key=number_of, reverse=True)
 
 
+def unreadable_in(folder: Path) -> list[Path]:
+    """The same for checkpoints that have no index: it was lost, or the process was killed as it wrote or removed them."""
+    found = (re.match(r"ckpt-\d+(?=\.data-|_temp$)", path.name) for path in folder.glob("ckpt-*"))
+    paths = {folder / match[0] for match in found if match} - {*checkpoints_in(folder)}
+    return sorted(paths, key=number_of, reverse=True)
+
+
 def number_of(path: Path) -> int:
     return int(path.name.removeprefix("ckpt-"))
 
@@ -159,7 +190,13 @@ def remove(path: Path) -> None:
 
 
 def restore(checkpoint: tf.train.Checkpoint, path: Path) -> None:
+    """Restores the checkpoint at a path without its suffixes.
+
+    Raises:
+        UserError: if anything in it cannot be read, or does not fit.
+    """
     try:
-        checkpoint.read(str(path)).expect_partial().assert_existing_objects_matched()
-    except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+        with without_pattern(path.parent) as folder:
+            checkpoint.read(str(folder / path.name)).expect_partial().assert_existing_objects_matched()
+    except Exception as error:  # TensorFlow's parsers raise what they come to
         raise UserError(f"checkpoint {path} is damaged or belongs to another network: {first_line(error)}") from error

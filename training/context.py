@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 from typing import NamedTuple
 
 import keras
@@ -83,9 +84,14 @@ class TrainingContext:
         return steps_per_epoch(self.train_split, self.recipe)
 
     def data_fingerprint(self) -> list[int | str]:
-        """Tells this data from other data: the numbers of images to train on and to validate on, and a hash of their labels."""
+        """Tells this data from other data: the numbers of images to train on and to validate on, a hash of their labels, and
+        one of the classes' names."""
         labels = [split.labels.astype("<i8") for split in (self.train_split, self.validation_split)]
-        return [*map(len, labels), hashlib.sha256(b"".join(part.tobytes() for part in labels)).hexdigest()]
+        names = json.dumps(self.dataset.class_names).encode()
+        return [
+            *map(len, labels),
+            *(hashlib.sha256(data).hexdigest() for data in (b"".join(x.tobytes() for x in labels), names)),
+        ]
 
     def train_batches(self, epoch: int, start: int = 0) -> TrainBatches:
         """The batches of an epoch, from 0, from step `start` on."""
@@ -94,15 +100,17 @@ class TrainingContext:
         return TrainBatches(self.train_split, self.recipe, self.classes, size, fill, self.config.seed, epoch, start)
 
 
-def create_context(config: TrainConfig) -> TrainingContext:
+def create_context(config: TrainConfig, strategy: tf.distribute.Strategy | None = None) -> TrainingContext:
     """Puts together what `config` describes; writes nothing yet.
 
-    Each phase takes what an earlier one returned: they work in this order only.
+    Each phase takes what an earlier one returned: they work in this order only. strategy: what `connect` returned, if that
+    has been called already.
 
     Raises:
         UserError: where parts of the configuration do not go together.
     """
-    strategy = connect(config)
+    if strategy is None:
+        strategy = connect(config)
     data = open_data(config, strategy)
     with strategy.scope(), dtype_policy_scope(config.precision):
         network = build_network(config, data)

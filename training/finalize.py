@@ -1,6 +1,7 @@
 """The end of a run: its best weights evaluated on the test split, the classifier, the curves and the report."""
 
 import platform
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.environment import cores
+from keras_resnet.errors import ReportFailed, first_line
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.saving import write_classifier
 
@@ -31,7 +33,9 @@ def evaluate_and_save(
     metrics: JsonlLogger,
     events: TensorBoardLogger,
 ) -> dict[str, float]:
-    """Evaluates the network on the test split and writes the files that a finished run leaves.
+    """Writes the classifier, evaluates it on the test split, and writes the report.
+
+    The classifier first, so that nothing that fails after it costs a training.
 
     Args:
         context: of the run.
@@ -43,10 +47,15 @@ def evaluate_and_save(
 
     Returns:
         The metrics on the test split.
+
+    Raises:
+        ReportFailed: if a file of the report could not be written; the others are.
     """
     config, class_names = context.config, context.dataset.class_names
     model = build_classifier(config, context.preprocessing, context.classes)  # in float32, on one device
     model.set_weights(weights)
+    metadata = ClassifierMetadata(config.model, context.dataset.name, class_names, context.preprocessing)
+    write_classifier(model, workdir / MODEL_FILE, metadata)
     test = context.dataset.test.prepared(context.preprocessing)
     batches = EvalBatches(test, context.recipe.batch_size).dataset(InputShard()).map(lambda images, *_: images)
     quiet: Any = 0  # which Keras takes for a string, by its default
@@ -54,25 +63,46 @@ def evaluate_and_save(
     evaluation = Evaluation.of(probabilities, test.labels, class_names)
     result = {"loss": evaluation.loss, "accuracy": evaluation.top1, "images": len(test), "seconds": seconds}
     metrics.on_test_end(result)
-    if len(evaluation.mistakes):
-        worst = test.images[evaluation.mistakes[:MISTAKES]]
-        events.images("worst_mistakes", worst, context.steps_per_epoch * context.recipe.epochs, run="validation")
     records = read_metrics(workdir)
-    draw_curves(records, workdir / CURVES_FILE)
-    write_report(
-        workdir / REPORT_FILE,
-        title=f"{config.model} on {config.dataset}",
-        config=config.to_dict(),
-        records=records,
-        evaluation=evaluation,
-        images=test.images,
-        labels=test.labels,
-        probabilities=probabilities,
-        facts=run_facts(context, seconds),
-    )
-    metadata = ClassifierMetadata(config.model, context.dataset.name, class_names, context.preprocessing)
-    write_classifier(model, workdir / MODEL_FILE, metadata)
+
+    def log_mistakes() -> None:
+        if len(evaluation.mistakes):
+            worst = test.images[evaluation.mistakes[:MISTAKES]]
+            events.images("worst_mistakes", worst, context.steps_per_epoch * context.recipe.epochs, run="validation")
+
+    def draw() -> None:
+        draw_curves(records, workdir / CURVES_FILE)
+
+    def report() -> None:
+        write_report(
+            workdir / REPORT_FILE,
+            title=f"{config.model} on {config.dataset}",
+            config=config.to_dict(),
+            records=records,
+            evaluation=evaluation,
+            images=test.images,
+            labels=test.labels,
+            probabilities=probabilities,
+            facts=run_facts(context, seconds),
+        )
+
+    write_all({"events": log_mistakes, CURVES_FILE: draw, REPORT_FILE: report}, result, workdir / MODEL_FILE)
     return result
+
+
+def write_all(writers: Mapping[str, Callable[[], None]], result: dict[str, float], classifier: Path) -> None:
+    """Calls each of the functions, which write a file, and only then raises a `ReportFailed` for those that failed."""
+    failed = {}
+    for name, write in writers.items():
+        try:
+            write()
+        except Exception as error:  # a library's too: the result is there, and the other files may be written
+            failed[name] = error
+    if failed:
+        error, names = next(iter(failed.values())), " and ".join(failed)
+        done = f"the classifier is {classifier}, with a test accuracy of {result['accuracy']:.2%}"
+        message = f"{done}, but {names} could not be written ({first_line(error)}); the same command writes what is missing"
+        raise ReportFailed(message, result) from error
 
 
 def run_facts(context: TrainingContext, seconds: float) -> list[tuple[str, str]]:

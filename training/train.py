@@ -4,6 +4,7 @@ import contextlib
 import math
 import re
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -15,17 +16,18 @@ import tensorflow as tf
 
 from keras_resnet.errors import TrainingInterrupted, UserError
 
-from .callbacks import JsonlLogger, ProgressBar, TensorBoardLogger
+from .callbacks import JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
 from .checkpoints import CheckpointManager, TrainState
 from .config import TrainConfig
-from .context import TrainingContext, create_context
+from .context import TrainingContext, connect, create_context
 from .data.batches import EvalBatches, InputShard
 from .distribute.strategies import collective_error_as_worker_lost
 from .finalize import MODEL_FILE, evaluate_and_save
+from .fit_callbacks import FitCallbacks
 from .loop import LoopOutput
 from .signals import StopSignal
 from .step import HostRequests, MetricSums
-from .workdir import check_same_data, open_workdir
+from .workdir import check_nothing_lost, check_path, check_same_data, open_workdir
 
 __all__ = ["MODEL_FILE", "Trainer", "train"]
 
@@ -43,8 +45,9 @@ def train(
     Args:
         config: what to train, on what, and how.
         workdir: folder of the run. Files that are not of this run are never overwritten.
-        callbacks: Keras callbacks. Their batch methods are called once per execution, which is several steps. One that sets
-            `model.stop_training`, as `EarlyStopping` does, ends the training with that epoch. The learning rate is the
+        callbacks: Keras callbacks, called as by `fit`, on a compiled model. Their batch methods are called once per execution,
+            which is several steps. One that sets `model.stop_training`, as `EarlyStopping` does, ends the run. With an
+            ema_momentum, `on_epoch_end` finds the averaged weights, those that were validated. The learning rate is the
             recipe's: assigning to that of `model.optimizer` raises.
 
     Returns:
@@ -52,22 +55,33 @@ def train(
 
     Raises:
         UserError: where the configuration, the data or the work directory is wrong.
-        TrainingInterrupted: after SIGTERM or SIGINT, once everything is saved.
+        ReportFailed: when all but the report is done: the classifier is saved.
+        TrainingInterrupted: after SIGTERM, SIGINT or SIGHUP, once everything is saved.
         WorkerLost: when another worker has ended too early.
     """
-    context, workdir = create_context(config), Path(workdir)
-    lock = open_workdir(workdir, config) if context.chief else contextlib.nullcontext()
-    with lock, collective_error_as_worker_lost(context.strategy), missing_file_as_user_error():
-        return Trainer(context, workdir, callbacks).train()
+    workdir = Path(workdir)
+    check_path(workdir)
+    strategy = connect(config)  # before signals are held up: it may wait for other workers for ever
+    with StopSignal() as stop_signal:
+        context = create_context(config, strategy)
+        lock = open_workdir(workdir, config) if context.chief else contextlib.nullcontext()
+        with lock, collective_error_as_worker_lost(strategy), missing_file_as_user_error():
+            return Trainer(context, workdir, callbacks, stop_signal).train()
 
 
 class Trainer:
     """A training in its work directory, from the newest checkpoint there, if there is one."""
 
-    def __init__(self, context: TrainingContext, workdir: Path, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
+    def __init__(
+        self,
+        context: TrainingContext,
+        workdir: Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+        stop_signal: StopSignal,
+    ) -> None:
         self.context, self.config, self.recipe = context, context.config, context.recipe
         self.loop, self.update, self.steps = context.loop, context.loop.step.update, context.steps_per_epoch
-        self.workdir, self.signal = workdir, StopSignal()
+        self.workdir, self.signal = workdir, stop_signal
         self.last_report_time = self.last_save_time = time.perf_counter()
         self.state = TrainState(context.data_fingerprint())
         with context.strategy.scope():
@@ -79,17 +93,21 @@ class Trainer:
                 max_to_keep=self.config.keep_checkpoints,
                 chief=context.chief,
             )
-            self.checkpoints.restore_latest()
+            continued = self.checkpoints.restore_latest()
         check_same_data(self.state.data_fingerprint, context.data_fingerprint(), workdir)
-        own = []
+        if self.state.best[0] >= 0 and not self.checkpoints.has_best():
+            self.replace_lost_best()
+        if self.finished:
+            self.checkpoints.restore_best()  # which may be damaged: nothing is written before
+        self.callbacks = FitCallbacks(callbacks, context)
+        loggers = []
         if context.chief:
+            if not continued:
+                check_nothing_lost(workdir, read_metrics(workdir), self.checkpoints.has_best(), (workdir / MODEL_FILE).exists())
             self.metrics, self.events = JsonlLogger(workdir, self.state.epoch), TensorBoardLogger(workdir)
             progress = ProgressBar(self.recipe.epochs, self.steps, self.state.epoch, self.state.step)
-            own = [self.metrics, self.events, progress]
-        context.model.optimizer, context.model.stop_training = self.update.optimizer, False  # as `compile` and `fit` set them
-        self.callbacks = keras.callbacks.CallbackList(
-            [*own, *callbacks], model=context.model, epochs=self.recipe.epochs, steps=self.steps, verbose=0
-        )
+            loggers = [self.metrics, self.events, progress]
+        self.loggers = keras.callbacks.CallbackList(loggers)
 
     @property
     def global_step(self) -> int:
@@ -101,51 +119,84 @@ class Trainer:
         """That of the last step."""
         return float(self.context.schedule(self.global_step - 1))
 
+    def replace_lost_best(self) -> None:
+        """Lets the next epoch's weights, or those of the last one, become the best."""
+        if self.finished:
+            with self.update.ema_weights():
+                self.checkpoints.save_best(self.global_step)
+        self.state.best = [-1.0, 0.0]
+        if self.context.chief:
+            instead = "those of the last epoch take" if self.finished else "those of the next epoch take"
+            print(f"keras-resnet: {self.workdir} has lost its best weights; {instead} their place", file=sys.stderr)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to train: all epochs are done, or a callback ended the run."""
+        return self.state.epoch >= self.recipe.epochs or self.state.stopped
+
     def train(self) -> dict[str, float] | None:
         """Trains to the end; returns the metrics on the test split, on the chief."""
-        if self.context.chief and not self.global_step:
-            images, _ = next(iter(self.context.train_batches(0).dataset(InputShard())))
-            self.events.images("first_batch", images[:FIRST_BATCH_IMAGES], step=0)
-        self.callbacks.on_train_begin()
-        try:
-            with self.signal:
-                while self.state.epoch < self.recipe.epochs and not self.context.model.stop_training:
-                    self.train_epoch()
-        finally:
-            self.callbacks.on_train_end()
-        self.checkpoints.restore_best()
+        if self.finished:
+            if self.context.chief:
+                print(f"the run has finished its training, after epoch {self.state.epoch}: only its report is made again")
+        else:
+            self.train_epochs()
+            self.checkpoints.restore_best()
+        self.signal.where = "after the training; everything is saved, the same command makes the classifier and the report"
+        if self.signal.received:
+            self.stop()
         if not self.context.chief:
             return None
         weights = self.context.model.get_weights()
         return evaluate_and_save(self.context, weights, self.state.seconds, self.workdir, self.metrics, self.events)
 
-    def train_epoch(self) -> None:
-        """Runs the rest of an epoch and the validation, logged and saved.
+    def train_epochs(self) -> None:
+        """Runs the epochs that are left."""
+        if self.context.chief and not self.global_step:
+            images, _ = next(iter(self.context.train_batches(0).dataset(InputShard())))
+            self.events.images("first_batch", images[:FIRST_BATCH_IMAGES], step=0)
+        self.callbacks.on_train_begin()
+        if self.callbacks.given:  # one may have loaded what it saved of an earlier part of the run
+            self.checkpoints.restore_again()
+        self.loggers.on_train_begin()
+        logs: dict[str, float] = {}
+        try:
+            with self.signal.polled():
+                while not self.finished:
+                    logs = self.train_epoch()
+        finally:
+            self.loggers.on_train_end()
+        self.callbacks.on_train_end(logs)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Runs the rest of an epoch and the validation, logged and saved. Returns the logs.
 
         Raises:
             TrainingInterrupted: if any worker was asked to stop.
         """
-        first, began, stop_requested = self.state.step, time.perf_counter(), False
+        first, began, model = self.state.step, time.perf_counter(), self.context.model
         self.callbacks.on_epoch_begin(self.state.epoch)
         self.last_report_time = self.last_save_time = began
-        logs: dict[str, float] = {}
+        logs, stop_requested = {}, False
         batches = self.context.train_batches(self.state.epoch, first)
-        for output in self.loop.train(batches, MetricSums(*self.state.sums), self.poll_requests):
+        for output in self.loop.train(batches, MetricSums(*self.state.sums), self.begin_execution):
             logs, stop_requested = self.on_loop_output(output), output.stop
-            if stop_requested:
+            if stop_requested or model.stop_training:
                 break
             if output.save and output.step < self.steps:
                 self.save()
-        if self.state.step == self.steps:
-            images = (self.steps - first) * self.recipe.batch_size
-            self.end_epoch({**logs, "images_per_second": images / (time.perf_counter() - began)})
+        if self.state.step == self.steps or model.stop_training:
+            images = (self.state.step - first) * self.recipe.batch_size
+            logs = self.end_epoch({**logs, "images_per_second": images / (time.perf_counter() - began)})
         else:
             self.save()
         if stop_requested:
             self.stop()
+        return logs
 
-    def poll_requests(self) -> HostRequests:
-        """What this worker requests before an execution: to stop, to save."""
+    def begin_execution(self) -> HostRequests:
+        """Calls the callbacks; returns what this worker requests: to stop, to save."""
+        self.callbacks.on_train_batch_begin(self.state.step)
         overdue = time.perf_counter() - self.last_save_time > 60 * self.config.checkpoint_minutes
         return HostRequests(stop=self.signal.received is not None, save=overdue)
 
@@ -157,24 +208,41 @@ class Trainer:
         state.step, state.sums, self.last_report_time = output.step, list(output.sums), now
         self.check_loss_is_finite("loss", output.sums.loss, weights_after=self.global_step - 1)
         logs = {**output.sums.means(), "learning_rate": self.learning_rate, "gradient_norm": output.gradient_norm}
-        self.callbacks.on_train_batch_end(self.global_step - 1, {**logs, "images_per_second": rate})
+        self.loggers.on_train_batch_end(self.global_step - 1, {**logs, "images_per_second": rate})
+        self.callbacks.on_train_batch_end(state.step - 1, {**logs, "images_per_second": rate})
         return logs
 
-    def end_epoch(self, logs: dict[str, float]) -> None:
-        """Evaluates, with the averaged weights if the recipe asks for them, logs and saves."""
+    def end_epoch(self, logs: dict[str, float]) -> dict[str, float]:
+        """Evaluates, with the averaged weights if the recipe asks for them, logs and saves. Returns the logs."""
         state = self.state
         self.loop.sync_moving_statistics()
         with self.update.ema_weights():
-            validation = self.loop.evaluate(EvalBatches(self.context.validation_split, self.recipe.batch_size))
-            accuracy, loss = validation["accuracy"], validation["loss"]
-            self.check_loss_is_finite("validation loss", loss, weights_after=self.global_step)
-            if (accuracy, -loss) > (state.best[0], -state.best[1]):
-                self.checkpoints.save_best(self.global_step)
-                state.best = [accuracy, loss]
+            logs |= {f"val_{name}": value for name, value in self.validate().items()}
         # Logged first: a continued run drops what was logged after its checkpoint, but nothing could fill a gap.
-        self.callbacks.on_epoch_end(state.epoch, {**logs, **{f"val_{name}": value for name, value in validation.items()}})
-        state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
-        self.save()
+        self.loggers.on_epoch_end(state.epoch, logs)
+        try:
+            with self.update.ema_weights():
+                self.callbacks.on_epoch_end(state.epoch, logs)
+        finally:  # an epoch is not lost by the callback of a user that raises
+            state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
+            state.stopped = bool(self.context.model.stop_training)
+            self.save()
+        return logs
+
+    def validate(self) -> dict[str, float]:
+        """Evaluates the network on the validation split, and keeps its weights if they are the best so far."""
+        batches = EvalBatches(self.context.validation_split, self.recipe.batch_size)
+        self.callbacks.on_test_begin()
+        self.callbacks.on_test_batch_begin(0)
+        validation = self.loop.evaluate(batches)
+        self.callbacks.on_test_batch_end(max(batches.steps - 1, 0), validation)
+        self.callbacks.on_test_end(validation)
+        accuracy, loss = validation["accuracy"], validation["loss"]
+        self.check_loss_is_finite("validation loss", loss, weights_after=self.global_step)
+        if (accuracy, -loss) > (self.state.best[0], -self.state.best[1]):
+            self.checkpoints.save_best(self.global_step)
+            self.state.best = [accuracy, loss]
+        return validation
 
     def check_loss_is_finite(self, name: str, loss: float, weights_after: int) -> None:
         """Stops the run at a NaN or infinite loss.

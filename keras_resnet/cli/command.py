@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from keras_resnet import environment
-from keras_resnet.errors import TrainingInterrupted, UserError, WorkerLost, comma_join, first_line
+from keras_resnet.errors import ReportFailed, TrainingInterrupted, UserError, WorkerLost, comma_join, first_line
 
 from .flags import MAX_NAME, DefineFlags, FlagHelp, Flags
 from .help import GENERAL, command_help, overview
@@ -115,8 +115,9 @@ def main(commands: Mapping[str, Command], argv: list[str]) -> int:
     """Runs the command that `argv` names and returns the exit status.
 
     Returns:
-        0 for success; 2 for a user's mistake, with one line that says it; 1 for what failed without one: a verification, or a
-        worker whose peers have ended; 128 and the signal's number for a run that a signal stopped.
+        0 for success; 2 for a user's mistake, with one line that says it; 1 for what failed without one: a verification, a
+        report of a run that left its classifier, or a worker whose peers have ended; 128 and the signal's number for a run
+        that a signal stopped.
     """
     prepare_streams()
     try:
@@ -141,7 +142,7 @@ def explain(error: Exception) -> tuple[str, int]:
             return str(error), 2
         case TrainingInterrupted():
             return str(error), 128 + error.signal
-        case WorkerLost():
+        case WorkerLost() | ReportFailed():
             return str(error), 1
         case MemoryError():
             return f"there is not enough memory: {first_line(error)}", 2

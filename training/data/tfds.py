@@ -1,5 +1,6 @@
 """Datasets of tensorflow-datasets, by name."""
 
+import atexit
 import contextlib
 import difflib
 import re
@@ -14,6 +15,7 @@ from tensorflow_datasets.core import constants
 
 from keras_resnet.class_names import check_are_lines
 from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.files import PATTERN, without_pattern
 
 from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
 from .downloads import prepare
@@ -25,6 +27,9 @@ from .tf_decoding import PNG_START
 
 SPLITS = ("train", "validation", "test")
 LABELS_CHECKED = 100  # to see whether a test split has any
+
+_links = contextlib.ExitStack()  # to folders whose names tensorflow-datasets would take for patterns
+atexit.register(_links.close)
 
 
 class TfdsDataset:
@@ -114,6 +119,9 @@ def is_png(encoded: Sequence[EncodedImage]) -> bool:
 
 
 def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuilder:
+    if data_dir is not None and PATTERN.search(str(data_dir)):
+        Path(data_dir).mkdir(parents=True, exist_ok=True)
+        data_dir = _links.enter_context(without_pattern(Path(data_dir)))
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:

@@ -4,14 +4,12 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.style import context
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any
 
 from keras_resnet.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PANELS = {
     "loss": {"loss": "training", "val_loss": "validation"},
@@ -23,8 +21,14 @@ Record = Mapping[str, Any]  # a line of `metrics.jsonl`
 COLORS = ("tab:blue", "tab:orange")  # readable on white and on black
 
 
-def curves(records: Sequence[Record], dark: bool = False) -> Figure:
+def curves(records: Sequence[Record], dark: bool = False) -> "Figure":
     """Draws the records of `metrics.jsonl`; skips those without an epoch, and series without a number."""
+    # Imported only now: a Matplotlib that is missing or broken is not to keep anybody from training.
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.style import context
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [record for record in records if "epoch" in record]
     drawn = {
         title: {label: points for key, label in series.items() if (points := finite(epochs, key))}

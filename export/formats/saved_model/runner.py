@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.errors import UserError
+from keras_resnet.files import without_pattern
 
 from ..format import INPUT, only
 
@@ -16,7 +17,8 @@ class SavedModelRunner:
     """The signature `serving_default` of a SavedModel. function: its `tf.ConcreteFunction`."""
 
     def __init__(self, path: Path) -> None:
-        self._model = tf.saved_model.load(str(path))  # which its signatures do not keep alive
+        with without_pattern(path) as folder:
+            self._model = tf.saved_model.load(str(folder))  # which its signatures do not keep alive
         if SIGNATURE not in self._model.signatures:
             raise UserError(f"it has no signature {SIGNATURE}")
         self.function = self._model.signatures[SIGNATURE]

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_resnet._tensorflow_internals import ConverterError
 from keras_resnet.environment import quiet_stderr
 from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.files import without_pattern
 
 from ..saved_model.archive import SERVING_DEFAULT
 
@@ -23,11 +24,10 @@ def convert(saved_model: Path) -> bytes:
     Raises:
         UserError: For a network that LiteRT has no operators for.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[SERVING_DEFAULT])
     error = None
-    with quiet_stderr():
+    with quiet_stderr(), without_pattern(saved_model) as folder:
         try:
-            return converter.convert()
+            return tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SERVING_DEFAULT]).convert()
         except ConverterError as caught:  # raised only after stderr is back, which is not to show the converter's log
             error = caught
     unsupported = sorted(set(UNSUPPORTED.findall(str(error))))

@@ -1,0 +1,60 @@
+"""Small trainings: a network of one layer on a few images, so that a whole run takes a fraction of a second."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_resnet.models.naming import LOGITS_LAYER, PREDICTIONS_LAYER
+from keras_resnet.training import model, recipes
+from keras_resnet.training.config import TrainConfig
+from keras_resnet.training.train import train
+
+STEPS = 4  # per epoch, with the images of `write_images` and the batches of `run_config`
+
+
+def write_images(folder, classes=("cat", "dog"), per_class=24, size=8):
+    """A folder of PNG files, one subfolder per class: noise, brighter from class to class."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for index in range(per_class):
+            pixels = rng.integers(0, 100, (size, size)) + 150 * label // max(len(classes) - 1, 1)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{index:02}.png")
+    return folder
+
+
+def run_config(images, epochs=3, **overrides):
+    """A configuration for `write_images`: STEPS steps an epoch. overrides: of the configuration or the recipe."""
+    fields = {name: overrides.pop(name) for name in list(overrides) if name in TrainConfig.__dataclass_fields__}
+    recipe = recipes.get_recipe("digits", **{"epochs": epochs, "batch_size": 8, "learning_rate": 0.01, **overrides})
+    given = {"model": "ResNet20V2", "dataset": "folder", "recipe_name": "digits", "data_dir": str(images)}
+    return TrainConfig(**{**given, "recipe": recipe, "steps_per_execution": 1, "validation_fraction": 0.2, **fields})
+
+
+def one_layer(config, classes, *, input_tensor):
+    """In place of `model.build_model`: from normalized pixels to probabilities by one dense layer."""
+    x = keras.layers.Flatten()(input_tensor)
+    x = keras.layers.Dense(classes, name=LOGITS_LAYER)(x)
+    inputs = keras.utils.get_source_inputs(input_tensor)
+    return keras.Model(inputs, keras.layers.Softmax(name=PREDICTIONS_LAYER)(x), name=config.model)
+
+
+@pytest.fixture
+def one_layer_networks(monkeypatch):
+    """Every training of the test is of a network of one layer."""
+    monkeypatch.setattr(model, "build_model", one_layer)
+
+
+def files_of(folder):
+    """{path: bytes} of a folder, events aside."""
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(Path(folder).rglob("*"))
+        if path.is_file() and "events" not in path.parts
+    }
+
+
+__all__ = ["STEPS", "files_of", "one_layer", "one_layer_networks", "run_config", "train", "write_images"]
