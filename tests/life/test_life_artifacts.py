@@ -1,5 +1,7 @@
 """Catches an artifact that ends the command, or is refused in words that do not help."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -48,16 +50,25 @@ def test_the_death_of_a_runtime_is_one_line(tmp_path):
         predictor = process.predictor
         process._process.kill()
         process._process.wait()
-        with pytest.raises(
-            UserError, match=r"good\.onnx cannot be run: its process was killed by SIGKILL: the file"
-        ):
+        with pytest.raises(UserError, match=r"good\.onnx cannot be run: its process was killed by SIGKILL: the file"):
             predictor.run(IMAGES)
 
 
-def test_a_runtime_that_raises_what_nobody_expects_is_quoted(tmp_path, monkeypatch):
-    process = ArtifactProcess(write_onnx(tmp_path / "good.onnx"))
-    monkeypatch.setattr(process, "_command", [process._command[0], "-c", "raise MemoryError('no room')"])
-    with process, pytest.raises(UserError, match=r"ended with exit status 1 \(MemoryError: no room\)"):
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("raise MemoryError('no room')", r"ended with exit status 1 \(MemoryError: no room\)"),
+        (
+            "import os; os.write(2, b'x' * 10**6 + b'\\nlast words\\n'); os.abort()",
+            r"was killed by SIGABRT \(last words\): the file",
+        ),
+        ("", "ended with exit status 0"),
+    ],
+)
+def test_a_runtime_that_ends_before_it_has_opened_the_file_is_quoted(program, message, tmp_path, monkeypatch):
+    process = ArtifactProcess(tmp_path / "any.onnx")
+    monkeypatch.setattr(process, "_command", [sys.executable, "-S", "-c", program])
+    with process, pytest.raises(UserError, match=rf"any\.onnx cannot be run: its process {message}"):
         process.predictor  # noqa: B018
 
 
