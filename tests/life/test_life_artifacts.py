@@ -13,6 +13,7 @@ from keras_resnet.export.isolation.process import ArtifactProcess, open_predicto
 from keras_resnet.export.runtime import load_predictor
 from keras_resnet.metadata import SAVED_MODEL_MEMBER
 
+ABORT = "import os; os.write(2, b'x' * 10**6 + b'\\nlast words\\n'); os.abort()"
 IMAGES = np.full((70, SIDE, SIDE, 1), 2, np.uint8)
 
 
@@ -58,10 +59,7 @@ def test_the_death_of_a_runtime_is_one_line(tmp_path):
     ("program", "message"),
     [
         ("raise MemoryError('no room')", r"ended with exit status 1 \(MemoryError: no room\)"),
-        (
-            "import os; os.write(2, b'x' * 10**6 + b'\\nlast words\\n'); os.abort()",
-            r"was killed by SIGABRT \(last words\): the file",
-        ),
+        (ABORT, r"was killed by SIGABRT \(last words\): the file"),
         ("", "ended with exit status 0"),
     ],
 )
@@ -86,3 +84,9 @@ def test_labels_with_escape_codes_are_not_acted_on(tmp_path, in_process):
     tf.io.write_file(str(tmp_path / "a.png"), tf.io.encode_png(np.zeros_like(IMAGES[0])))
     done = in_process("predict", f"--model_path={path}", tmp_path / "a.png")
     assert done.out == f"{tmp_path / 'a.png'}: a\\n\\x1b[2Jb 0.3333, dog 0.3333, emu 0.3333\n"
+
+
+def test_what_cannot_be_looked_at_is_named_in_code_too(tmp_path):
+    """A folder without permission raised PermissionError; a name that is too long stands for it, which root is told of too."""
+    with pytest.raises(UserError, match="cannot be read: File name too long"):
+        load_predictor(tmp_path / ("x" * 300 + ".onnx"))
