@@ -93,9 +93,12 @@ def format_of(path: str | PathLike[str]) -> ReadableFormat:
     """The format of a file or folder by its name, or a `UserError` that says which names there are."""
     path = Path(path)
     recover(path)
-    if not path.exists():
-        raise UserError(f"no file or folder {path}")
-    format = next((format for format in READABLE_FORMATS if format.matches(path)), None)
+    try:
+        if not path.exists():
+            raise UserError(f"no file or folder {path}")
+        format = next((format for format in READABLE_FORMATS if format.matches(path)), None)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     if format is None:
         *suffixes, last = [format.suffix for format in READABLE_FORMATS if format.suffix]
         folders = [format.title for format in READABLE_FORMATS if not format.suffix]

@@ -1,5 +1,7 @@
 """Catches an artifact that ends the command, or is refused in words that do not help."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +13,7 @@ from keras_resnet.export.isolation.process import ArtifactProcess, open_predicto
 from keras_resnet.export.runtime import load_predictor
 from keras_resnet.metadata import SAVED_MODEL_MEMBER
 
+ABORT = "import os; os.write(2, b'x' * 10**6 + b'\\nlast words\\n'); os.abort()"
 IMAGES = np.full((70, SIDE, SIDE, 1), 2, np.uint8)
 
 
@@ -52,10 +55,18 @@ def test_the_death_of_a_runtime_is_one_line(tmp_path):
             predictor.run(IMAGES)
 
 
-def test_a_runtime_that_raises_what_nobody_expects_is_quoted(tmp_path, monkeypatch):
-    process = ArtifactProcess(write_onnx(tmp_path / "good.onnx"))
-    monkeypatch.setattr(process, "_command", [process._command[0], "-c", "raise MemoryError('no room')"])
-    with process, pytest.raises(UserError, match=r"ended with exit status 1 \(MemoryError: no room\)"):
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("raise MemoryError('no room')", r"ended with exit status 1 \(MemoryError: no room\)"),
+        (ABORT, r"was killed by SIGABRT \(last words\): the file"),
+        ("", "ended with exit status 0"),
+    ],
+)
+def test_a_runtime_that_ends_before_it_has_opened_the_file_is_quoted(program, message, tmp_path, monkeypatch):
+    process = ArtifactProcess(tmp_path / "any.onnx")
+    monkeypatch.setattr(process, "_command", [sys.executable, "-S", "-c", program])
+    with process, pytest.raises(UserError, match=rf"any\.onnx cannot be run: its process {message}"):
         process.predictor  # noqa: B018
 
 
@@ -73,3 +84,9 @@ def test_labels_with_escape_codes_are_not_acted_on(tmp_path, in_process):
     tf.io.write_file(str(tmp_path / "a.png"), tf.io.encode_png(np.zeros_like(IMAGES[0])))
     done = in_process("predict", f"--model_path={path}", tmp_path / "a.png")
     assert done.out == f"{tmp_path / 'a.png'}: a\\n\\x1b[2Jb 0.3333, dog 0.3333, emu 0.3333\n"
+
+
+def test_what_cannot_be_looked_at_is_named_in_code_too(tmp_path):
+    """A folder without permission raised PermissionError; a name that is too long stands for it, which root is told of too."""
+    with pytest.raises(UserError, match="cannot be read: File name too long"):
+        load_predictor(tmp_path / ("x" * 300 + ".onnx"))
