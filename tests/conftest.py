@@ -42,6 +42,11 @@ LONGEST = (
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption("--generated", type=int, default=88, help="how many inputs tests/life/test_generated.py makes up")
+    parser.addoption("--generated_seed", type=int, default=0, help="of the first of them")
+
+
 def pytest_collection_modifyitems(items):
     """The longest files begin first, so that two processes end at about the same time."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
