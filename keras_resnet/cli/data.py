@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from typing import TYPE_CHECKING
 
 from keras_resnet.class_names import normalized, read_class_names, without_numbers
@@ -12,6 +11,7 @@ from keras_resnet.metadata import ClassifierMetadata
 
 from .field_help import DATA, TRAINING_HELP
 from .flags import FlagHelp, Flags
+from .output import print_error
 
 if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
@@ -43,7 +43,7 @@ def read_labels_file(path: str) -> tuple[str, ...]:
     names = read_class_names(path)
     if (unnumbered := without_numbers(names)) is None:
         return names
-    print(f"keras-resnet: {path} numbers its lines; the names are {comma_join(unnumbered, 3)}", file=sys.stderr)
+    print_error(f"{path} numbers its lines; the names are {comma_join(unnumbered, 3)}")
     return unnumbered
 
 

@@ -48,9 +48,7 @@ def test_the_death_of_a_runtime_is_one_line(tmp_path):
         predictor = process.predictor
         process._process.kill()
         process._process.wait()
-        with pytest.raises(
-            UserError, match=r"good\.onnx cannot be run: its process was killed by SIGKILL: the file"
-        ):
+        with pytest.raises(UserError, match=r"good\.onnx cannot be run: its process was killed by SIGKILL: the file"):
             predictor.run(IMAGES)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_resnet.class_names import check_are_lines, normalized
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, comma_join, one_line
 
 from .encoded_images import ImageFile
 from .image_filter import ImageFiles, filter_images
@@ -169,7 +169,7 @@ def report_missing_classes(class_names: tuple[str, ...], listed: Mapping[str, Im
         if missing := [name for name, files in zip(class_names, images.values(), strict=True) if not files]:
             shown = comma_join(missing, MAX_CLASSES_NAMED)
             line = f"the {split} split has no images of {len(missing)} of {len(class_names)} classes: {shown}"
-            print(f"keras-resnet: {line}", file=sys.stderr)
+            print(f"keras-resnet: {one_line(line)}", file=sys.stderr)
 
 
 def image_files(images: ImagesByClass, folder: Path) -> ImageFiles:
