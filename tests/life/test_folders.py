@@ -165,6 +165,13 @@ def test_what_is_not_a_list_of_labels_is_refused_in_one_line(tmp_path, content):
         read_labels_file(str(tmp_path / "labels.txt"))
 
 
+def test_names_that_stand_twice_are_named_where_each_class_needs_its_own(tmp_path):
+    (tmp_path / "labels.txt").write_text("crane\nmaillot\ncrane\nmaillot\ncat\n")
+    assert len(read_labels_file(str(tmp_path / "labels.txt"))) == 5  # as in ImageNet's list
+    with pytest.raises(UserError, match=r"has crane, maillot on more than one line; each class needs a name of its own"):
+        read_labels_file(str(tmp_path / "labels.txt"), distinct=True)
+
+
 def test_a_pipe_and_a_folder_are_no_lists_of_labels(tmp_path):
     paths = [tmp_path]
     if hasattr(os, "mkfifo"):  # not on Windows

@@ -22,7 +22,7 @@ SPLIT_NAMES = {  # and what their folders are called, in any case, also as "trai
     "validation": ("validation", "valid", "val"),
     "test": ("test", "testing"),
 }
-MAX_CLASSES_NAMED = 5  # in an error
+MAX_CLASSES_NAMED = MAX_SUFFIXES_NAMED = 5  # in an error
 
 ImagesByClass = Mapping[Path, list[str]]  # folder of a class -> the paths of its images below it
 
@@ -49,7 +49,7 @@ class ImageFolder:
         root, self.class_names, listed, unused = list_folder(folder)
         for path, files in listed.get("train", {}).items():
             if not files:
-                raise UserError(f"class {path.name!r} has no images ({comma_join(SUFFIXES)}) in {path}")
+                raise UserError(f"class {path.name!r} has no images ({comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)}) in {path}")
         unused.report()
         report_missing_classes(self.class_names, listed)
         self.splits = tuple(listed)
@@ -88,7 +88,9 @@ def list_folder(folder: str | Path | None) -> FolderListing:
         for split, root in roots.items()
     }
     if not any(any(files.values()) for files in images.values()):
-        raise UserError(f"{folder} has no images ({comma_join(SUFFIXES)}) in its {len(class_names)} class folders")
+        raise UserError(
+            f"{folder} has no images ({comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)}) in its {len(class_names)} class folders"
+        )
     return FolderListing(folder, tuple(class_names), images, unused)
 
 
