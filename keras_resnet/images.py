@@ -31,7 +31,6 @@ ORIENTATIONS = {  # EXIF's number: what turns the image upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange height and width
 INTEGER_BYTES = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4}  # by TIFF type
 XMP_ORIENTATION = re.compile(r'tiff:Orientation(?:="|>)([1-8])')
 GRAYSCALE_MODES = ("1", "L", "LA", "La")

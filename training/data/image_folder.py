@@ -47,10 +47,10 @@ class ImageFolder:
 
     def __init__(self, folder: str | Path | None, on_bad_image: str) -> None:
         root, self.class_names, listed, unused = list_folder(folder)
+        unused.report()
         for path, files in listed.get("train", {}).items():
             if not files:
                 raise UserError(f"class {path.name!r} has no images ({comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)}) in {path}")
-        unused.report()
         report_missing_classes(self.class_names, listed)
         self.splits = tuple(listed)
         filtered = filter_images({split: image_files(images, root) for split, images in listed.items()}, on_bad_image)
@@ -77,7 +77,8 @@ def list_folder(folder: str | Path | None) -> FolderListing:
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise UserError(f"data_dir is {folder}, which {problem}; it must be a folder")
-    unused = Unused(folder)
+    with os.scandir(folder):  # whose error says so if it cannot be read
+        unused = Unused(folder)
     roots = split_folders(folder, unused)
     by_split = {split: subfolders(root, unused) for split, root in roots.items()}
     class_names = next(iter(by_split.values()))
