@@ -7,6 +7,7 @@ import functools
 import os
 import re
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import IO, Any
@@ -19,6 +20,7 @@ from keras_resnet.errors import UserError, first_line
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")  # Pillow's names
 OPTIONAL_CODECS = {"WEBP": "webp", "JPEG2000": "jpg_2000", "AVIF": "avif"}  # that a build of Pillow may lack
 MAX_PIXELS = 120_000_000  # a telephone's have 108 million; two copies at four bytes a pixel stay below a gigabyte
+LARGE = 32_000_000  # pixels; of images with more, one is read at a time, however many threads there are
 ORIENTATION = 0x0112  # EXIF tag
 ORIENTATIONS = {  # EXIF's number: what turns the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,7 +31,6 @@ ORIENTATIONS = {  # EXIF's number: what turns the image upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange height and width
 INTEGER_BYTES = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4}  # by TIFF type
 XMP_ORIENTATION = re.compile(r'tiff:Orientation(?:="|>)([1-8])')
 GRAYSCALE_MODES = ("1", "L", "LA", "La")
@@ -48,6 +49,8 @@ OTHER_CONTENT = {  # what is often called an image: its first bytes
 
 # What Pillow warns of, such as a resolution that is not a number, does not change the pixels; what does, raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+_large_image = threading.RLock()
 
 
 class UnreadableImageError(UserError):
@@ -86,9 +89,11 @@ def opened(file: str | os.PathLike[str] | IO[bytes], name: object = None) -> Ite
         with open_file(file) as stream:
             try:
                 with Image.open(stream, formats=formats()) as image:
-                    if image.width * image.height > MAX_PIXELS:
+                    pixels = image.width * image.height
+                    if pixels > MAX_PIXELS:
                         raise UnreadableImageError(name, f"has {image.width}x{image.height} pixels, over {MAX_PIXELS:,}")
-                    yield image
+                    with _large_image if pixels > LARGE else contextlib.nullcontext():
+                        yield image
             except Image.UnidentifiedImageError as error:
                 raise UnreadableImageError(name, what_else(stream)) from error
     except UnreadableImageError:

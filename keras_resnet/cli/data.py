@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from typing import TYPE_CHECKING
 
 from keras_resnet.class_names import normalized, read_class_names, without_numbers
@@ -12,6 +11,7 @@ from keras_resnet.metadata import ClassifierMetadata
 
 from .field_help import DATA, TRAINING_HELP
 from .flags import FlagHelp, Flags
+from .output import print_error
 
 if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
@@ -38,13 +38,16 @@ def define_test_data(flags: Flags) -> None:
     flags.define("data_dir", str, None, TRAINING_HELP["data_dir"])
 
 
-def read_labels_file(path: str) -> tuple[str, ...]:
-    """The names in a text file, one per line; says so if it leaves out numbers that only count the lines."""
+def read_labels_file(path: str, distinct: bool = False) -> tuple[str, ...]:
+    """The names in a text file, one per line, `distinct` or not; says so if it leaves out numbers that only count the lines."""
     names = read_class_names(path)
-    if (unnumbered := without_numbers(names)) is None:
-        return names
-    print(f"keras-resnet: {path} numbers its lines; the names are {comma_join(unnumbered, 3)}", file=sys.stderr)
-    return unnumbered
+    if (unnumbered := without_numbers(names)) is not None:
+        print_error(f"{path} numbers its lines; the names are {comma_join(unnumbered, 3)}")
+        names = unnumbered
+    if distinct and len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UserError(f"{path} has {comma_join(twice, 3)} on more than one line; each class needs a name of its own")
+    return names
 
 
 def class_names_of_dataset(flags: Flags) -> tuple[str, ...]:

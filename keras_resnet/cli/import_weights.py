@@ -65,7 +65,7 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
 def read_class_names(flags: Flags) -> tuple[str, ...]:
     """The names in --labels, or those of --dataset."""
     if flags.labels:
-        return read_labels_file(flags.labels)
+        return read_labels_file(flags.labels, distinct=True)
     if flags.dataset:
         return class_names_of_dataset(flags)
     raise UserError(

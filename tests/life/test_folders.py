@@ -26,6 +26,7 @@ def test_images_below_a_class_behind_links_and_in_other_formats_are_used(tmp_pat
     assert "1 are not used: 1 links to folders that are read already (cat/2023/again)" in line
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs the pipes of POSIX")
 def test_what_is_not_used_is_counted_and_named_in_one_line(tmp_path, capfd):
     """Catches a pipe that is waited for, a circle of links, and the files of macOS, Windows and a NAS taken for images."""
     root = fill(tmp_path)
@@ -107,14 +108,17 @@ def test_names_that_would_steer_a_terminal_are_refused(tmp_path, name):
         Dataset("folder", tmp_path)
 
 
-def test_an_image_whose_name_is_not_text_is_used(tmp_path):
+def test_an_image_whose_name_is_not_text_is_used_or_named_in_one_line(tmp_path, capfd):
     fill(tmp_path)
     try:
         draw(tmp_path / "cat" / os.fsdecode(b"k\xe4se.png"), format="PNG")
     except OSError:
         pytest.skip("this file system takes UTF-8 only")
     draw(tmp_path / "cat" / "two\nlines.png")
+    (tmp_path / "cat" / "three\nlines\x1b[2J.png").touch()
     assert images_of(Dataset("folder", tmp_path)) == 8
+    (line,) = capfd.readouterr().err.splitlines()
+    assert r"1 of 9 images cannot be read: cat/three\nlines\x1b[2J.png is empty" in line
 
 
 def test_two_images_of_each_class_leave_one_to_train_on(tmp_path):
@@ -161,8 +165,18 @@ def test_what_is_not_a_list_of_labels_is_refused_in_one_line(tmp_path, content):
         read_labels_file(str(tmp_path / "labels.txt"))
 
 
+def test_names_that_stand_twice_are_named_where_each_class_needs_its_own(tmp_path):
+    (tmp_path / "labels.txt").write_text("crane\nmaillot\ncrane\nmaillot\ncat\n")
+    assert len(read_labels_file(str(tmp_path / "labels.txt"))) == 5  # as in ImageNet's list
+    with pytest.raises(UserError, match=r"has crane, maillot on more than one line; each class needs a name of its own"):
+        read_labels_file(str(tmp_path / "labels.txt"), distinct=True)
+
+
 def test_a_pipe_and_a_folder_are_no_lists_of_labels(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+    paths = [tmp_path]
+    if hasattr(os, "mkfifo"):  # not on Windows
+        os.mkfifo(tmp_path / "pipe")
+        paths += [tmp_path / "pipe", "/dev/zero"]
+    for path in paths:
         with pytest.raises(UserError, match="it must be a text file with one name per line"):
             read_labels_file(str(path))

@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, comma_join, one_line
 
 from ..config import BAD_IMAGES
 from .encoded_images import EncodedImage
@@ -129,7 +129,7 @@ def report_unreadable(errors: Mapping[str, str], count: int, on_bad_image: str) 
         raise UserError(f"{line}. --on_bad_image=skip leaves them out")
     if len(errors) == count:
         raise UserError(f"{line}. No image is left")
-    print(f"{line}. They are left out", file=sys.stderr)
+    print(one_line(f"{line}. They are left out"), file=sys.stderr)
 
 
 def check_on_bad_image(value: str) -> None:

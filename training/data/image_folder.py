@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_resnet.class_names import check_are_lines, normalized
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, comma_join, one_line
 
 from .encoded_images import ImageFile
 from .image_filter import ImageFiles, filter_images
@@ -22,7 +22,7 @@ SPLIT_NAMES = {  # and what their folders are called, in any case, also as "trai
     "validation": ("validation", "valid", "val"),
     "test": ("test", "testing"),
 }
-MAX_CLASSES_NAMED = 5  # in an error
+MAX_CLASSES_NAMED = MAX_SUFFIXES_NAMED = 5  # in an error
 
 ImagesByClass = Mapping[Path, list[str]]  # folder of a class -> the paths of its images below it
 
@@ -47,10 +47,10 @@ class ImageFolder:
 
     def __init__(self, folder: str | Path | None, on_bad_image: str) -> None:
         root, self.class_names, listed, unused = list_folder(folder)
+        unused.report()
         for path, files in listed.get("train", {}).items():
             if not files:
-                raise UserError(f"class {path.name!r} has no images ({comma_join(SUFFIXES)}) in {path}")
-        unused.report()
+                raise UserError(f"class {path.name!r} has no images ({comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)}) in {path}")
         report_missing_classes(self.class_names, listed)
         self.splits = tuple(listed)
         filtered = filter_images({split: image_files(images, root) for split, images in listed.items()}, on_bad_image)
@@ -77,7 +77,8 @@ def list_folder(folder: str | Path | None) -> FolderListing:
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise UserError(f"data_dir is {folder}, which {problem}; it must be a folder")
-    unused = Unused(folder)
+    with os.scandir(folder):  # whose error says so if it cannot be read
+        unused = Unused(folder)
     roots = split_folders(folder, unused)
     by_split = {split: subfolders(root, unused) for split, root in roots.items()}
     class_names = next(iter(by_split.values()))
@@ -88,7 +89,9 @@ def list_folder(folder: str | Path | None) -> FolderListing:
         for split, root in roots.items()
     }
     if not any(any(files.values()) for files in images.values()):
-        raise UserError(f"{folder} has no images ({comma_join(SUFFIXES)}) in its {len(class_names)} class folders")
+        raise UserError(
+            f"{folder} has no images ({comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)}) in its {len(class_names)} class folders"
+        )
     return FolderListing(folder, tuple(class_names), images, unused)
 
 
@@ -169,7 +172,7 @@ def report_missing_classes(class_names: tuple[str, ...], listed: Mapping[str, Im
         if missing := [name for name, files in zip(class_names, images.values(), strict=True) if not files]:
             shown = comma_join(missing, MAX_CLASSES_NAMED)
             line = f"the {split} split has no images of {len(missing)} of {len(class_names)} classes: {shown}"
-            print(f"keras-resnet: {line}", file=sys.stderr)
+            print(f"keras-resnet: {one_line(line)}", file=sys.stderr)
 
 
 def image_files(images: ImagesByClass, folder: Path) -> ImageFiles:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from keras_resnet import images
-from keras_resnet.errors import comma_join
+from keras_resnet.errors import comma_join, one_line
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
@@ -40,7 +40,8 @@ class Unused:
         reasons = "; ".join(
             f"{len(paths)} {reason} ({comma_join(sorted(paths), MAX_NAMES_SHOWN)})" for reason, paths in self._paths.items()
         )
-        print(f"keras-resnet: of the files and folders in {self._root}, {count} are not used: {reasons}", file=sys.stderr)
+        line = f"of the files and folders in {self._root}, {count} are not used: {reasons}"
+        print(f"keras-resnet: {one_line(line)}", file=sys.stderr)
 
 
 def list_images(folder: Path, unused: Unused) -> list[str]:
