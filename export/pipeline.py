@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_resnet import files
-from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.errors import UserError, comma_join, first_line, one_line
 
 from .config import ExportConfig
 from .formats.format import BATCH_SIZE
@@ -50,6 +50,7 @@ def export(
     check_calibration(config, calibration)
     model, metadata = source.model, source.metadata
     check_output_dir(config.output_dir, metadata, config.targets)
+    labels_lines = labels_text(metadata.labels)
     reference = keras_outputs(config, model, images)
     with temporary_folder(config.output_dir) as folder:
         writer, results, outputs = ArtifactWriter(config, model, metadata, calibration, folder), [], {}
@@ -73,7 +74,7 @@ def export(
         summary = report.Report(config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float)
         summary.write(folder)
         html_report.write_page(summary, folder)
-        files.write_text(folder / LABELS_FILE, labels_text(metadata.labels))
+        files.write_text(folder / LABELS_FILE, labels_lines)
         files.write_text(folder / model_card.FILE, model_card.model_card(summary))
         publish(results, folder, config.output_dir)
     return summary
@@ -81,7 +82,7 @@ def export(
 
 def describe(failure: Exception) -> str:
     """An exception of a converter, as a line of the report."""
-    return f"{type(failure).__name__}: {first_line(failure)}"
+    return one_line(f"{type(failure).__name__}: {first_line(failure)}")
 
 
 def check_calibration(config: ExportConfig, calibration: CalibrationSplit | None) -> None:

@@ -63,8 +63,13 @@ def check_setting(setting: str, value: str, needed: str) -> None:
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Holds back what C++ code prints past Python, and shows it if an exception is raised."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+    if sys.stderr:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none, as in a service
+        yield
+        return
     with open_sink() as sink:
         os.dup2(sink.fileno(), 2)
         try:

@@ -69,8 +69,13 @@ class ArtifactProcess:
 
     def __exit__(self, *error: object) -> None:
         self._process.kill()  # it has nothing to save
-        with contextlib.suppress(OSError):
-            self._process.__exit__(None, None, None)
+        self._process.wait()
+        if self._reader:
+            self._reader.join(timeout=1)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with contextlib.suppress(OSError):  # what the process did not live to read
+                if stream:
+                    stream.close()
 
     @functools.cached_property
     def predictor(self) -> Predictor:

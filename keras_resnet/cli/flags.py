@@ -171,7 +171,11 @@ class Flags:
         """
         self._values.set_gnu_getopt(interspersed)
         arguments = expand_flagfiles(arguments)
-        for before, argument in zip(["", *arguments], arguments, strict=False):
+        for argument in arguments:
+            if "\0" in argument:
+                raise UserError(f"{argument} has a null character in it, which no value and no name has")
+        own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        for before, argument in zip(["", *own], own, strict=False):
             self.check_argument(argument, is_value=self._kinds.get(before.lstrip("-"), bool) is not bool)
         return self._values([command, *arguments])[1:]
 
@@ -182,8 +186,6 @@ class Flags:
             argument: one of the command line.
             is_value: whether it is the value of the flag before it.
         """
-        if "\0" in argument:
-            raise UserError(f"{argument} has a null character in it, which no value and no name has")
         if not (is_value or argument.startswith("-")):
             return
         if argument.encode(errors="replace").decode() != argument:

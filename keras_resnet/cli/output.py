@@ -57,7 +57,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         console.width = PIPE_WIDTH
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(printable(str(cell)) for cell in row))
+        table.add_row(*map(one_line, row))
     console.print(table)
 
 

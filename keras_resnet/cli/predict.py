@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_resnet import environment
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, one_line
 from keras_resnet.export.formats.format import BATCH_SIZE
 from keras_resnet.export.isolation.process import open_predictor
 from keras_resnet.export.runtime import Predictor, format_of
@@ -54,7 +54,7 @@ def predict_batch(predictor: Predictor, paths: Sequence[str], top: int) -> int:
     for (path, _), scores, has_answer in zip(read, probabilities, finite, strict=True):
         if has_answer:
             best = np.argsort(-scores)[:top]
-            labels = [f"{predictor.metadata.labels[index]} {scores[index]:.4f}" for index in best]
+            labels = [f"{one_line(predictor.metadata.labels[index])} {scores[index]:.4f}" for index in best]
             print_lines(f"{path}: {', '.join(labels)}")
         else:
             print_error(f"{path}: {predictor.path} gives probabilities that are NaN or infinite")

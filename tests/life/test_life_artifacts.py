@@ -80,10 +80,11 @@ def test_a_saved_model_without_a_signature_is_named(tmp_path):
 
 
 def test_labels_with_escape_codes_are_not_acted_on(tmp_path, in_process):
-    path = write_onnx(tmp_path / "m.onnx", labels=("a\n\x1b[2Jb", *LABELS[1:]))
+    path = write_onnx(tmp_path / "m.onnx", labels=("a\n\x1b[2Jb", "c" * 10**6, LABELS[2]))
     tf.io.write_file(str(tmp_path / "a.png"), tf.io.encode_png(np.zeros_like(IMAGES[0])))
     done = in_process("predict", f"--model_path={path}", tmp_path / "a.png")
-    assert done.out == f"{tmp_path / 'a.png'}: a\\n\\x1b[2Jb 0.3333, dog 0.3333, emu 0.3333\n"
+    shown = f"{'c' * 135}... (1,000,000 characters) ...{'c' * 135}"
+    assert done.out == f"{tmp_path / 'a.png'}: a\\n\\x1b[2Jb 0.3333, {shown} 0.3333, emu 0.3333\n"
 
 
 def test_what_cannot_be_looked_at_is_named_in_code_too(tmp_path):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import types
+import unicodedata
 
 import pytest
 from conftest import ROOT, assert_refused, keras_resnet_command
@@ -41,6 +42,16 @@ ODD = {"newline": "a\nb", "escape": "a\x1b[31mb", "separator": "a\u2028b", "bidi
 def test_a_line_shows_what_can_be_shown_and_escapes_the_rest(text, expected):
     assert one_line(text) == (text if expected is None else expected)
     assert one_line(one_line(text)) == one_line(text)
+
+
+def test_whatever_the_text_the_line_is_short_shows_and_stays_the_same(rng):
+    """Texts of all characters, surrogates included, and of all lengths."""
+    for length in rng.integers(0, 3000, 300):
+        text = "".join(map(chr, rng.integers(0, 0x110000 if length % 2 else 0x300, length)))
+        line = one_line(text)
+        assert len(line) <= LONGEST_LINE
+        assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in line)
+        assert one_line(line) == line
 
 
 @pytest.mark.parametrize("odd", ODD)

@@ -86,6 +86,9 @@ def test_flags_may_follow_the_images_and_names_may_begin_with_a_dash(predict, tm
     save(tmp_path, "a.png", "-b.png")
     assert predict("a.png", "--top=1").out == "a.png: emu 0.8668\n"
     assert predict("--top=1", "--", "-b.png", "a.png").out == "-b.png: emu 0.8668\na.png: emu 0.8668\n"
+    long = f"-{'c' * 150}.png"
+    save(tmp_path, long)
+    assert predict("--top=1", "--", long).out == f"{long}: emu 0.8668\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
