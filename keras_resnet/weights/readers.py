@@ -21,7 +21,7 @@ import ml_dtypes
 import numpy as np
 from safetensors import safe_open
 
-from keras_resnet.archives import check_content, is_archive, open_archive, read_member
+from keras_resnet.archives import check_content, is_archive, open_archive, open_member
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.foreign_files import library_errors, open_file
 from keras_resnet.hdf5 import open_hdf5, values_to_decode
@@ -76,13 +76,13 @@ def read(path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
             return read_h5(path, path, limits)
         if is_archive(path):
             with open_archive(path, limits.file) as archive:
+                check_content(path, archive)
                 if WEIGHTS_MEMBER in archive.namelist():
-                    content = read_member(path, archive, WEIGHTS_MEMBER)
                     try:
-                        return read_h5(io.BytesIO(content), path, limits)
+                        with open_member(path, archive, WEIGHTS_MEMBER) as file:
+                            return read_h5(file, path, limits)
                     except UnnamedLayersError:
                         return dict(named_weights(load_as_saved(path)))  # which knows them by the order of its layers
-                check_content(path, archive)
                 check_is_state_dict(path, archive)
             return read_torch(path, limits)
         if start[8:9] == b"{":
@@ -113,7 +113,7 @@ def hint(start: bytes) -> str:
     return next((f": {words}" for place, mark, words in MISTAKEN if start[place : place + len(mark)] == mark), "")
 
 
-def read_h5(file: str | io.BytesIO, path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
+def read_h5(file: str | io.BufferedIOBase, path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
     """Reads Keras 3's `.weights.h5`, and the older `.h5` of weights or of a whole model."""
     with open_hdf5(file, path) as opened:
         root: Any = opened.get("model_weights", opened)
