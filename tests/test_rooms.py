@@ -25,7 +25,8 @@ LAYERS = {
         "backbone",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_formats"), "readers", ("matching", "pretrained"), "loading",
+        ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers",
+        ("matching", "pretrained"), "loading",
     ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",
