@@ -64,14 +64,7 @@ def names_in(group: Any, attribute: str) -> list[str]:
     """The names in an attribute, which Keras cuts into several, with numbers after their own names, where they are many."""
     numbered = (f"{attribute}{number}" for number in itertools.count())
     chunks = [attribute] if attribute in group.attrs else itertools.takewhile(lambda chunk: chunk in group.attrs, numbered)
-    return [as_text(name) for chunk in chunks for name in text_array(group, chunk)]
-
-
-def text_array(group: Any, attribute: str) -> np.ndarray:
-    """The texts in an attribute, of one length as Keras writes them: of others, HDF5 makes room for what the file claims."""
-    if group.attrs.get_id(attribute).dtype.kind != "S":
-        raise ValueError(f"its attribute {attribute} is not a list of names as Keras writes it")
-    return group.attrs[attribute]
+    return [as_text(name) for chunk in chunks for name in group.attrs[chunk]]
 
 
 def layers_inside(group: Any, path: str = "") -> Iterator[tuple[str, list[Any]]]:
