@@ -14,7 +14,7 @@ import numpy as np
 from keras_resnet.archives import check_content, is_archive, open_archive, open_member
 from keras_resnet.errors import UserError
 from keras_resnet.foreign_files import library_errors, open_file
-from keras_resnet.keras_files import CONFIG_MEMBER, MAX_NAME, WEIGHTS_MEMBER, check_layers, read_config
+from keras_resnet.keras_files import CONFIG_MEMBER, MAX_NAME, WEIGHTS_MEMBER, check_layers, is_keras_object, read_config
 from keras_resnet.records import shown
 from keras_resnet.saving import load_as_saved
 
@@ -122,9 +122,9 @@ def keras_layers(path: str, inside: str = "") -> list[dict[str, Any]]:
     check_layers(path, config)
     for name in filter(None, inside.split("/")):
         children = [*config.get("layers", ()), config.get("layer")]  # the latter in a wrapper, such as `TimeDistributed`
-        configs = [child["config"] for child in children if isinstance(child, dict)]
+        configs = [child["config"] for child in children if is_keras_object(child)]
         config = next((child for child in configs if child.get("name") == name), {})
-    return [with_strides_as_list(path, layer["config"]) for layer in config.get("layers", ())]
+    return [with_strides_as_list(path, layer["config"]) for layer in config.get("layers", ()) if is_keras_object(layer)]
 
 
 def with_strides_as_list(path: str, layer: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import os
 import resource
 import sys
 
+import keras
 import numpy as np
 import pytest
 from life import files
@@ -12,7 +13,8 @@ from safetensors.numpy import save_file
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.archives import open_archive, open_member
-from keras_resnet.weights.readers import read
+from keras_resnet.keras_files import check_keras_file
+from keras_resnet.weights.readers import keras_layers, read
 
 MEGABYTES = 256  # that a refusal may take
 
@@ -152,6 +154,25 @@ def test_a_program_or_a_large_head_beside_the_network_is_read(model, tmp_path):
     keras_resnet.load_weights(model, tmp_path / "a.safetensors", skip_head=True)
     with pytest.raises(UserError, match=r"head_dense/kernel \(8, 2000\) instead of"):
         keras_resnet.load_weights(model, tmp_path / "a.safetensors")
+
+
+def test_what_another_model_calls_layers_is_taken_for_a_damage(tmp_path):
+    """A separable convolution has far fewer weights than a whole one; a custom layer may call anything `layers`."""
+    inputs = keras.Input((8, 8, 256))
+    x = keras.layers.SeparableConv2D(512, 7, name="separable")(inputs)
+    model = keras.Model(inputs, keras.layers.TimeDistributed(keras.layers.Dense(2))(x))
+    model.save(tmp_path / "a.keras")
+    loaded = keras_resnet.load_model(tmp_path / "a.keras")
+    for expected, weight in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(expected, weight)
+
+    def with_custom_layers(config):
+        config["config"]["layers"][1]["config"] |= {"layers": [64, 64], "layer": {"units": 3}}
+        return config
+
+    files.with_config(tmp_path / "a.keras", with_custom_layers)
+    assert check_keras_file(tmp_path / "a.keras") == 4
+    assert len(keras_layers(str(tmp_path / "a.keras"))) == 3
 
 
 def test_a_stored_member_is_read_at_other_places_than_zipfile_reads_it(rng, tmp_path):
