@@ -8,6 +8,7 @@ from life.models import LOGITS, OTHERS, PROBABILITIES, SIZE, pooled, small, soft
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.export.fold.folding import fold
+from keras_resnet.export.fold.layers import AUGMENTATIONS
 from keras_resnet.export.serving import select_output
 from keras_resnet.export.source_model import load_source_model
 from keras_resnet.preprocessing import Preprocessing
@@ -181,6 +182,18 @@ def test_functions_on_models_end_in_a_traceback_for_what_is_not_one(make, tmp_pa
         with pytest.raises(UserError) as caught:
             function(make())
         assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("layer", AUGMENTATIONS, ids=lambda layer: layer.__name__)
+def test_augmentation_that_the_fold_drops_changes_images_at_inference(layer, rng):
+    arguments = {
+        **dict.fromkeys(("RandomRotation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomHue"), (0.2,)),
+        **dict.fromkeys(("RandomSharpness", "RandomSaturation", "RandomColorDegeneration"), (0.5,)),
+        "RandomTranslation": (0.2, 0.2),
+        "RandomPosterization": (4,),
+    }
+    images = rng.integers(0, 256, (4, SIZE, SIZE, 3)).astype("float32")
+    np.testing.assert_array_equal(layer(*arguments.get(layer.__name__, ()))(images, training=False), images)
 
 
 def with_lambda():
