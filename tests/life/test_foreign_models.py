@@ -193,7 +193,11 @@ def test_augmentation_that_the_fold_drops_changes_images_at_inference(layer, rng
         "RandomPosterization": (4,),
     }
     images = rng.integers(0, 256, (4, SIZE, SIZE, 3)).astype("float32")
-    np.testing.assert_array_equal(layer(*arguments.get(layer.__name__, ()))(images, training=False), images)
+    augmentation = layer(*arguments.get(layer.__name__, ()))
+    np.testing.assert_array_equal(augmentation(images, training=False), images)
+    inputs = keras.Input((SIZE, SIZE, 3))
+    folded = fold(keras.Model(inputs, layers.ReLU()(augmentation(inputs))))
+    assert not any(isinstance(each, layer) for each in folded.layers)
 
 
 def with_lambda():
