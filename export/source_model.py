@@ -1,33 +1,25 @@
 """The classifier to export: a file from this package, or any Keras classifier and what its user knows about it."""
 
-import collections
+import contextlib
 import dataclasses
-import functools
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import layers
 
 from keras_resnet import saving
-from keras_resnet._keras_internals import (
-    all_layers,
-    functional_part,
-    is_functional,
-    producer,
-    producer_inputs,
-    run_through_graph,
-)
+from keras_resnet._keras_internals import all_layers, functional_part, is_functional
 from keras_resnet.classifier import with_preprocessing
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.metadata import ClassifierMetadata
-from keras_resnet.models.naming import LOGITS_LAYER, PREDICTIONS_LAYER
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights.checkpoint_formats import CAFFE_MEAN, HALF, IMAGENET_MEAN, IMAGENET_STD
 
-from .fold.layers import is_identity
+from .inlining import Inliner
+from .output_layer import describe_label_count, with_output_layer
 
 
 class Normalization(NamedTuple):
@@ -38,6 +30,7 @@ class Normalization(NamedTuple):
     channel_order: str
 
 
+CHECKED_IMAGES = 4
 BYTE = 1 / 255
 NORMALIZATIONS = {  # the modes of `keras.applications.imagenet_utils.preprocess_input`, and none: pixels from 0 to 255
     "none": Normalization((0.0,) * 3, (BYTE,) * 3, "rgb"),
@@ -45,8 +38,6 @@ NORMALIZATIONS = {  # the modes of `keras.applications.imagenet_utils.preprocess
     "tf": Normalization(HALF, HALF, "rgb"),
     "torch": Normalization(IMAGENET_MEAN, IMAGENET_STD, "rgb"),
 }
-GLOBAL_POOLINGS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
-PROBABILITY_ACTIVATIONS = (keras.activations.softmax, keras.activations.sigmoid)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +72,9 @@ def load_source_model(
     bad = [weight.path for weight in model.weights if not np.isfinite(np.asarray(weight, np.float32)).all()]
     if bad:
         raise UserError(f"{path} has NaN or infinite weights, in {comma_join(bad, 3)}")
+    quantized = [layer.name for layer in all_layers(model) if getattr(layer, "quantization_mode", None)]
+    if quantized:
+        raise UserError(f"{path} is quantized, in {comma_join(quantized, 3)}; export takes a float model and quantizes it")
     if metadata is None:
         model, metadata = wrap_foreign_model(path, model, normalization, class_names, dataset, image_size)
     elif normalization or image_size or class_names not in (None, metadata.labels):
@@ -89,7 +83,7 @@ def load_source_model(
             "--normalization, --image_size and --labels are for files that this package did not write"
         )
     if model.output_shape[-1] != len(metadata.labels):
-        raise UserError(f"{path} has {model.output_shape[-1]} outputs and {len(metadata.labels)} labels")
+        raise UserError(describe_label_count(path, model.output_shape[-1], len(metadata.labels)))
     return SourceModel(model, metadata)
 
 
@@ -105,137 +99,91 @@ def wrap_foreign_model(
     if normalization not in NORMALIZATIONS:
         found = f"normalization {normalization!r} is unknown" if normalization else f"{path} was not written by this package"
         raise UserError(f"{found}: --normalization says what pixels it was trained on, one of {comma_join(NORMALIZATIONS)}")
-    inlined = inline_submodels(path, model)
-    (height, width, channels) = image_shape(path, inlined, image_size)
+    with library_errors_in_one_line(path):
+        inlined = inline_submodels(path, model)
+    height, width, channels = image_shape(path, inlined, image_size)
     if class_names is None:
         raise UserError(f"{path} does not say what its classes are: give --labels=FILE, or --dataset")
     mean, std, order = NORMALIZATIONS[normalization]
     preprocessing = Preprocessing(height, width, channels, mean[:channels], std[:channels], channel_order=order)
-    wrapped = with_preprocessing(with_softmax_output(path, inlined), preprocessing)
-    check_equivalent(path, model, wrapped, preprocessing)
+    with library_errors_in_one_line(path):
+        classifier = with_output_layer(path, inlined, len(class_names))
+        wrapped = with_preprocessing(classifier.model, preprocessing)
+        check_equivalent(path, model, wrapped, preprocessing, classifier.probabilities)
     rgb = dataclasses.replace(preprocessing, channel_order="rgb")
     return wrapped, ClassifierMetadata(wrapped.name, dataset, tuple(class_names), rgb)
 
 
-def check_equivalent(path: Path | str, loaded: keras.Model, wrapped: keras.Model, preprocessing: Preprocessing) -> None:
-    """Raises a `UserError` unless `wrapped` gives for random pixels what `loaded` gives for the same ones normalized."""
-    pixels = np.random.default_rng(0).integers(0, 256, (4, *preprocessing.shape)).astype("float32")
-    outputs = loaded(preprocessing.normalize(pixels), training=False)
-    expected = np.asarray(keras.ops.cast(outputs, "float32"))
-    if np.any(expected < 0) or np.any(expected > 1):
-        expected = np.asarray(keras.ops.softmax(expected))
-    found = np.asarray(wrapped(pixels, training=False))
+@contextlib.contextmanager
+def library_errors_in_one_line(path: Path | str) -> Iterator[None]:
+    """Raises whatever a layer of somebody else's does when it is copied or called as a `UserError` about the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be rewritten to take raw pixels: {first_line(error)}") from error
+
+
+def check_equivalent(
+    path: Path | str,
+    loaded: keras.Model,
+    wrapped: keras.Model,
+    preprocessing: Preprocessing,
+    probabilities: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Raises a `UserError` unless `wrapped` gives for random pixels what `loaded` gives for the same ones normalized.
+
+    `probabilities` makes those of `wrapped` from the outputs of `loaded`.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (CHECKED_IMAGES, *preprocessing.shape)).astype("float32")
+    images = preprocessing.normalize(pixels)
+    inputs = keras.tree.map_structure(lambda tensor: images, functional_part(loaded).input)
+    [outputs] = keras.tree.flatten(loaded(inputs, training=False))
+    outputs = np.asarray(keras.ops.cast(outputs, "float32"))
+    expected, found = probabilities(outputs), np.asarray(wrapped(pixels, training=False))
+    if not np.isfinite(outputs).all():
+        raise UserError(f"{path} gives outputs for random pixels that are NaN or infinite")
+    if np.shape(expected) == np.shape(outputs) and is_distribution(outputs) and not np.allclose(outputs, expected, atol=0.1):
+        raise UserError(f"{path} ends in a linear layer, but gives probabilities already: save a model that ends in a softmax")
     precise = all(layer.compute_dtype == "float32" for layer in all_layers(loaded))
-    if not np.abs(found - expected).max() < (1e-3 if precise else 0.1):
+    if found.shape != expected.shape or not np.abs(found - expected).max() < (1e-3 if precise else 0.1):
         raise UserError(f"{path} cannot be rewritten to take raw pixels: its copy gives other outputs")
+
+
+def is_distribution(outputs: np.ndarray) -> bool:
+    """Whether each row holds the probabilities of several classes."""
+    return outputs.shape[-1] > 1 and bool(np.all(outputs >= 0) and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3))
 
 
 def inline_submodels(path: Path | str, model: keras.Model) -> keras.Model:
     """A functional copy in float32, in which the layers of nested models, as in transfer learning, stand in their place."""
-    if isinstance(model, keras.Sequential):
-        if not model.built:
-            raise UserError(f"{path} is a Sequential model that was never built: it has no input shape")
-        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    inputs, outputs = (len(keras.tree.flatten(getattr(model, side, None) or [])) for side in ("inputs", "outputs"))
-    if (inputs, outputs) != (1, 1) or not is_functional(model):
-        raise UserError(f"{path} has {inputs} inputs and {outputs} outputs; export takes a functional model with one of each")
-    quantized = [layer.name for layer in all_layers(model) if getattr(layer, "quantization_mode", None)]
-    if quantized:
-        raise UserError(f"{path} is quantized, in {comma_join(quantized, 3)}; export takes a float model and quantizes it")
-    return Inliner().inline(model)
-
-
-class Inliner:
-    """Copies the operations of a model and of the models inside it, each once and under a name of its own."""
-
-    def __init__(self) -> None:
-        self._copies: dict[Any, Any] = {}
-        self._names: collections.Counter[str] = collections.Counter()
-
-    def inline(self, model: keras.Model) -> keras.Model:
-        inlined = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=self._call)
-        for operation, copy in self._copies.items():
-            if isinstance(operation, keras.Layer):
-                saving.copy_weights(operation, copy)
-        return inlined
-
-    def _call(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
-        """Calls the copy of an operation; for a model, the copies of what is inside it."""
-        inner = functional_part(operation)
-        if is_functional(inner):
-            return run_through_graph(inner, args[0], lambda inside: functools.partial(self._call, inside))
-        return self.copy(operation)(*args, **kwargs)
-
-    def copy(self, operation: Any) -> Any:
-        """The one copy of a layer, in float32 and without its weights yet, or of another operation."""
-        if operation not in self._copies:
-            config, name = operation.get_config(), self.unique_name(operation.name)
-            if isinstance(operation, keras.Layer):
-                copy = type(operation).from_config({**config, "dtype": "float32", "name": name})
-            else:  # whose constructor may not take a name
-                copy = type(operation).from_config(config)
-                copy.name = name
-            self._copies[operation] = copy
-        return self._copies[operation]
-
-    def unique_name(self, name: str) -> str:
-        """The name, with a number if an operation of another of the models has it already."""
-        self._names[name] += 1
-        return name if self._names[name] == 1 else self.unique_name(f"{name}_{self._names[name] - 1}")
+    if not is_functional(functional_part(model)):
+        raise UserError(f"{path} holds no functional or Sequential model with an input: {saving.describe_model(model)}")
+    inputs, outputs = model.inputs, model.outputs
+    if (len(inputs), len(outputs)) != (1, 1):
+        advice = ": save keras.Model(model.inputs, model.outputs[0]) for the first output alone" if len(inputs) == 1 else ""
+        raise UserError(
+            f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; "
+            f"export takes a functional model with one of each{advice}"
+        )
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", model.name).lstrip("_-.") or "model"  # what TensorFlow takes for a scope
+    return Inliner().inline(keras.Model(inputs[0], outputs[0], name=name))
 
 
 def image_shape(path: Path | str, model: keras.Model, image_size: int | None) -> tuple[int, int, int]:
     """The (height, width, channels) of the images to export for; `image_size` is the side where the model leaves it open."""
     shape = model.input_shape
     if len(shape) != 4 or shape[-1] not in (1, 3):
-        raise UserError(f"{path} takes {shape}; images are (N, height, width, channels) with 1 or 3 channels")
+        advice = (
+            "; a Permute((3, 1, 2)) in front makes a channels_first model take such"
+            if len(shape) == 4 and shape[1] in (1, 3)
+            else ""
+        )
+        raise UserError(f"{path} takes {shape}; images are (N, height, width, channels) with 1 or 3 channels{advice}")
     height, width = (side or image_size for side in shape[1:3])
     if not (height and width):
         raise UserError(f"{path} takes images of any size: --image_size says which size to export for")
     if image_size and (height, width) != (image_size, image_size):
         raise UserError(f"{path} takes images of {shape[1]}x{shape[2]}, not of {image_size}x{image_size}")
     return height, width, shape[-1]
-
-
-def with_softmax_output(path: Path | str, model: keras.Model) -> keras.Model:
-    """The same model with its activation as a layer of its own at the end; a softmax if it ends in logits."""
-    if len(model.output_shape) != 2:
-        raise UserError(f"{path} gives {model.output_shape}; a classifier gives (N, classes)")
-    outputs = skip_trailing(model.outputs[0], is_identity)
-    last = producer(outputs)
-    activation = activation_of(last)
-    if activation in PROBABILITY_ACTIVATIONS and isinstance(last, (layers.Activation, layers.Softmax)):
-        return keras.Model(model.inputs[0], outputs, name=model.name)
-    if activation in PROBABILITY_ACTIVATIONS and isinstance(last, layers.Dense):
-        logits = layers.Dense.from_config({**last.get_config(), "activation": None, "name": LOGITS_LAYER})
-        outputs = logits(producer_inputs(outputs)[0])
-        logits.set_weights(last.get_weights())
-    elif gives_logits(outputs):
-        activation = keras.activations.softmax
-    else:
-        name = getattr(activation, "__name__", type(activation).__name__)
-        found = f"with activation {name}" if activation else "which does not say whether it gives probabilities"
-        raise UserError(f"{path} ends in {last.name}, {found}; a classifier ends in a softmax or in a linear layer")
-    name = PREDICTIONS_LAYER if last.name != PREDICTIONS_LAYER else f"{PREDICTIONS_LAYER}_softmax"
-    return keras.Model(model.inputs[0], layers.Activation(activation, name=name)(outputs), name=model.name)
-
-
-def gives_logits(tensor: keras.KerasTensor) -> bool:
-    """Whether a linear layer made the tensor, or a global pooling of something that is not probabilities yet."""
-    reshaping = (layers.Reshape, layers.Flatten, *GLOBAL_POOLINGS)
-    before = skip_trailing(tensor, lambda operation: isinstance(operation, reshaping) or is_identity(operation))
-    activation = activation_of(producer(before))
-    pooled = isinstance(producer(tensor), GLOBAL_POOLINGS) and isinstance(producer(before), layers.Layer)
-    return activation is keras.activations.linear or (pooled and activation not in PROBABILITY_ACTIVATIONS)
-
-
-def activation_of(operation: Any) -> Callable[..., Any] | None:
-    """The activation function of a layer, or None for an operation without one."""
-    return keras.activations.softmax if isinstance(operation, layers.Softmax) else getattr(operation, "activation", None)
-
-
-def skip_trailing(tensor: keras.KerasTensor, passes: Callable[[Any], bool]) -> keras.KerasTensor:
-    """Goes back from a tensor as long as `passes(operation)` is true for what made it."""
-    while passes(producer(tensor)):
-        tensor = producer_inputs(tensor)[0]
-    return tensor

@@ -35,6 +35,14 @@ def producer_inputs(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
     return operation._inbound_nodes[index].input_tensors
 
 
+def operation_kind(operation: Any) -> str:
+    """The name of the class behind a function of `keras.ops` that was called on a Keras tensor, "Softmax"; "" for others.
+
+    Missing: those classes are not public.
+    """
+    return type(operation).__name__ if type(operation).__module__.startswith("keras.src.ops.") else ""
+
+
 def input_names(layer: keras.Layer) -> list[str]:
     """Lists the names of the layers whose outputs a layer of a functional model reads. Missing: see `producer`."""
     return [producer(tensor).name for tensor in keras.tree.flatten(layer.input)]

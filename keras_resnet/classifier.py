@@ -1,5 +1,6 @@
 """Turns a network and its preprocessing into one classifier of raw pixels, which evaluate and export take."""
 
+import collections
 import dataclasses
 import os
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_resnet import _keras_internals
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models.layers import channel_axis
 from keras_resnet.models.naming import LOGITS_LAYER
@@ -40,6 +41,8 @@ def save_classifier(
     Raises:
         UserError: if labels, image size or number of channels do not match the network.
     """
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{model!r} is not a keras.Model")
     if not isinstance(preprocessing, Preprocessing):
         preprocessing = preprocessing_for(preprocessing or model)
     if isinstance(labels, str) or not isinstance(labels, Iterable):
@@ -57,17 +60,19 @@ def check_classifier(model: keras.Model, labels: tuple[str, ...], preprocessing:
     """Raises a `UserError` for what would make a classifier that cannot run, or whose labels or images are wrong."""
     if channel_axis() != -1:
         raise UserError("classifiers are channels_last; keras.config.set_image_data_format('channels_last') before building")
-    activation = getattr(model.layers[-1], "activation", None)
-    probabilities = model.layers[-1].name != LOGITS_LAYER and activation in (
-        keras.activations.softmax,
-        keras.activations.sigmoid,
-    )
+    last = model.layers[-1] if model.layers else None
+    activation = getattr(last, "activation", None)
+    probabilities = last and last.name != LOGITS_LAYER and activation in (keras.activations.softmax, keras.activations.sigmoid)
     if LOGITS_LAYER not in {layer.name for layer in model.layers} or not probabilities:
         raise UserError(
             f"{model.name} has no top that ends in probabilities: build it with include_top and a classifier_activation"
         )
     if model.output_shape[1] != len(labels) or len(set(labels)) != len(labels):
-        raise UserError(f"{model.name} has {model.output_shape[1]} classes, but there are {len(set(labels))} different labels")
+        twice = [label for label, count in collections.Counter(labels).items() if count > 1]
+        advice = f": {comma_join(map(repr, twice), 3)} is there more than once" if twice else ""
+        raise UserError(
+            f"{model.name} has {model.output_shape[1]} classes, but there are {len(set(labels))} different labels{advice}"
+        )
     fits = [ours in (None, theirs) for ours, theirs in zip(model.input_shape[1:], preprocessing.shape, strict=True)]
     if not all(fits):
         raise UserError(

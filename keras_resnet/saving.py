@@ -5,7 +5,7 @@ import re
 
 import keras
 
-from keras_resnet import _keras_internals
+from keras_resnet._keras_internals import all_layers, functional_part, is_functional
 from keras_resnet.archives import is_archive
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError, comma_join, first_line
@@ -13,6 +13,7 @@ from keras_resnet.files import atomic
 from keras_resnet.foreign_files import check_is_file
 from keras_resnet.keras_files import check_keras_file
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.other_formats import check_not_other_format, written_by
 from keras_resnet.recursion import raise_recursion_limit
 
 
@@ -49,17 +50,29 @@ def _with_norms(model: keras.Model, old: type[keras.Layer], new: type[keras.Laye
         norm.preprocessing = getattr(layer, "preprocessing", None)  # see `preprocessing.recorded_preprocessing`
         return norm
 
+    if not (isinstance(model, keras.Model) and is_functional(functional_part(model))):
+        raise UserError(f"only functional and Sequential models can be converted: {describe_model(model)}")
     try:
         clone = keras.models.clone_model(model, clone_function=clone_layer, recursive=True)
-    except ValueError as error:
-        raise UserError(f"only functional and Sequential models can be converted: {first_line(error)}") from error
-    hidden = [layer.name for layer in _keras_internals.all_layers(clone) if type(layer) is old]
+        copy_weights(model, clone)
+    except Exception as error:  # whatever the constructors and weights of others' layers do
+        reason = "a Lambda, whose code is not copied" if "Lambda" in str(error) else first_line(error)
+        raise UserError(f"{model.name} has a layer that cannot be copied: {reason}") from error
+    hidden = [layer.name for layer in all_layers(clone) if type(layer) is old]
     if hidden:
         raise UserError(f"normalization inside a wrapper or a custom layer cannot be converted: {comma_join(hidden)}")
-    copy_weights(model, clone)
     if not model.trainable:
         clone.trainable = False
     return clone
+
+
+def describe_model(model: object) -> str:
+    """What a model is that does not show its graph."""
+    if isinstance(model, keras.Sequential):
+        return f"{model.name} was never built; begin it with an Input, or call it on an image"
+    if isinstance(model, keras.Model):
+        return f"{model.name} is a {type(model).__name__}, which does not show what its layers read"
+    return f"{model!r} is not a model"
 
 
 def copy_weights(original: keras.Layer, copy: keras.Layer) -> None:
@@ -68,7 +81,7 @@ def copy_weights(original: keras.Layer, copy: keras.Layer) -> None:
     Keras' `Normalization` is one of those: it would go on with the mean that it was built with.
     """
     copy.set_weights(original.get_weights())
-    for layer in _keras_internals.all_layers(copy):
+    for layer in all_layers(copy):
         getattr(layer, "finalize_state", lambda: None)()
 
 
@@ -87,6 +100,7 @@ def load_as_saved(path: str | os.PathLike[str]) -> keras.Model:
     Raises:
         UserError: if the file cannot be loaded.
     """
+    check_not_other_format(path)
     check_is_file(path)
     if not is_archive(path):
         raise UserError(f"{path} is not a .keras file, or it is truncated")
@@ -94,7 +108,7 @@ def load_as_saved(path: str | os.PathLike[str]) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        raise UserError(f"{path} cannot be loaded: {reason(error)}") from error
+        raise UserError(f"{path} cannot be loaded: {reason(error)}{written_by(path)}") from error
     if not isinstance(model, keras.Model):
         raise UserError(f"{path} holds a {type(model).__name__}, not a model")
     return model
@@ -103,6 +117,8 @@ def load_as_saved(path: str | os.PathLike[str]) -> keras.Model:
 def reason(error: Exception) -> str:
     """What Keras says at the end of its message, after a configuration and advice about arguments that we do not take."""
     if unknown := re.search(r"Could not locate class '(\w+)'", str(error)):
+        if unknown[1] in ("TFOpLambda", "SlicingOpLambda"):
+            return f"it calls a function of TensorFlow, which Keras 2 stored as {unknown[1]} and Keras 3 does not know"
         return f"it has a custom layer, {unknown[1]}"
     if "Lambda" in str(error):
         return "it has a Lambda layer, whose code is not run"

@@ -74,6 +74,16 @@ def test_producer_inputs(model):
         assert [id(tensor) for tensor in read] == [id(model.get_layer(name).output) for name in "ab"]
 
 
+def test_operation_kind(model):
+    with using("keras", "the classes behind `keras.ops`"):
+        x = model.input
+        made = [keras.ops.softmax(x), keras.activations.sigmoid(x), keras.activations.log_softmax(x), x / 2.0]
+        made += [keras.ops.cast(x, "float16"), keras.ops.reshape(x, (-1, 48)), keras.ops.squeeze(x[:, :1], 1)]
+        kinds = [_keras_internals.operation_kind(_keras_internals.producer(tensor)) for tensor in made]
+        assert kinds == ["Softmax", "Sigmoid", "LogSoftmax", "TrueDivide", "Cast", "Reshape", "Squeeze"]
+        assert _keras_internals.operation_kind(keras.layers.Softmax()) == ""
+
+
 def test_input_names(model):
     with using("keras", "`KerasTensor._keras_history`"):
         assert _keras_internals.input_names(model.get_layer("sum")) == ["a", "b"]

@@ -17,7 +17,8 @@ LAYERS = {
         ("errors", "recursion", "html", "metrics"), "foreign_files", ("records", "archives", "hdf5"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "files", "environment", "batch_normalization", "preprocessing", "keras_files"),
-        "models", "metadata", "saving", "weights", "constructors", "classifier", "published", "info", "benchmarks",
+        "models", ("metadata", "other_formats"), "saving", "weights", "constructors", "classifier", "published", "info",
+        "benchmarks",
         ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
@@ -25,7 +26,7 @@ LAYERS = {
         "backbone",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers",
+        ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
         ("matching", "pretrained"), "loading",
     ),
     "training": (
@@ -33,8 +34,8 @@ LAYERS = {
         "context", "reporting", "callbacks", "finalize", "train", "benchmarks",
     ),
     "export": (
-        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "config", "source_model",
-        "writer", "reporting", "output_dir", "pipeline", "benchmarks",
+        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "config",
+        ("inlining", "output_layer"), "source_model", "writer", "reporting", "output_dir", "pipeline", "benchmarks",
     ),
 }  # fmt: skip
 ROOMS_OF_TESTS = {  # which of the rooms above the core the tests in a folder may import

@@ -7,6 +7,7 @@ import keras
 
 from keras_resnet.saving import copy_weights
 
+from .layers import AUGMENTATIONS
 from .network import Network, Node
 from .preferred_shift import preferred_shift
 from .rules import rule_for
@@ -34,7 +35,9 @@ def fold(model: keras.Model, dtype: str = "float32") -> keras.Model:
     values: dict[int, Value] = {id(network.input): AffineTensor.from_tensor(inputs)}
     copies: dict[keras.Layer, keras.Layer] = {}
     for node in network.nodes:
-        rule = None if node.arguments.kwargs.get("training") else rule_for(node.operation)
+        # Keras notes `training=True` for augmentation that nobody said it of, and overrides it at inference.
+        in_training = node.arguments.kwargs.get("training") and not isinstance(node.operation, AUGMENTATIONS)
+        rule = None if in_training else rule_for(node.operation)
         node_inputs = [values[id(tensor)] for tensor in node.inputs]
         if rule is None:
             node_outputs = copy_unchanged(node, node_inputs, copies, dtype)
@@ -54,7 +57,8 @@ def copy_unchanged(node: Node, values: Sequence[Value], copies: dict[keras.Layer
     operation = node.operation
     if isinstance(operation, keras.Layer):
         if operation not in copies:
-            copies[operation] = type(operation).from_config({**operation.get_config(), "dtype": dtype})
+            config = operation.get_config()  # of which that of `keras.layers.Pipeline` has no dtype
+            copies[operation] = type(operation).from_config({**config, "dtype": dtype} if "dtype" in config else config)
         outputs = copies[operation](*args, **kwargs)
         copy_weights(operation, copies[operation])
     else:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from collections.abc import Container
 
 from keras_resnet.models import naming
 from keras_resnet.models.naming import HEAD_NORM, LOGITS_LAYER, STEM_CONV, STEM_NORM, sublayer, unit_layer
@@ -43,6 +42,7 @@ class CheckpointFormat:
         name_map: (pattern of a layer's name, our name), where `{s}` and `{u}` are the stage and the unit.
         order, stride_on, shortcuts: what the compatible networks have in common, see `structure.Structure`.
         first_stage, first_unit: the numbers from which the format counts stages and units.
+        features: a pattern that the names of all layers begin with but those of a head.
         epsilon: of its norms.
         preset: a row of `PREPROCESSING_PRESETS`.
     """
@@ -56,6 +56,7 @@ class CheckpointFormat:
     shortcuts: tuple[tuple[str, ...], ...] = ()
     first_stage: int = 1
     first_unit: int = 0
+    features: str = r"(?:stem|stage\d+|head)_"
     epsilon: float = 1e-5
     preset: str = ""
 
@@ -91,11 +92,13 @@ TORCH_NAME_MAP = (
     (r"fc|linear", LOGITS_LAYER),
 )
 
+TORCH_FEATURES = r"(?:conv|bn|norm|layer|stem|downsample|shortcut)\d*\b"
+
 CHECKPOINT_FORMATS = (
     CheckpointFormat("network of this zoo", signature_layer=STEM_CONV, compatible_models=(), name_map=((r".*", "{all}"),)),
     CheckpointFormat(
         "keras.applications ResNet",
-        signature_layer="conv1_bn",
+        signature_layer="conv2_block1_3_bn",
         compatible_models=("ResNet50V1", "ResNet101V1", "ResNet152V1"),
         name_map=(
             (r"conv1_conv", STEM_CONV),
@@ -111,6 +114,7 @@ CHECKPOINT_FORMATS = (
         shortcuts=(PROJECTION,),
         first_stage=2,
         first_unit=1,
+        features=r"conv\d_|post_",
         epsilon=1.001e-5,
         preset="keras_applications_v1",
     ),
@@ -133,6 +137,7 @@ CHECKPOINT_FORMATS = (
         shortcuts=(BARE_PROJECTION,),
         first_stage=2,
         first_unit=1,
+        features=r"conv\d_|post_",
         epsilon=1.001e-5,
         preset="keras_applications_v2",
     ),
@@ -152,6 +157,7 @@ CHECKPOINT_FORMATS = (
         stride_on="3x3",
         shortcuts=(BARE_PROJECTION,),
         first_stage=0,
+        features=r"(?:stem|stages|norm)\b",
         preset="timm_v2_a1h",
     ),
     CheckpointFormat(
@@ -162,6 +168,7 @@ CHECKPOINT_FORMATS = (
         order="original",
         stride_on="3x3",
         shortcuts=(PROJECTION,),
+        features=TORCH_FEATURES,
         preset="torchvision_v1",
     ),
     CheckpointFormat(
@@ -171,11 +178,7 @@ CHECKPOINT_FORMATS = (
         name_map=TORCH_NAME_MAP,
         order="original",
         shortcuts=(PADDING, PROJECTION),
+        features=TORCH_FEATURES,
         preset="akamaster_cifar10",
     ),
 )
-
-
-def detect_format(layers: Container[str]) -> CheckpointFormat | None:
-    """The format whose checkpoints have such layers, or None."""
-    return next((known for known in CHECKPOINT_FORMATS if known.signature_layer in layers), None)

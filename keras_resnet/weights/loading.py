@@ -2,9 +2,12 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.files import sha256_of
@@ -18,7 +21,8 @@ from keras_resnet.preprocessing import (
 from keras_resnet.records import from_record, read_json
 
 from . import matching, pretrained
-from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, detect_format
+from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat
+from .inner_network import find_network, printable
 from .readers import keras_layers, read
 from .stored_tensors import SizeLimits
 from .structure import Structure
@@ -35,12 +39,16 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     Keras' `.weights.h5` says nothing about the network but its layers' names: from there, the zoo's own weights load into a
     network that has the same layers in another order or with other strides. From a `.keras` file they do not.
 
+    The network may lie inside another, as in `Sequential([Rescaling(...), ResNet50(include_top=False), ...])` or behind a
+    prefix such as `encoder.`: it is found, and the layers around it count as its head.
+
     Nothing in the file is ever executed.
 
     Args:
         model: a network of this zoo; one without a top takes files with and without.
         path_or_name: path of a file, or "imagenet".
-        skip_head: leave the classifier `head_dense` as it is. Needed if the number of classes differs.
+        skip_head: leave the classifier `head_dense` as it is, and leave out whatever head the file has. Needed if the number of
+            classes differs, or if the head is another than one dense layer.
 
     Returns:
         The model. `preprocessing_for(model)` tells how to prepare its images.
@@ -51,9 +59,9 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     """
     if not isinstance(model, keras.Model):
         raise UserError(f"{model!r} is not a keras.Model")
-    structure = Structure.of([layer.get_config() for layer in model.layers])
+    structure = Structure.of_model(model)
     if structure is None:
-        raise UserError(f"{model.name} is not a network of this zoo: its layers have other names")
+        raise UserError(f"{model.name} is not a network of this zoo: its layers have other names{advice_about_inside(model)}")
     if not isinstance(path_or_name, (str, os.PathLike)):
         raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or 'imagenet'")
     path = os.fspath(path_or_name)
@@ -62,42 +70,73 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     if not os.path.exists(path):
         raise UserError(f"no weights {path!r}: it is the path of a file, or 'imagenet'")
     tensors = read(path, SizeLimits.of(model))
-    checkpoint_format = detect_format({name.rpartition(".")[0] for name in tensors})
-    if checkpoint_format is None:
-        raise UserError(f"{path} holds no known ResNet; its tensors are {matching.shorten(list(tensors))}")
+    checkpoint_format, place = find_network(tensors, path)
     matching.check_structure(checkpoint_format, structure, model.name, path)
-    check_same_structure(path, structure, model.name)
-    ours, unknown = matching.translate(tensors, checkpoint_format)
-    preprocessing = preprocessing_of(path, checkpoint_format)
+    check_same_structure(path, structure, model.name, place)
+    ours, unknown = matching.translate(tensors, checkpoint_format, place)
+    preprocessing = preprocessing_of(path, checkpoint_format, place)
     ours = matching.adapt_conventions(model, ours, checkpoint_format)
-    matching.assign(model, ours, unknown, skip_head, path, checkpoint_format)
+    where = f"{path}, layer {printable(place[:-1])}," if place else path
+    matching.assign(model, ours, unknown, skip_head, where, checkpoint_format)
     set_recorded_preprocessing(model, preprocessing)
     return model
 
 
-def check_same_structure(path: str, ours: Structure, model_name: str) -> None:
+def advice_about_inside(model: keras.Model) -> str:
+    """What to do with a model that is not a network of this zoo, but has one inside; "" if it has none."""
+    inside = [layer.name for layer in model.layers if isinstance(layer, keras.Model) and Structure.of_model(layer)]
+    return f"; its layer {inside[0]} is one: load into model.get_layer({inside[0]!r})" if inside else ""
+
+
+def check_same_structure(path: str, ours: Structure, model_name: str, place: str = "") -> None:
     """Raises a `UserError` if a `.keras` file of the zoo describes a network that computes something else with its weights."""
-    theirs = Structure.of(keras_layers(path))
+    theirs = Structure.of(keras_layers(path, place))
     for field in ("order", "block", "depths", "stride_on", "shortcut") if theirs else ():
         there, here = getattr(theirs, field), getattr(ours, field)
         if there != here:
             raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
 
 
-def preprocessing_of(path: str, checkpoint_format: CheckpointFormat) -> Preprocessing | None:
-    """How images are prepared for the weights in the file: what a record in it or next to it says, or the format's preset."""
+def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str = "") -> Preprocessing | None:
+    """How images are prepared for the weights in the file: what a record in it or next to it says, or the format's preset.
+
+    Where a `.keras` file has one `Rescaling` in front of a network that lies in `place`, its scale and offset take the place of
+    the preset's.
+    """
     if classifier := ClassifierMetadata.read_from(path):
         return classifier.preprocessing
-    record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path))), None)
+    record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path, place))), None)
     if record is not None:
         try:
             return preprocessing_from_json(record)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
+    preset = PREPROCESSING_PRESETS.get(checkpoint_format.preset)
+    if scaled := rescaled(preset, keras_layers(path)):
+        return scaled
     if checkpoint_format.preset == "torchvision_v1" and sha256_of(path).startswith(TORCHVISION_V2):
         return PREPROCESSING_PRESETS["torchvision_v2"]
     may_be_timm = checkpoint_format.preset in ("torchvision_v1", "timm_v2_a1h")
-    return (timm_record(path) if may_be_timm else None) or PREPROCESSING_PRESETS.get(checkpoint_format.preset)
+    return (timm_record(path) if may_be_timm else None) or preset
+
+
+def rescaled(preset: Preprocessing | None, layers: Sequence[Mapping[str, Any]]) -> Preprocessing | None:
+    """The preset, or images of the input's size, with the scaling of the only `Rescaling` among the layers' configurations.
+
+    None if there is not just one, or neither a preset nor a size.
+    """
+    scalings = [(layer["scale"], layer["offset"]) for layer in layers if "scale" in layer and "offset" in layer]
+    if len(scalings) != 1 or not all(isinstance(value, (int, float, list)) for value in scalings[0]):
+        return None
+    try:
+        if preset is None:
+            _, *size = next(layer["batch_shape"] for layer in layers if "batch_shape" in layer)
+            preset = Preprocessing(*size, mean=(0.0,) * size[-1], std=(1.0,) * size[-1])
+        scale, offset = (np.broadcast_to(np.asarray(value, float), preset.channels) for value in scalings[0])
+        std = 1 / (255 * scale)
+        return dataclasses.replace(preset, mean=tuple((-offset * std).tolist()), std=tuple(std.tolist()), channel_order="rgb")
+    except (ValueError, TypeError, ZeroDivisionError, StopIteration, IndexError):  # a UserError is a ValueError
+        return None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ from keras_resnet.models import naming
 from keras_resnet.models.naming import LOGITS_LAYER
 
 from .checkpoint_formats import CheckpointFormat
+from .inner_network import is_head, printable
 from .stored_tensors import is_stand_in
 from .structure import Structure
 
@@ -34,22 +35,29 @@ TORCH_OTHER = {"weight": "kernel"}
 COUNTERS = "num_batches_tracked"  # PyTorch's, which no inference reads
 
 
-def translate(tensors: Mapping[str, np.ndarray], checkpoint_format: CheckpointFormat) -> tuple[Tensors, list[str]]:
-    """Translates `{their name: array}` to `{(layer, variable): array}` in our names and axes, and lists unknown names."""
+def translate(
+    tensors: Mapping[str, np.ndarray], checkpoint_format: CheckpointFormat, place: str = ""
+) -> tuple[Tensors, dict[str, bool]]:
+    """Translates `{their name: array}` to `{(layer, variable): array}` in our names and axes.
+
+    Returns also the unknown names, each with whether it belongs to a head. `place` is what the names of the network begin with
+    where it lies inside another, see `find_network`.
+    """
     ours: Tensors = {}
-    unknown: list[str] = []
+    unknown: dict[str, bool] = {}
     for name, array in tensors.items():
         theirs, _, variable = name.rpartition(".")
-        layer = checkpoint_format.layer(theirs)
+        inner = theirs.removeprefix(place)
+        layer = checkpoint_format.layer(inner) if theirs.startswith(place) else None
         if variable == COUNTERS:
             continue
         if layer is None:
-            unknown.append(name)
+            unknown[name] = is_head(inner, array, checkpoint_format)
             continue
         in_norm = array.ndim == 1 and naming.is_norm(layer)
         key = layer, (TORCH_NORM if in_norm else TORCH_OTHER).get(variable, variable)
         if key in ours:
-            unknown.append(name)
+            unknown[name] = is_head(inner, array, checkpoint_format)
         else:
             ours[key] = as_keras(array, variable, layer)
     return ours, unknown
@@ -103,7 +111,7 @@ def adapt_conventions(model: keras.Model, tensors: Tensors, checkpoint_format: C
 def assign(
     model: keras.Model,
     tensors: Tensors,
-    unknown: list[str],
+    unknown: Mapping[str, bool],
     skip_head: bool,
     path: str,
     checkpoint_format: CheckpointFormat,
@@ -112,23 +120,28 @@ def assign(
     wanted = {(layer.name, weight.name): weight for layer in model.layers for weight in layer.weights}
     if skip_head:
         wanted = {key: weight for key, weight in wanted.items() if key[0] != LOGITS_LAYER}
-    if skip_head or not any(layer.name == LOGITS_LAYER for layer in model.layers):
+    if without_head := skip_head or not any(layer.name == LOGITS_LAYER for layer in model.layers):
         tensors = {key: array for key, array in tensors.items() if key[0] != LOGITS_LAYER}
     missing = ["/".join(key) for key in wanted if key not in tensors]
-    unexpected = unknown + ["/".join(map(str, key)) for key in tensors if key not in wanted]
+    unexpected = dict(unknown)
+    for key, array in tensors.items():
+        if key not in wanted:
+            unexpected["/".join(map(str, key))] = naming.part_of(key[0]) is None and is_head(key[0], array, checkpoint_format)
+    if without_head:
+        unexpected = {name: head for name, head in unexpected.items() if not head}
     shapes = {key: (tensors[key].shape, tuple(weight.shape)) for key, weight in wanted.items() if key in tensors}
     misshaped = [f"{'/'.join(key)} {theirs} instead of {ours}" for key, (theirs, ours) in shapes.items() if theirs != ours]
     if missing or unexpected or misshaped:
-        found = {"missing": missing, "unexpected": unexpected, "misshaped": misshaped}
+        found = {"missing": missing, "unexpected": list(unexpected), "misshaped": misshaped}
         lists = "; ".join(f"{word} {shorten(names)}" for word, names in found.items() if names)
-        only_head = not unexpected and all(name.startswith(LOGITS_LAYER) for name in missing + misshaped)
+        only_head = all(unexpected.values()) and all(name.startswith(LOGITS_LAYER) for name in missing + misshaped)
         compatible_models = comma_join(checkpoint_format.compatible_models) or "the network they were saved from"
         hint = (
-            "load_weights(..., skip_head=True) loads all but the classifier"
+            "load_weights(..., skip_head=True), or --skip_head of train, loads all but the classifier"
             if only_head
             else f"{checkpoint_format.name} weights fit {compatible_models}"
         )
-        raise MismatchError(f"{path} does not fit {model.name}: {lists}; {hint}", missing, unexpected, misshaped)
+        raise MismatchError(f"{path} does not fit {model.name}: {lists}; {hint}", **found)
     broken = ["/".join(key) for key in wanted if not are_weights(tensors[key], key[1])]
     if broken:
         raise UserError(f"{path} holds values that cannot be weights (integers, NaN, negative variances), in {shorten(broken)}")
@@ -147,4 +160,4 @@ def are_weights(array: np.ndarray, variable: str) -> bool:
 def shorten(names: Sequence[str], most: int = 5) -> str:
     """Joins the names, or the first of them and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{comma_join(name.encode('unicode_escape').decode() for name in names[:most])}{rest}"
+    return f"{comma_join(map(printable, names[:most]))}{rest}"

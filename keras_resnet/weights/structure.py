@@ -5,11 +5,14 @@ Tensors alone do not tell: torchvision's weights fit ResNet50V1 to the last shap
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from keras_resnet.models import naming
 from keras_resnet.models.naming import UnitLayer
 from keras_resnet.models.orders import BLOCKS, ORDERS, operations
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Structure:
     depths: tuple[int, ...]
     stride_on: str
     shortcut: tuple[str, ...]
+
+    @classmethod
+    def of_model(cls, model: "keras.Model") -> Self | None:
+        """The structure of a network of this zoo; None for other networks, whose layers may have no configuration."""
+        parsed = ((layer, UnitLayer.parse(layer.name)) for layer in model.layers)
+        return cls.of([layer.get_config() if unit else {"name": layer.name} for layer, unit in parsed])
 
     @classmethod
     def of(cls, layers: Sequence[Mapping[str, Any]]) -> Self | None:

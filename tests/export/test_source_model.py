@@ -110,12 +110,12 @@ def test_a_sequential_model_of_grey_images(tmp_path, rng):
 @pytest.mark.parametrize(
     "end",
     [
-        [layers.Dense(3), keras.ops.softmax],
-        [layers.Dense(3), keras.activations.softmax],
-        [layers.Dense(3, activation="softmax"), layers.Reshape((3,))],
+        [layers.Dense(3, activation="softmax"), keras.ops.log],
+        [layers.Dense(3, activation="softmax"), layers.Rescaling(2.0)],
+        [layers.Dense(3), lambda x: keras.ops.softmax(x, axis=0)],
         [layers.Dense(3), layers.BatchNormalization()],
     ],
-    ids=["an operation", "an activation", "a shape", "a norm"],
+    ids=["an operation", "a factor", "a softmax over the images", "a norm"],
 )
 def test_an_end_that_may_give_probabilities_or_not_is_refused(end, tmp_path):
     """Catches a second softmax on top of the first."""

@@ -1,0 +1,63 @@
+"""Finds the network among the tensors of a file: it may lie inside another, and have layers of its user's around it."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from keras_resnet.errors import UserError, comma_join
+
+from .checkpoint_formats import CHECKPOINT_FORMATS, CheckpointFormat
+
+# The names of PyTorch's modules that are heads even where they are convolutions: "classifier", "mlp_head", "last_linear".
+HEAD_WORDS = (
+    "fc|linear|heads?|classifiers?|classification|cls|class|logits?|outputs?|out|projection|projector|projectors|proj|predictor|"
+    "predictors|prediction|predictions|prototypes?|embedding|embed|mlp|dense|neck|top"
+)
+HEAD_NAME = re.compile(rf"(?:.*_)?(?:{HEAD_WORDS})\d*(?:_.*)?")
+
+
+def find_network(tensors: Mapping[str, np.ndarray], path: str) -> tuple[CheckpointFormat, str]:
+    """The format of the network in a file, and where it lies: "" or a path of names before its own, such as "resnet50/".
+
+    Raises:
+        UserError: if there is none, or several.
+    """
+    found = networks_in(name.rpartition(".")[0] for name in tensors)
+    if not found:
+        raise UserError(f"{path} holds no known ResNet; its tensors are {comma_join(map(printable, tensors), 5)}")
+    if "" not in found and len(found) > 1:
+        raise UserError(
+            f"{path} holds {len(found)} networks, in {comma_join((printable(place[:-1]) for place in found), 3)}: "
+            "save the one that you want in a file of its own"
+        )
+    place = "" if "" in found else next(iter(found))
+    return found[place], place
+
+
+def printable(name: str) -> str:
+    """A name from a file, on one line and in ASCII."""
+    return name.encode("unicode_escape").decode()
+
+
+def networks_in(layers: Iterable[str]) -> dict[str, CheckpointFormat]:
+    """The formats of all networks that have these layers, by where they lie."""
+    found: dict[str, CheckpointFormat] = {}
+    layers = set(layers)
+    for known in CHECKPOINT_FORMATS:
+        ends = tuple(f"{separator}{known.signature_layer}" for separator in "./")
+        for layer in sorted(layers):
+            if layer == known.signature_layer or layer.endswith(ends):
+                found.setdefault(layer.removesuffix(known.signature_layer), known)
+    return found
+
+
+def is_head(layer: str, array: np.ndarray, checkpoint_format: CheckpointFormat) -> bool:
+    """Whether a tensor that no layer of the network has belongs to a head of its user's, which `skip_head` leaves out.
+
+    What is not part of the features and is neither a convolution nor the like comes after them; what has more axes is one by
+    its name only, for it might as well stand in front of them.
+    """
+    if re.match(checkpoint_format.features, layer):
+        return False
+    return array.ndim <= 2 or HEAD_NAME.fullmatch(re.split("[./]", layer)[0].lower()) is not None
