@@ -52,7 +52,7 @@ class Inliner:
 
 def in_float32(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a layer in float32, without the matrices of LoRA, whose product is part of the kernel."""
-    without_lora = {key: value for key, value in config.items() if key not in ("lora_rank", "lora_alpha")}
+    without_lora = {key: value for key, value in config.items() if not key.startswith("lora_")}
     return {**without_lora, "dtype": "float32"} if "dtype" in config else without_lora
 
 

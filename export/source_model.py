@@ -72,6 +72,9 @@ def load_source_model(
     bad = [weight.path for weight in model.weights if not np.isfinite(np.asarray(weight, np.float32)).all()]
     if bad:
         raise UserError(f"{path} has NaN or infinite weights, in {comma_join(bad, 3)}")
+    quantized = [layer.name for layer in all_layers(model) if getattr(layer, "quantization_mode", None)]
+    if quantized:
+        raise UserError(f"{path} is quantized, in {comma_join(quantized, 3)}; export takes a float model and quantizes it")
     if metadata is None:
         model, metadata = wrap_foreign_model(path, model, normalization, class_names, dataset, image_size)
     elif normalization or image_size or class_names not in (None, metadata.labels):
@@ -164,9 +167,6 @@ def inline_submodels(path: Path | str, model: keras.Model) -> keras.Model:
             f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; "
             f"export takes a functional model with one of each{advice}"
         )
-    quantized = [layer.name for layer in all_layers(model) if getattr(layer, "quantization_mode", None)]
-    if quantized:
-        raise UserError(f"{path} is quantized, in {comma_join(quantized, 3)}; export takes a float model and quantizes it")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", model.name).lstrip("_-.") or "model"  # what TensorFlow takes for a scope
     return Inliner().inline(keras.Model(inputs[0], outputs[0], name=name))
 

@@ -14,7 +14,7 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.foreign_files import library_errors, open_file
 
 MAX_DIRECTORY = 16 << 20  # bytes of the list of members; each takes about a hundred
-MAX_EXPANSION = 100  # of a compressed member beyond the first `FREE_BYTES`; weights hardly compress
+MAX_EXPANSION = 20  # of what is compressed, beyond the first `FREE_BYTES`; weights hardly compress
 FREE_BYTES = 64 << 20
 METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}  # what Keras and PyTorch write and read
 ENCRYPTED = 0x1  # of a member's flags
@@ -68,17 +68,18 @@ def check_members(path: str | os.PathLike[str], members: Sequence[zipfile.ZipInf
                 f"{path} is compressed by method {member.compress_type}, in {member.filename!r}; "
                 f"only {comma_join(METHODS.values())} members can be read"
             )
-        most = member.compress_size if member.compress_type == zipfile.ZIP_STORED else MAX_EXPANSION * member.compress_size
-        if member.file_size > max(most, FREE_BYTES if member.compress_type != zipfile.ZIP_STORED else 0):
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
             raise UserError(
                 f"{path} claims that {member.filename!r} has {member.file_size:,} bytes, "
                 f"of which it stores {member.compress_size:,}: it may be damaged"
             )
+    total = sum(member.file_size for member in members)
     if sum(member.compress_size for member in members) > file_bytes:
         raise UserError(f"{path} has members that overlap: it may be damaged")
-    total = sum(member.file_size for member in members)
+    if total > MAX_EXPANSION * file_bytes + FREE_BYTES:
+        raise UserError(f"{path} has {file_bytes:,} bytes and claims to unpack to {total:,}: it may be damaged")
     if total > max_bytes:
-        raise UserError(f"{path} holds {total:,} bytes, more than the {int(max_bytes):,} that are read")
+        raise UserError(f"{path} unpacks to {total:,} bytes, more than the {int(max_bytes):,} that are read")
 
 
 def check_content(path: str | os.PathLike[str], archive: zipfile.ZipFile) -> None:

@@ -53,7 +53,7 @@ def check_object(name: str | os.PathLike[str], inner: str, found: h5py.Group | h
     """
     if h5py.h5o.get_info(found.id).rc > 1:  # pyright: ignore[reportAttributeAccessIssue]  compiled
         raise UserError(f"{name} has several names for one object, {inner!r}: it may be damaged")
-    for attribute in map(found.attrs.get_id, found.attrs):
+    for attribute in map(found.attrs.get_id, found.attrs if len(found.attrs) else ()):
         size = attribute.get_space().get_simple_extent_npoints() * attribute.get_type().get_size()
         if size > MAX_ATTRIBUTE:
             raise UserError(f"{name} has an attribute of {size:,} bytes in {inner!r}")

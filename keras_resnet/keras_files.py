@@ -67,16 +67,16 @@ def check_layers(path: str | os.PathLike[str], config: dict[str, Any]) -> int:
 
 def layers_of(path: str | os.PathLike[str], config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yields the place and the configuration of each layer of a model, of models inside of it, and inside of wrappers."""
-    models = [("", config)]
-    while models:
-        where, model = models.pop()
-        layers = model.get("layers", [])
-        if not isinstance(layers, list):
-            raise UserError(f"{path} is damaged: {where}layers is {shown(layers)}; it must be a list")
-        wrapped = {"layer": model["layer"]} if isinstance(model.get("layer"), dict) else {}  # as in `TimeDistributed`
-        for name, layer in [*((f"layers[{i}]", layer) for i, layer in enumerate(layers)), *wrapped.items()]:
-            yield f"{where}{name}", layer  # checked before we go on
-            models.append((f"{where}{name}.", layer["config"]))
+    layers = config.get("layers", [])
+    if not isinstance(layers, list):
+        raise UserError(f"{path} is damaged: layers is {shown(layers)}; it must be a list")
+    waiting = [(f"layers[{i}]", layer) for i, layer in enumerate(layers)]
+    while waiting:
+        where, layer = waiting.pop()
+        yield where, layer  # checked before we go on
+        inner, wrapped = layer["config"].get("layers"), layer["config"].get("layer")  # the latter as in `TimeDistributed`
+        children = [*(inner if isinstance(inner, list) else ()), wrapped]  # or what a custom layer calls so
+        waiting += [(f"{where}.layers[{i}]", child) for i, child in enumerate(children) if is_keras_object(child)]
 
 
 def check_weights(path: str | os.PathLike[str], config: dict[str, Any], stored: int) -> None:
@@ -94,6 +94,8 @@ def check_weights(path: str | os.PathLike[str], config: dict[str, Any], stored: 
 def kernel_size(layer: dict[str, Any]) -> int:
     """How many weights the kernel of a dense or a convolutional layer has, if its configuration says so; else 0."""
     config, build = layer["config"], layer.get("build_config")
+    if "depth_multiplier" in config:  # as separable convolutions have, whose kernels are products
+        return 0
     shape = build.get("input_shape") if isinstance(build, dict) else None
     channels = shape[-1] if isinstance(shape, list) and shape else None
     window = config.get("kernel_size", [])
@@ -106,9 +108,13 @@ def kernel_size(layer: dict[str, Any]) -> int:
 
 def check_object(path: str | os.PathLike[str], value: Any, where: str) -> None:
     """Raises a `UserError` unless a value is the configuration of a Keras object, whose name, if any, is a name."""
-    found = isinstance(value, dict) and isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict)
-    if not found:
+    if not is_keras_object(value):
         raise UserError(f"{path} is damaged: {where or CONFIG_MEMBER} is {shown(value)}, which describes no Keras object")
     name = value["config"].get("name", "")
     if not is_scalar(name, str) or len(name) > MAX_NAME:
         raise UserError(f"{path} is damaged: {where or CONFIG_MEMBER} is called {shown(name)}, which is no name of a layer")
+
+
+def is_keras_object(value: Any) -> bool:
+    """Whether a value is what Keras writes for a layer, a model or another of its objects."""
+    return isinstance(value, dict) and isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict)

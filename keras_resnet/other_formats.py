@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 
 from keras_resnet.errors import UserError
+from keras_resnet.foreign_files import library_errors
 
 MADE_FROM_KERAS = {".tflite": "a LiteRT model", ".onnx": "an ONNX model", ".pb": "a TensorFlow graph"}
 PYTORCH = (".pth", ".pt", ".th", ".safetensors", ".ckpt", ".bin")
@@ -31,7 +32,7 @@ def describe(path: Path) -> str:
     if not path.is_file():
         return ""
     if h5py.is_hdf5(path):
-        with h5py.File(path) as file:
+        with library_errors(path), h5py.File(path) as file:
             if "model_config" in file.attrs:
                 return (
                     f"it is a model in HDF5; keras.saving.load_model({path.name!r}).save({f'{path.stem}.keras'!r}) converts it"

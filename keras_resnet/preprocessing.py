@@ -203,12 +203,14 @@ def norm_layers(model: keras.Model) -> list[Any]:
     return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def preprocessing_from_json(text: str) -> Preprocessing:
-    """Parses a record of `set_recorded_preprocessing`.
+def preprocessing_from_json(text: Any) -> Preprocessing:
+    """Parses a record of `set_recorded_preprocessing`, which is text.
 
     Raises:
         UserError: if it is damaged.
     """
+    if not isinstance(text, str):
+        raise UserError(f"the record of preprocessing is damaged: it is of type {type(text).__name__}")
     try:
         return parse_record(text, Preprocessing)
     except UserError as error:

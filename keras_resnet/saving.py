@@ -54,12 +54,13 @@ def _with_norms(model: keras.Model, old: type[keras.Layer], new: type[keras.Laye
         raise UserError(f"only functional and Sequential models can be converted: {describe_model(model)}")
     try:
         clone = keras.models.clone_model(model, clone_function=clone_layer, recursive=True)
-    except Exception as error:  # whatever the constructors of others' layers do
-        raise UserError(f"{model.name} has a layer that cannot be copied: {first_line(error)}") from error
+        copy_weights(model, clone)
+    except Exception as error:  # whatever the constructors and weights of others' layers do
+        reason = "a Lambda, whose code is not copied" if "Lambda" in str(error) else first_line(error)
+        raise UserError(f"{model.name} has a layer that cannot be copied: {reason}") from error
     hidden = [layer.name for layer in all_layers(clone) if type(layer) is old]
     if hidden:
         raise UserError(f"normalization inside a wrapper or a custom layer cannot be converted: {comma_join(hidden)}")
-    copy_weights(model, clone)
     if not model.trainable:
         clone.trainable = False
     return clone

@@ -25,8 +25,8 @@ LAYERS = {
         "backbone",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_formats"), "readers", "inner_network", ("matching", "pretrained"),
-        "loading",
+        ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
+        ("matching", "pretrained"), "loading",
     ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",

@@ -15,7 +15,7 @@ from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models.naming import PARTS, part_of
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
-from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
 
 from .config import TrainConfig
 from .recipes import Recipe
@@ -47,6 +47,11 @@ def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Mode
     assert config.weights
     network = build_model(config, classes, input_shape=(None, None, channels_of(config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
+    if recorded_preprocessing(network) is None:
+        raise UserError(
+            f"{config.weights} does not say how its images are prepared; `keras-resnet import --preprocessing=...`, or "
+            "keras_resnet.save_classifier(..., preprocessing=...), makes a .keras file of it that does"
+        )
     preprocessing = keras_resnet.preprocessing_for(network)
     if config.image_size:
         preprocessing = dataclasses.replace(preprocessing, height=config.image_size, width=config.image_size)

@@ -7,6 +7,7 @@ import keras
 
 from keras_resnet.saving import copy_weights
 
+from .layers import AUGMENTATIONS
 from .network import Network, Node
 from .preferred_shift import preferred_shift
 from .rules import rule_for
@@ -34,7 +35,9 @@ def fold(model: keras.Model, dtype: str = "float32") -> keras.Model:
     values: dict[int, Value] = {id(network.input): AffineTensor.from_tensor(inputs)}
     copies: dict[keras.Layer, keras.Layer] = {}
     for node in network.nodes:
-        rule = None if node.arguments.kwargs.get("training") else rule_for(node.operation)
+        # Keras notes `training=True` for augmentation that nobody said it of, and overrides it at inference.
+        in_training = node.arguments.kwargs.get("training") and not isinstance(node.operation, AUGMENTATIONS)
+        rule = None if in_training else rule_for(node.operation)
         node_inputs = [values[id(tensor)] for tensor in node.inputs]
         if rule is None:
             node_outputs = copy_unchanged(node, node_inputs, copies, dtype)

@@ -7,6 +7,13 @@ import numpy as np
 from keras import layers
 
 DROPOUTS = (layers.Dropout, layers.SpatialDropout2D, layers.GaussianNoise, layers.GaussianDropout, layers.AlphaDropout)
+# Those of Keras that this version has; `RandomCrop` is one of its own size.
+MIXES = ("RandAugment", "AugMix", "MixUp", "CutMix")
+AUGMENTATIONS = tuple(
+    getattr(layers, name)
+    for name in dir(layers)
+    if name in MIXES or (name.startswith("Random") and not name.startswith("RandomCrop"))
+)
 POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
 SHIFT_AND_SCALE_EQUIVARIANT = (*POOLINGS, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 
@@ -33,7 +40,7 @@ def is_linear(layer: Any) -> bool:
 
 def is_identity(layer: Any) -> bool:
     """Whether it does nothing at inference."""
-    return isinstance(layer, DROPOUTS) or (isinstance(layer, layers.Activation) and is_linear(layer))
+    return isinstance(layer, (*DROPOUTS, *AUGMENTATIONS)) or (isinstance(layer, layers.Activation) and is_linear(layer))
 
 
 def is_subsampling(layer: Any) -> bool:

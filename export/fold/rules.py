@@ -149,7 +149,9 @@ def clone_layer(node: Node, like: keras.KerasTensor) -> Any:
 
 
 def config_of(node: Node) -> dict[str, Any]:
-    return {**node.operation.get_config(), "name": node.name}
+    """The configuration of a copy under the node's name; the matrices of LoRA are part of the kernel that it will get."""
+    config = {key: value for key, value in node.operation.get_config().items() if not key.startswith("lora_")}
+    return {**config, "name": node.name}
 
 
 RULES: tuple[tuple[Callable[[Any], bool], Rule], ...] = (

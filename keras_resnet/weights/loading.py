@@ -103,16 +103,16 @@ def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str 
     Where a `.keras` file has one `Rescaling` in front of a network that lies in `place`, its scale and offset take the place of
     the preset's.
     """
-    try:
-        if classifier := ClassifierMetadata.read_from(path):
-            return classifier.preprocessing
-        record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path, place))), None)
-        if record is not None:
+    if classifier := ClassifierMetadata.read_from(path):
+        return classifier.preprocessing
+    record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path, place))), None)
+    if record is not None:
+        try:
             return preprocessing_from_json(record)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
     preset = PREPROCESSING_PRESETS.get(checkpoint_format.preset)
-    if preset and (scaled := rescaled(preset, keras_layers(path))):
+    if scaled := rescaled(preset, keras_layers(path)):
         return scaled
     if checkpoint_format.preset == "torchvision_v1" and sha256_of(path).startswith(TORCHVISION_V2):
         return PREPROCESSING_PRESETS["torchvision_v2"]
@@ -120,16 +120,22 @@ def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str 
     return (timm_record(path) if may_be_timm else None) or preset
 
 
-def rescaled(preset: Preprocessing, layers: Sequence[Mapping[str, Any]]) -> Preprocessing | None:
-    """The preset with the scaling of the only `Rescaling` among the layers' configurations; None if there is not just one."""
+def rescaled(preset: Preprocessing | None, layers: Sequence[Mapping[str, Any]]) -> Preprocessing | None:
+    """The preset, or images of the input's size, with the scaling of the only `Rescaling` among the layers' configurations.
+
+    None if there is not just one, or neither a preset nor a size.
+    """
     scalings = [(layer["scale"], layer["offset"]) for layer in layers if "scale" in layer and "offset" in layer]
     if len(scalings) != 1 or not all(isinstance(value, (int, float, list)) for value in scalings[0]):
         return None
     try:
+        if preset is None:
+            _, *size = next(layer["batch_shape"] for layer in layers if "batch_shape" in layer)
+            preset = Preprocessing(*size, mean=(0.0,) * size[-1], std=(1.0,) * size[-1])
         scale, offset = (np.broadcast_to(np.asarray(value, float), preset.channels) for value in scalings[0])
         std = 1 / (255 * scale)
         return dataclasses.replace(preset, mean=tuple((-offset * std).tolist()), std=tuple(std.tolist()), channel_order="rgb")
-    except (ValueError, TypeError, ZeroDivisionError):  # a UserError is a ValueError
+    except (ValueError, TypeError, ZeroDivisionError, StopIteration, IndexError):  # a UserError is a ValueError
         return None
 
 

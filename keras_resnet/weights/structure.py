@@ -53,7 +53,7 @@ class Structure:
         shortcut = set()
         for unit, layer in pairs:
             if (kind := unit.shortcut_operation) is not None:
-                shortcut.add(f"{kind}{layer['scale']}" if kind.endswith("scale") else kind)
+                shortcut.add(f"{kind}{layer.get('scale')}" if kind.endswith("scale") else kind)
         residual = any(unit.operation == naming.ADD for unit, _ in pairs)
         return cls(
             order=order,

@@ -236,7 +236,7 @@ def claims_size(write, name):
 
 
 def keras_bomb(model, path):
-    """A member of zeros that takes a thousandth of its size."""
+    """A member of 100 MB of zeros, which takes a thousandth of that in the file."""
     write_keras(model, path)
     members = members_of(path)
     zeros = bytes(1 << 24)
@@ -245,7 +245,7 @@ def keras_bomb(model, path):
             if name != "model.weights.h5":
                 archive.writestr(name, content)
         with archive.open("model.weights.h5", "w", force_zip64=True) as member:
-            for _ in range(192):
+            for _ in range(6):
                 member.write(zeros)
 
 
@@ -622,6 +622,7 @@ BAD_KERAS = {
     "strides are text": (in_config(in_layer(strides="two")), "cannot be loaded|strides"),
     "10**9 filters": (in_config(in_conv(filters=10**9)), "weights"),
     "a kernel of 10**9": (in_config(in_conv(kernel_size=[10**9, 10**9])), "weights"),
+    "a bomb": (keras_bomb, "claims to unpack"),
     "deep": (in_config(lambda config: '{"config":' * 100_000 + "1" + "}" * 100_000), "nested"),
     "long number": (in_config(lambda config: '{"class_name": "A", "config": {"a": ' + "9" * 5000 + "}}"), "digits"),
     "null": (in_config(lambda config: "null"), "describes no Keras object"),

@@ -4,6 +4,7 @@ import os
 import resource
 import sys
 
+import keras
 import numpy as np
 import pytest
 from life import files
@@ -12,7 +13,8 @@ from safetensors.numpy import save_file
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.archives import open_archive, open_member
-from keras_resnet.weights.readers import read
+from keras_resnet.keras_files import check_keras_file
+from keras_resnet.weights.readers import keras_layers, read
 
 MEGABYTES = 256  # that a refusal may take
 
@@ -20,6 +22,18 @@ MEGABYTES = 256  # that a refusal may take
 @pytest.fixture(scope="module")
 def model():
     return files.small_network()
+
+
+@pytest.fixture(scope="module")
+def shared_target():
+    return files.small_network()
+
+
+@pytest.fixture
+def target(shared_target):
+    """A network of zeros to load into."""
+    shared_target.set_weights([np.zeros(weight.shape) for weight in shared_target.weights])
+    return shared_target
 
 
 def peak_megabytes():
@@ -49,11 +63,11 @@ def message_of(call):
 
 
 @pytest.mark.parametrize("kind", files.WRITERS)
-def test_a_good_file_is_refused_or_loads_other_values(kind, model, tmp_path):
+def test_a_good_file_is_refused_or_loads_other_values(kind, model, target, tmp_path):
     if kind in files.TORCH_KINDS:
         pytest.importorskip("torch")
     files.WRITERS[kind](model, tmp_path / "good")
-    loaded = keras_resnet.load_weights(files.small_network(seed=1), tmp_path / "good")
+    loaded = keras_resnet.load_weights(target, tmp_path / "good")
     for expected, weight in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(expected, weight, err_msg=weight.path)
 
@@ -95,7 +109,7 @@ def test_a_file_that_may_not_be_read_is_a_traceback_in_code(model, tmp_path, mon
         keras_resnet.load_weights(model, tmp_path / "a.safetensors")
 
 
-def test_tensors_that_share_their_values_are_misread(model, tmp_path):
+def test_tensors_that_share_their_values_are_misread(model, target, tmp_path):
     """`expand` repeats one value, which takes no room in the file."""
     torch = pytest.importorskip("torch")
 
@@ -104,27 +118,27 @@ def test_tensors_that_share_their_values_are_misread(model, tmp_path):
         return content
 
     files.save_torch(model, tmp_path / "a.pth", change=change)
-    loaded = keras_resnet.load_weights(files.small_network(seed=1), tmp_path / "a.pth")
+    loaded = keras_resnet.load_weights(target, tmp_path / "a.pth")
     np.testing.assert_array_equal(loaded.get_layer("stem_norm").beta, [0.25, 0.25])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
-def test_weights_of_another_precision_in_hdf5_are_refused(dtype, tmp_path):
+def test_weights_of_another_precision_in_hdf5_are_refused(dtype, target, tmp_path):
     model = files.small_network(dtype=dtype)
     model.save_weights(tmp_path / "a.weights.h5")
-    loaded = keras_resnet.load_weights(files.small_network(seed=1), tmp_path / "a.weights.h5")
+    loaded = keras_resnet.load_weights(target, tmp_path / "a.weights.h5")
     for expected, weight in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(expected, np.float32), weight)
 
 
-def test_the_layers_of_early_keras_3_are_unknown(model, tmp_path):
+def test_the_layers_of_early_keras_3_are_unknown(model, target, tmp_path):
     """It wrote no names into the weights; the configuration beside them has them."""
 
     def without_names(file, path):
         file.visititems(lambda name, found: found.attrs.pop("name", None) and None)
 
     files.keras_with_h5(model, tmp_path / "a.keras", without_names)
-    loaded = keras_resnet.load_weights(files.small_network(seed=1), tmp_path / "a.keras")
+    loaded = keras_resnet.load_weights(target, tmp_path / "a.keras")
     for expected, weight in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(expected, weight, err_msg=weight.path)
 
@@ -142,6 +156,25 @@ def test_a_program_or_a_large_head_beside_the_network_is_read(model, tmp_path):
         keras_resnet.load_weights(model, tmp_path / "a.safetensors")
 
 
+def test_what_another_model_calls_layers_is_taken_for_a_damage(tmp_path):
+    """A separable convolution has far fewer weights than a whole one; a custom layer may call anything `layers`."""
+    inputs = keras.Input((8, 8, 256))
+    x = keras.layers.SeparableConv2D(512, 7, name="separable")(inputs)
+    model = keras.Model(inputs, keras.layers.TimeDistributed(keras.layers.Dense(2))(x))
+    model.save(tmp_path / "a.keras")
+    loaded = keras_resnet.load_model(tmp_path / "a.keras")
+    for expected, weight in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(expected, weight)
+
+    def with_custom_layers(config):
+        config["config"]["layers"][1]["config"] |= {"layers": [64, 64], "layer": {"units": 3}}
+        return config
+
+    files.with_config(tmp_path / "a.keras", with_custom_layers)
+    assert check_keras_file(tmp_path / "a.keras") == 4
+    assert len(keras_layers(str(tmp_path / "a.keras"))) == 3
+
+
 def test_a_stored_member_is_read_at_other_places_than_zipfile_reads_it(rng, tmp_path):
     content = rng.bytes(100_000)
     files.write_members(tmp_path / "a.zip", {"first": b"1" * 1000, "second": content})
@@ -152,12 +185,12 @@ def test_a_stored_member_is_read_at_other_places_than_zipfile_reads_it(rng, tmp_
             assert member.read(50) == content[place : place + 50]
 
 
-def test_a_compressed_pytorch_file_is_refused(model, tmp_path):
+def test_a_compressed_pytorch_file_is_refused(model, target, tmp_path):
     """As `zip` makes of one that was unpacked."""
     pytest.importorskip("torch")
     files.write_torch(model, tmp_path / "a.pth")
     files.write_members(tmp_path / "a.pth", files.members_of(tmp_path / "a.pth"), method=8)
-    loaded = keras_resnet.load_weights(files.small_network(seed=1), tmp_path / "a.pth")
+    loaded = keras_resnet.load_weights(target, tmp_path / "a.pth")
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
 
 

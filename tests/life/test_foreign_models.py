@@ -8,6 +8,7 @@ from life.models import LOGITS, OTHERS, PROBABILITIES, SIZE, pooled, small, soft
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.export.fold.folding import fold
+from keras_resnet.export.fold.layers import AUGMENTATIONS
 from keras_resnet.export.serving import select_output
 from keras_resnet.export.source_model import load_source_model
 from keras_resnet.preprocessing import Preprocessing
@@ -181,3 +182,51 @@ def test_functions_on_models_end_in_a_traceback_for_what_is_not_one(make, tmp_pa
         with pytest.raises(UserError) as caught:
             function(make())
         assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("layer", AUGMENTATIONS, ids=lambda layer: layer.__name__)
+def test_augmentation_that_the_fold_drops_changes_images_at_inference(layer, rng):
+    arguments = {
+        **dict.fromkeys(("RandomRotation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomHue"), (0.2,)),
+        **dict.fromkeys(("RandomSharpness", "RandomSaturation", "RandomColorDegeneration"), (0.5,)),
+        "RandomTranslation": (0.2, 0.2),
+        "RandomPosterization": (4,),
+    }
+    images = rng.integers(0, 256, (4, SIZE, SIZE, 3)).astype("float32")
+    augmentation = layer(*arguments.get(layer.__name__, ()))
+    np.testing.assert_array_equal(augmentation(images, training=False), images)
+    inputs = keras.Input((SIZE, SIZE, 3))
+    folded = fold(keras.Model(inputs, layers.ReLU()(augmentation(inputs))))
+    assert not any(isinstance(each, layer) for each in folded.layers)
+
+
+def with_lambda():
+    return small(layers.Lambda(lambda x: x + 1), layers.Dense(3))
+
+
+def in_float8():
+    model = small(layers.Dense(3))
+    model.layers[-1].quantize("float8")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [(with_lambda, "a Lambda, whose code is not copied"), (in_float8, "cannot be copied")]
+)
+def test_a_layer_that_cannot_be_copied_ends_in_a_traceback(change, message):
+    for convert in (keras_resnet.to_stock, to_fast):
+        with pytest.raises(UserError, match=message) as caught:
+            convert(change())
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_our_own_network_with_lora_is_folded_without_it(tmp_path):
+    model = keras_resnet.ResNet20V2(input_shape=(SIZE, SIZE, 3), classes=3, width_multiplier=0.25)
+    for name in ("stage2_unit1_conv1", "head_dense"):
+        model.get_layer(name).enable_lora(2)
+        model.get_layer(name).lora_kernel_b.assign(np.ones(model.get_layer(name).lora_kernel_b.shape))
+    keras_resnet.save_classifier(model, tmp_path / "a.keras", NAMES, Preprocessing(SIZE, SIZE, 3, (0.0,) * 3, (1.0,) * 3))
+    images = pixels_for((SIZE, SIZE, 3))
+    source = load_source_model(tmp_path / "a.keras")
+    np.testing.assert_allclose(outputs_of(source.model, images), outputs_of(model, images / 255), atol=1e-5)
+    np.testing.assert_allclose(outputs_of(fold(source.model), images), outputs_of(model, images / 255), atol=1e-4)

@@ -1,5 +1,7 @@
 """Catches weights that are refused for the head or the model around them, and those that are not what they seem."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -21,6 +23,10 @@ from safetensors.numpy import save_file
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.training.config import TrainConfig
+from keras_resnet.training.model import pretrained_classifier
+from keras_resnet.training.recipes import get_recipe
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
 from keras_resnet.weights.matching import MismatchError
 
@@ -122,6 +128,21 @@ def test_the_scaling_in_front_of_a_network_is_forgotten(make, original, target, 
     np.testing.assert_allclose(preprocessing.normalize(pixels), pixels / 127.5 - 1, atol=1e-6)
     keras_resnet.load_weights(target, save(original, tmp_path / "bare.keras"), skip_head=True)
     assert keras_resnet.preprocessing_for(target) == PREPROCESSING_PRESETS["keras_applications_v1"]
+
+
+def test_train_does_not_take_our_network_inside_another(tmp_path):
+    """Its scaling is the one in front of it; a file that has none says what to do."""
+    inner = keras_resnet.to_stock(keras_resnet.ResNet20V1(include_top=False, input_shape=(SIZE, SIZE, 3)))
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(CLASSES)]
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Rescaling(1 / 255), inner, *head])
+    path = str(save(model, tmp_path / "m.keras"))
+    config = TrainConfig("ResNet20V1", "digits", "finetune", get_recipe("finetune"), weights=path, skip_head=True)
+    network, preprocessing = pretrained_classifier(config, classes=3)
+    assert network.output_shape == (None, 3)
+    assert preprocessing == Preprocessing(SIZE, SIZE, 3, (0.0,) * 3, (1.0,) * 3)
+    config = dataclasses.replace(config, weights=str(save(model, tmp_path / "m.weights.h5")))
+    with pytest.raises(UserError, match=r"m.weights.h5 does not say how its images are prepared; .*save_classifier"):
+        pretrained_classifier(config, classes=3)
 
 
 def zeros(*shape):

@@ -18,7 +18,7 @@ from keras_resnet.export.output_dir import check_output_dir
 from keras_resnet.export.reporting import report
 from keras_resnet.export.reporting.model_card import recipe_line
 from keras_resnet.metadata import MEMBER, SAVED_MODEL_MEMBER, ClassifierMetadata
-from keras_resnet.preprocessing import MAX_SIDE, Preprocessing
+from keras_resnet.preprocessing import MAX_SIDE, Preprocessing, preprocessing_from_json
 from keras_resnet.records import from_record, parse_json
 from keras_resnet.training import recipes
 from keras_resnet.training.callbacks import METRICS_FILE, JsonlLogger, read_metrics
@@ -138,6 +138,12 @@ def test_the_record_of_a_classifier_with_an_odd_value_is_taken():
             assert_one_line(error)
         else:
             assert same_types(dataclasses.asdict(METADATA), dataclasses.asdict(found))
+
+
+@pytest.mark.parametrize("record", [7, {"height": 8}, ["a"], records.DEEP, "null"])
+def test_the_record_in_a_networks_configuration_is_a_traceback(record):
+    with pytest.raises(UserError, match="the record of preprocessing is damaged"):
+        preprocessing_from_json(record)
 
 
 def test_timms_record_with_an_odd_value_is_passed_over_without_a_word(tmp_path):
