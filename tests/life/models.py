@@ -161,8 +161,6 @@ def softmax_over(axis):
 PROBABILITIES = {  # ends whose outputs are the probabilities of three classes
     "keras.ops.softmax": lambda: small(layers.Dense(3), keras.ops.softmax),
     "keras.activations.softmax": lambda: small(layers.Dense(3), keras.activations.softmax),
-    "over the last axis by its number": lambda: small(layers.Dense(3), softmax_over(1)),
-    "a layer": lambda: small(layers.Dense(3), layers.Softmax()),
     "an activation": lambda: small(layers.Dense(3), layers.Activation("softmax")),
     "inside the dense layer": lambda: small(layers.Dense(3, activation="softmax")),
     "a temperature": lambda: small(layers.Dense(3), lambda x: x / 2.5, keras.ops.softmax),
@@ -172,7 +170,6 @@ PROBABILITIES = {  # ends whose outputs are the probabilities of three classes
     "maps of one pixel": lambda: pooled(layers.Conv2D(3, 1), layers.Softmax()),
     "maps of one pixel, flattened": lambda: pooled(layers.Conv2D(3, 1, activation="softmax"), layers.Flatten()),
     "sigmoids": lambda: small(layers.Dense(3), keras.ops.sigmoid),
-    "sigmoids inside the dense layer": lambda: small(layers.Dense(3, activation="sigmoid")),
     "in a dictionary": lambda: with_outputs(small(layers.Dense(3), layers.Softmax()), lambda x: {"scores": x}),
     "in a list": lambda: with_outputs(small(layers.Dense(3), layers.Softmax()), lambda x: [x]),
 }

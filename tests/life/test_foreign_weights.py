@@ -76,8 +76,10 @@ def assert_refused(model, path, *words, **arguments):
     return caught.value
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("kind", INSIDE)
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [(kind, suffix) for kind in INSIDE for suffix in SUFFIXES if suffix != ".keras" or kind in ("sequential", "in a wrapper")],
+)
 def test_a_network_inside_another_is_not_found(kind, suffix, original, target, tmp_path):
     path = save(INSIDE[kind](original), tmp_path / f"m{suffix}")
     keras_resnet.load_weights(emptied(target), path, skip_head=True)
@@ -103,7 +105,7 @@ def test_our_network_in_fast_layers_inside_another_is_not_found(suffix, tmp_path
         assert_refused(keras_resnet.ResNet20V1(input_shape=(SIZE, SIZE, 3)), path, "order is full_preactivation there")
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
 def test_one_of_two_networks_is_taken_without_a_word(suffix, original, target, tmp_path):
     other = renamed(original, lambda name: name)
     other.name, original.name = "second", "first"
