@@ -1,6 +1,7 @@
 """The flags of one command: absl's, each with what its help says."""
 
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ class NumberListParser(absl_flags.BaseListParser):
             raise ValueError(f"{text!r} is not a {kind}number; this is a list such as {example}") from error
 
 
+PATHS = ("FILE", "FOLDER", "PATH")  # the placeholders of flags whose values may begin with ~
 PLACEHOLDERS = {int: "INT", float: "FLOAT", str: "TEXT", tuple: "A,B,...", bool: ""}
 
 
@@ -138,6 +140,8 @@ class Flags:
             value = self._values[name].value
         except KeyError:
             raise AttributeError(name) from None
+        if isinstance(value, str) and self._help[name].placeholder in PATHS:
+            return os.path.expanduser(value)  # which a shell does not do behind the equals sign
         return tuple(value) if isinstance(value, list) else value
 
     def default(self, name: str) -> Any:

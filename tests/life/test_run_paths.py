@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from life.runs import one_layer_networks, run_config, write_images
 
+from keras_resnet.cli import COMMANDS
 from keras_resnet.export.formats.saved_model.runner import SavedModelRunner
 from keras_resnet.files import without_pattern
 from keras_resnet.training.callbacks import read_metrics
@@ -25,6 +26,13 @@ def test_a_run_on_such_data_in_such_a_folder_trains_and_comes_to_its_end(tmp_pat
         for _ in range(2):
             train(run_config(images, 1), tmp_path / PATTERN / "run")
     assert [record["epoch"] for record in read_metrics(tmp_path / PATTERN / "run")] == [1]
+
+
+def test_a_home_folder_behind_the_equals_sign_is_the_users(tmp_path, monkeypatch):
+    """Catches a folder called ~ in the current one, which somebody will remove with `rm -r ~`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags, _ = COMMANDS["train"].parse("train", ["--workdir=~/run", "--model=~a", "--weights=~/w.h5"])
+    assert (flags.workdir, flags.model, flags.weights) == (str(tmp_path / "run"), "~a", str(tmp_path / "w.h5"))
 
 
 def test_a_run_in_a_linked_folder_by_a_relative_path(tmp_path, monkeypatch):
