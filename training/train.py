@@ -258,7 +258,8 @@ class Trainer:
         last = self.checkpoints.last_before(weights_after)
         kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is that of step {last}"
         where = f"at step {self.global_step}, in epoch {self.state.epoch + 1}, at a learning rate of {self.learning_rate:.3g}"
-        raise UserError(f"the {name} is {loss} {where}; {kept}")
+        advice = "choose a lower --learning_rate and another --workdir"
+        raise UserError(f"the {name} is {loss} {where}; {kept}: {advice}")
 
     def save(self) -> None:
         """Saves everything as it is after the last step."""
