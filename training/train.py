@@ -197,7 +197,8 @@ class Trainer:
 
     def begin_execution(self) -> HostRequests:
         """Calls the callbacks; returns what this worker requests: to stop, to save."""
-        self.callbacks.on_train_batch_begin(self.state.step)
+        if self.callbacks.given:
+            self.callbacks.on_train_batch_begin(self.state.step)
         overdue = time.perf_counter() - self.last_save_time > 60 * self.config.checkpoint_minutes
         return HostRequests(stop=self.signal.received is not None, save=overdue)
 
@@ -210,7 +211,8 @@ class Trainer:
         self.check_loss_is_finite("loss", output.sums.loss, weights_after=self.global_step - 1)
         logs = {**output.sums.means(), "learning_rate": self.learning_rate, "gradient_norm": output.gradient_norm}
         self.loggers.on_train_batch_end(self.global_step - 1, {**logs, "images_per_second": rate})
-        self.callbacks.on_train_batch_end(state.step - 1, {**logs, "images_per_second": rate})
+        if self.callbacks.given:
+            self.callbacks.on_train_batch_end(state.step - 1, {**logs, "images_per_second": rate})
         return logs
 
     def end_epoch(self, logs: dict[str, float]) -> dict[str, float]:
