@@ -123,7 +123,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
     @contextlib.contextmanager
     def _writing(self, run: str) -> Iterator[None]:
         with tf_errors_as_oserror(self._folder):
-            if run not in self._writers:
+            if run not in self._writers or not (self._folder / run).is_dir():  # somebody may have removed it
                 self._writers[run] = tf.summary.create_file_writer(str(self._folder / run))
             with self._writers[run].as_default():
                 yield

@@ -184,7 +184,10 @@ def number_of(path: Path) -> int:
 
 def remove(path: Path) -> None:
     """Removes a checkpoint, its index first: without that it does not count as one."""
-    for file in sorted(path.parent.glob(f"{path.name}.*"), key=lambda file: file.suffix != ".index"):
+    own = re.compile(re.escape(path.name) + r"\.(index|data-)")  # and not what a user may have put beside them
+    for file in sorted(
+        filter(lambda file: own.match(file.name), path.parent.iterdir()), key=lambda file: file.suffix != ".index"
+    ):
         file.unlink(missing_ok=True)
     shutil.rmtree(path.with_name(f"{path.name}_temp"), ignore_errors=True)
 

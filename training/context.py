@@ -100,17 +100,16 @@ class TrainingContext:
         return TrainBatches(self.train_split, self.recipe, self.classes, size, fill, self.config.seed, epoch, start)
 
 
-def create_context(config: TrainConfig, strategy: tf.distribute.Strategy | None = None) -> TrainingContext:
+def create_context(config: TrainConfig, connected: tf.distribute.Strategy | None = None) -> TrainingContext:
     """Puts together what `config` describes; writes nothing yet.
 
-    Each phase takes what an earlier one returned: they work in this order only. strategy: what `connect` returned, if that
+    Each phase takes what an earlier one returned: they work in this order only. connected: what `connect` returned, if that
     has been called already.
 
     Raises:
         UserError: where parts of the configuration do not go together.
     """
-    if strategy is None:
-        strategy = connect(config)
+    strategy = connected or connect(config)
     data = open_data(config, strategy)
     with strategy.scope(), dtype_policy_scope(config.precision):
         network = build_network(config, data)

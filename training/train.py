@@ -31,6 +31,7 @@ from .workdir import check_nothing_lost, check_path, check_same_data, open_workd
 
 __all__ = ["MODEL_FILE", "Trainer", "train"]
 
+INPUT_PIPELINE = ("PyFunc", "IteratorGetNext")  # in what TensorFlow says of an operation that failed
 FIRST_BATCH_IMAGES = 64  # of the first batch, for TensorBoard
 
 
@@ -138,7 +139,7 @@ class Trainer:
         """Trains to the end; returns the metrics on the test split, on the chief."""
         if self.finished:
             if self.context.chief:
-                print(f"the run has finished its training, after epoch {self.state.epoch}: only its report is made again")
+                print(f"the run has finished its training, after epoch {self.state.epoch}: the rest is made again")
         else:
             self.train_epochs()
             self.checkpoints.restore_best()
@@ -196,7 +197,8 @@ class Trainer:
 
     def begin_execution(self) -> HostRequests:
         """Calls the callbacks; returns what this worker requests: to stop, to save."""
-        self.callbacks.on_train_batch_begin(self.state.step)
+        if self.callbacks.given:
+            self.callbacks.on_train_batch_begin(self.state.step)
         overdue = time.perf_counter() - self.last_save_time > 60 * self.config.checkpoint_minutes
         return HostRequests(stop=self.signal.received is not None, save=overdue)
 
@@ -209,7 +211,8 @@ class Trainer:
         self.check_loss_is_finite("loss", output.sums.loss, weights_after=self.global_step - 1)
         logs = {**output.sums.means(), "learning_rate": self.learning_rate, "gradient_norm": output.gradient_norm}
         self.loggers.on_train_batch_end(self.global_step - 1, {**logs, "images_per_second": rate})
-        self.callbacks.on_train_batch_end(state.step - 1, {**logs, "images_per_second": rate})
+        if self.callbacks.given:
+            self.callbacks.on_train_batch_end(state.step - 1, {**logs, "images_per_second": rate})
         return logs
 
     def end_epoch(self, logs: dict[str, float]) -> dict[str, float]:
@@ -257,7 +260,8 @@ class Trainer:
         last = self.checkpoints.last_before(weights_after)
         kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is that of step {last}"
         where = f"at step {self.global_step}, in epoch {self.state.epoch + 1}, at a learning rate of {self.learning_rate:.3g}"
-        raise UserError(f"the {name} is {loss} {where}; {kept}")
+        advice = "choose a lower --learning_rate and another --workdir"
+        raise UserError(f"the {name} is {loss} {where}; {kept}: {advice}")
 
     def save(self) -> None:
         """Saves everything as it is after the last step."""
@@ -275,11 +279,15 @@ class Trainer:
 
 @contextlib.contextmanager
 def missing_file_as_user_error() -> Iterator[None]:
-    """Inside, an image file that disappears raises a `UserError`: TensorFlow has no error of its own for it."""
+    """Inside, an image that disappears or changes raises a `UserError`: TensorFlow passes on the text of its error only."""
     try:
         yield
-    except tf.errors.UnknownError as error:
-        if missing := re.search(r"Error: (\[Errno \d+\] .*)", error.message):
-            message = f"an image file has disappeared: {missing[1]}; once it is back, the same command continues"
-            raise UserError(message) from error
-        raise
+    except tf.errors.OpError as error:
+        message = str(error.message)
+        if not any(name in message for name in INPUT_PIPELINE):
+            raise
+        found = re.search(r"\b[A-Z]\w*Error: (.+)", message)
+        reason = found[1] if found else next((line for line in message.splitlines() if line and line[-1] in ".'"), message)
+        if "[Errno 2]" in reason:
+            raise UserError(f"an image file has disappeared: {reason}; once it is back, the same command continues") from error
+        raise UserError(f"an image cannot be read any more: {reason}; once it can, the same command continues") from error

@@ -1,6 +1,7 @@
 """The flags of one command: absl's, each with what its help says."""
 
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -85,6 +86,7 @@ def parse_int(text: str | int, name: str) -> int:
 MAX_DIGITS = 50  # that Python is asked to read as a number
 MAX_VALUES = 1000  # of a list
 MAX_NAME = 100  # characters of a flag's name
+PATHS = ("FILE", "FOLDER", "PATH")  # the placeholders of flags whose values may begin with ~
 PLACEHOLDERS = {int: "INT", float: "FLOAT", str: "TEXT", tuple: "A,B,...", bool: ""}
 
 
@@ -214,6 +216,8 @@ class Flags:
             value = self._values[name].value
         except KeyError:
             raise AttributeError(name) from None
+        if isinstance(value, str) and self._help[name].placeholder in PATHS:
+            return os.path.expanduser(value)  # which a shell does not do behind the equals sign
         return tuple(value) if isinstance(value, list) else value
 
     def default(self, name: str) -> Any:

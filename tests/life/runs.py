@@ -1,5 +1,6 @@
 """Small trainings: a network of one layer on a few images, so that a whole run takes a fraction of a second."""
 
+import contextlib
 from pathlib import Path
 
 import keras
@@ -10,7 +11,6 @@ from PIL import Image
 from keras_resnet.models.naming import LOGITS_LAYER, PREDICTIONS_LAYER
 from keras_resnet.training import model, recipes
 from keras_resnet.training.config import TrainConfig
-from keras_resnet.training.train import train
 
 STEPS = 4  # per epoch, with the images of `write_images` and the batches of `run_config`
 
@@ -42,19 +42,36 @@ def one_layer(config, classes, *, input_tensor):
     return keras.Model(inputs, keras.layers.Softmax(name=PREDICTIONS_LAYER)(x), name=config.model)
 
 
-@pytest.fixture
-def one_layer_networks(monkeypatch):
-    """Every training of the test is of a network of one layer."""
-    monkeypatch.setattr(model, "build_model", one_layer)
+@contextlib.contextmanager
+def one_layer_networks(conclusion=True):
+    """Inside, every training is of a network of one layer, and without what comes after its last epoch if so wanted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "build_model", one_layer)
+        if not conclusion:
+            patch.setattr("keras_resnet.training.train.evaluate_and_save", lambda *arguments: None)
+        yield
+
+
+class CutError(Exception):
+    pass
+
+
+class Cut(keras.callbacks.Callback):
+    """Ends the run as the epoch `after` begins, counted from 0, as a power cut does."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.after = after
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.after:
+            raise CutError
 
 
 def files_of(folder):
-    """{path: bytes} of a folder, events aside."""
+    """{path: bytes} of the files in a folder, events aside."""
     return {
         path.relative_to(folder): path.read_bytes()
         for path in sorted(Path(folder).rglob("*"))
         if path.is_file() and "events" not in path.parts
     }
-
-
-__all__ = ["STEPS", "files_of", "one_layer", "one_layer_networks", "run_config", "train", "write_images"]
