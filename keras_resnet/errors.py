@@ -1,6 +1,8 @@
 """The expected errors: a user's mistake, a request to stop, and a worker that died; and how a message becomes one line."""
 
+import contextlib
 import re
+import sys
 from collections.abc import Iterable, Sized
 
 MAX_COUNT = 2**31 - 1  # of anything that is counted; what is more does not fit into TensorFlow's indices
@@ -55,6 +57,12 @@ def one_line(text: object) -> str:
     """What one line can show of any text: see `printable`, and of long values and lines only both ends and the length."""
     line = LONG_VALUE.sub(lambda match: cut_middle(match[0], LONGEST_VALUE), printable(str(text)))
     return cut_middle(line, LONGEST_LINE)
+
+
+def print_message(message: object) -> None:
+    """Prints a message on standard error, as one line. Where nobody is left to read it, it is lost, and nothing ends."""
+    with contextlib.suppress(OSError):
+        print(f"keras-resnet: {one_line(message)}", file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,6 @@ of them in the whole run, from 0.
 """
 
 import contextlib
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.files import attach_path, json_text, tf_errors_as_oserror, write_text
 from keras_resnet.records import parse_json
 
@@ -66,11 +65,11 @@ class JsonlLogger(keras.callbacks.Callback):
         records = read_metrics(workdir)
         kept = [record for record in records if record.get("epoch", epochs_done + 1) <= epochs_done]
         if lost := sorted({*range(1, epochs_done + 1)} - {record["epoch"] for record in kept}):
-            print(f"keras-resnet: {self._path} has lost its lines for epoch {comma_join(lost, 3)}", file=sys.stderr)
+            print_message(f"{self._path} has lost its lines for epoch {comma_join(lost, 3)}")
         logged = max((record.get("epoch", 0) for record in records), default=0)
         if logged > epochs_done + 1:  # one epoch is logged before its checkpoint is written
             again = f"its run had come to epoch {logged}, but the newest checkpoint that is left is of epoch {epochs_done}"
-            print(f"keras-resnet: {self._path}: {again}; the rest is trained again", file=sys.stderr)
+            print_message(f"{self._path}: {again}; the rest is trained again")
         write_text(self._path, "".join(f"{json_text(record)}\n" for record in kept))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

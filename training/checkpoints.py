@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, first_line
+from keras_resnet.errors import UserError, first_line, print_message
 from keras_resnet.files import tf_errors_as_oserror, without_pattern
 
 
@@ -98,7 +97,7 @@ class CheckpointManager:
         damaged = [*(f"checkpoint {path} has no index file" for path in lost), *damaged]
         goes_on = "continuing from the one before it" if self._restored else "starting from the beginning"
         for message in damaged if self._chief else ():
-            print(f"keras-resnet: {message}; {goes_on}", file=sys.stderr)
+            print_message(f"{message}; {goes_on}")
         return self._restored is not None
 
     def restore_again(self) -> None:

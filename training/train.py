@@ -4,7 +4,6 @@ import contextlib
 import math
 import re
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -14,7 +13,7 @@ from typing import NoReturn
 import keras
 import tensorflow as tf
 
-from keras_resnet.errors import TrainingInterrupted, UserError
+from keras_resnet.errors import TrainingInterrupted, UserError, print_message
 
 from .callbacks import JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
 from .checkpoints import CheckpointManager, TrainState
@@ -128,7 +127,7 @@ class Trainer:
         self.state.best = [-1.0, 0.0]
         if self.context.chief:
             instead = "those of the last epoch take" if self.finished else "those of the next epoch take"
-            print(f"keras-resnet: {self.workdir} has lost its best weights; {instead} their place", file=sys.stderr)
+            print_message(f"{self.workdir} has lost its best weights; {instead} their place")
 
     @property
     def finished(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, print_message
 from keras_resnet.files import write_text
 from keras_resnet.models.options import ModelOptions
 
@@ -101,7 +101,7 @@ def lock(path: Path) -> TextIO:
             raise UserError(f"another process is training in {path.parent}: choose another --workdir") from error
         except OSError as error:
             reason = f"{path.parent} is on a disk without locks ({error.strerror})"
-            print(f"keras-resnet: {reason}: make sure that no other process trains there", file=sys.stderr)
+            print_message(f"{reason}: make sure that no other process trains there")
     return file
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from absl import flags as absl_flags
 
 from keras_resnet import environment
-from keras_resnet.errors import ReportFailed, TrainingInterrupted, UserError, WorkerLost, comma_join, first_line
+from keras_resnet.errors import ReportFailed, TrainingInterrupted, UserError, WorkerLost, comma_join, first_line, print_message
 
 from .flags import MAX_NAME, DefineFlags, FlagHelp, Flags
 from .help import GENERAL, command_help, overview
-from .output import discard_output, prepare_streams, print_error, print_lines
+from .output import discard_output, prepare_streams, print_lines
 
 HELP_FLAGS = ("--help", "-help", "-h")
 
@@ -131,7 +131,7 @@ def main(commands: Mapping[str, Command], argv: list[str]) -> int:
         message, status = explain(error)
     except KeyboardInterrupt:
         message, status = "interrupted", 130
-    print_error(message)
+    print_message(message)
     return status
 
 

@@ -6,12 +6,11 @@ import itertools
 from typing import TYPE_CHECKING
 
 from keras_resnet.class_names import normalized, read_class_names, without_numbers
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.metadata import ClassifierMetadata
 
 from .field_help import DATA, TRAINING_HELP
 from .flags import FlagHelp, Flags
-from .output import print_error
 
 if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
@@ -42,7 +41,7 @@ def read_labels_file(path: str, distinct: bool = False) -> tuple[str, ...]:
     """The names in a text file, one per line, `distinct` or not; says so if it leaves out numbers that only count the lines."""
     names = read_class_names(path)
     if (unnumbered := without_numbers(names)) is not None:
-        print_error(f"{path} numbers its lines; the names are {comma_join(unnumbered, 3)}")
+        print_message(f"{path} numbers its lines; the names are {comma_join(unnumbered, 3)}")
         names = unnumbered
     if distinct and len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -40,11 +40,6 @@ def print_lines(*lines: str) -> None:
         print(printable(line))
 
 
-def print_error(message: object) -> None:
-    """Prints the one line on standard error that says what went wrong."""
-    print(f"keras-resnet: {one_line(message)}", file=sys.stderr)
-
-
 def discard_output() -> None:
     """Sends what is still to be printed nowhere: whoever read standard output has gone, or the disk that it goes to is full."""
     with contextlib.suppress(OSError, ValueError):

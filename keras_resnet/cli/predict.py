@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_resnet import environment
-from keras_resnet.errors import UserError, one_line
+from keras_resnet.errors import UserError, one_line, print_message
 from keras_resnet.export.formats.format import BATCH_SIZE
 from keras_resnet.export.isolation.process import open_predictor
 from keras_resnet.export.runtime import Predictor, format_of
@@ -16,7 +16,7 @@ from keras_resnet.export.runtime import Predictor, format_of
 from .command import Command
 from .data import define_artifact
 from .flags import FlagHelp, Flags
-from .output import print_error, print_lines
+from .output import print_lines
 
 
 def define_flags(flags: Flags) -> None:
@@ -34,7 +34,7 @@ def predict(flags: Flags, arguments: list[str]) -> int:
         answered = sum(predict_batch(predictor, batch, flags.top) for batch in batches)
     left_out = len(paths) - answered
     if left_out > 1:
-        print_error(f"{left_out} of {len(paths)} images have no answer")
+        print_message(f"{left_out} of {len(paths)} images have no answer")
     return 2 if not answered else 1 if left_out else 0
 
 
@@ -57,7 +57,7 @@ def predict_batch(predictor: Predictor, paths: Sequence[str], top: int) -> int:
             labels = [f"{one_line(predictor.metadata.labels[index])} {scores[index]:.4f}" for index in best]
             print_lines(f"{path}: {', '.join(labels)}")
         else:
-            print_error(f"{path}: {predictor.path} gives probabilities that are NaN or infinite")
+            print_message(f"{path}: {predictor.path} gives probabilities that are NaN or infinite")
     return int(finite.sum())
 
 
@@ -70,7 +70,7 @@ def read_image(predictor: Predictor, path: str) -> np.ndarray | None:
             raise UserError(f"{path} is not a file")
         return predictor.metadata.preprocessing.load_image(path)
     except UserError as error:
-        print_error(error)
+        print_message(error)
         return None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import requests
 import tensorflow_datasets as tfds
 
-from keras_resnet.errors import UserError, first_line
+from keras_resnet.errors import UserError, first_line, print_message
 from keras_resnet.records import read_json
 
 EMBEDDED = "digits"
@@ -43,7 +43,7 @@ def prepare(name: str, builder: tfds.core.DatasetBuilder, manual_dir: str | Path
     if instructions and manual_dir is None:
         raise UserError(f"{missing} and must be downloaded by hand: give --manual_dir=FOLDER. {shortened(instructions)}")
     if name != EMBEDDED:
-        print(f"downloading dataset {name} to {builder.data_dir}", file=sys.stderr)
+        print_message(f"downloading dataset {name} to {builder.data_dir}")
     if not instructions and (host := unreachable_host(builder, manual_dir)):
         raise UserError(f"{missing} and cannot be downloaded: {offline_advice(host, builder)}")
     if name == EMBEDDED or not sys.stderr.isatty():

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from keras_resnet.errors import UserError, comma_join, one_line
+from keras_resnet.errors import UserError, comma_join, print_message
 
 from ..config import BAD_IMAGES
 from .encoded_images import EncodedImage
@@ -129,7 +128,7 @@ def report_unreadable(errors: Mapping[str, str], count: int, on_bad_image: str) 
         raise UserError(f"{line}. --on_bad_image=skip leaves them out")
     if len(errors) == count:
         raise UserError(f"{line}. No image is left")
-    print(one_line(f"{line}. They are left out"), file=sys.stderr)
+    print_message(f"{line}. They are left out")
 
 
 def check_on_bad_image(value: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_resnet.class_names import check_are_lines, normalized
-from keras_resnet.errors import UserError, comma_join, one_line
+from keras_resnet.errors import UserError, comma_join, print_message
 
 from .encoded_images import ImageFile
 from .image_filter import ImageFiles, filter_images
@@ -172,7 +171,7 @@ def report_missing_classes(class_names: tuple[str, ...], listed: Mapping[str, Im
         if missing := [name for name, files in zip(class_names, images.values(), strict=True) if not files]:
             shown = comma_join(missing, MAX_CLASSES_NAMED)
             line = f"the {split} split has no images of {len(missing)} of {len(class_names)} classes: {shown}"
-            print(f"keras-resnet: {one_line(line)}", file=sys.stderr)
+            print_message(line)
 
 
 def image_files(images: ImagesByClass, folder: Path) -> ImageFiles:

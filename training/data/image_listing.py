@@ -2,11 +2,10 @@
 
 import collections
 import os
-import sys
 from pathlib import Path
 
 from keras_resnet import images
-from keras_resnet.errors import comma_join, one_line
+from keras_resnet.errors import comma_join, print_message
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
@@ -41,7 +40,7 @@ class Unused:
             f"{len(paths)} {reason} ({comma_join(sorted(paths), MAX_NAMES_SHOWN)})" for reason, paths in self._paths.items()
         )
         line = f"of the files and folders in {self._root}, {count} are not used: {reasons}"
-        print(f"keras-resnet: {one_line(line)}", file=sys.stderr)
+        print_message(line)
 
 
 def list_images(folder: Path, unused: Unused) -> list[str]:

@@ -3,13 +3,13 @@
 import dataclasses
 import functools
 import math
-import sys
 from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from keras_resnet.errors import print_message
 from keras_resnet.preprocessing import Preprocessing
 
 from ..recipes import Recipe
@@ -248,9 +248,8 @@ def prepare_if_memory_allows(split: Split, preprocessing: Preprocessing) -> np.n
     if needed <= available:
         return images[:]
     side = f"{preprocessing.height}x{preprocessing.width}"
-    print(
-        f"keras-resnet: {len(images):,} images of {side} pixels take {format_bytes(needed)}, half of the free memory is "
-        f"{format_bytes(available)}: they are prepared again whenever they are needed",
-        file=sys.stderr,
+    print_message(
+        f"{len(images):,} images of {side} pixels take {format_bytes(needed)}, half of the free memory is "
+        f"{format_bytes(available)}: they are prepared again whenever they are needed"
     )
     return images

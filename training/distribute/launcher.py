@@ -18,7 +18,7 @@ from typing import IO, Self, TextIO
 import psutil
 
 from keras_resnet.environment import describe_exit
-from keras_resnet.errors import UserError, check_at_most
+from keras_resnet.errors import UserError, check_at_most, print_message
 
 GRACE_SECONDS = 10  # between SIGTERM and SIGKILL, for the others when one worker has failed
 POLL_SECONDS = 0.1
@@ -184,7 +184,7 @@ def print_lines(source: IO[bytes], target: TextIO, prefix: bytes, messages: set[
 
 def log(line: str) -> None:
     with PRINT_LOCK:
-        print(f"keras-resnet: {line}", file=sys.stderr, flush=True)
+        print_message(line)
 
 
 @contextlib.contextmanager
