@@ -43,7 +43,7 @@ LONGEST = (
 
 
 def pytest_addoption(parser):
-    parser.addoption("--generated", type=int, default=88, help="how many inputs tests/life/test_generated.py makes up")
+    parser.addoption("--generated", type=int, default=74, help="how many inputs tests/life/test_generated.py makes up")
     parser.addoption("--generated_seed", type=int, default=0, help="of the first of them")
 
 

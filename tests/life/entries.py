@@ -10,15 +10,13 @@ import os
 import shutil
 import socket
 import zipfile
-from importlib import util
 from pathlib import Path
 
 import numpy as np
-from life import files, pictures, records
+from life import files, matrix, pictures, records
 from life.harness import OUTPUT, as_command
 
 ENTRIES = {}
-TORCH = util.find_spec("torch") is not None
 
 
 def entry(case):
@@ -46,7 +44,7 @@ def weight_files(material, folder, rng):
 
     model = shared(material, "network", files.small_network)
     good = shared(material, "good", model.get_weights)
-    kind = str(rng.choice([kind for kind in files.WRITERS if "torch" not in kind or TORCH]))
+    kind = str(rng.choice([kind for kind in files.WRITERS if files.can_be_made(kind)]))
     path = folder / "weights"
     content = shared(material, kind, lambda: written(files.WRITERS[kind], model, path))
     path.write_bytes(content)
@@ -88,15 +86,11 @@ def wrong_weight_files(material, folder, rng):
 
     model = shared(material, "network", files.small_network)
     good = shared(material, "good", model.get_weights)
-    known = files.BAD_WEIGHTS
-    if not TORCH:
-        known = {name: row for name, row in known.items() if name in ("zeros", "tar", "gzip", "empty", "large file")}
-    make, _ = known[str(rng.choice(list(known)))]
-    make(model, folder / "weights")
+    path = matrix.weights(material, folder, rng)
 
     def load():
         try:
-            keras_resnet.load_weights(model, folder / "weights")
+            keras_resnet.load_weights(model, path)
         finally:
             assert same(model.get_weights(), good)
 
@@ -414,6 +408,9 @@ def checkpoint_case(material, folder, rng):
     return lambda: as_command(restore)
 
 
-def paths(run, exported) -> dict[str, Path]:
+ENTRIES |= matrix.CASES
+
+
+def paths(run, exported, data_dir) -> dict[str, Path]:
     """The material that the cases start from."""
-    return {"workdir": run.workdir, "model": run.workdir / "model.keras", "export": exported.folder}
+    return {"workdir": run.workdir, "model": run.workdir / "model.keras", "export": exported.folder, "data": data_dir}

@@ -6,6 +6,7 @@ import re
 import struct
 import warnings
 import zipfile
+from importlib import util
 
 import h5py
 import keras
@@ -514,6 +515,12 @@ def mutated(data, seed):
 
 TORCH_KINDS = ("torch", "torch_legacy")
 TORCH = ("torch", ".pth", "PyTorch", "TorchScript", "in 8 bytes", "module", "variances")  # in titles of files that it writes
+HAS_TORCH = util.find_spec("torch") is not None
+
+
+def can_be_made(title):
+    """Whether the libraries are installed that write a file of this title, or kind."""
+    return HAS_TORCH or not any(word in title for word in TORCH)
 
 
 def mutate_file(path, seed):

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def worker(run, exported):
-    worker = harness.Worker("life.entries", entries.paths(run, exported))
+def worker(run, exported, data_dir):
+    worker = harness.Worker("life.entries", entries.paths(run, exported, data_dir))
     yield worker
     worker.close()
 

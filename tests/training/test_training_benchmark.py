@@ -228,14 +228,18 @@ def test_a_mistake_is_one_line(flags, parts):
 
 @pytest.mark.slow
 def test_the_command_measures_training_and_says_who_could_not(tmp_path):
-    flags = ("--batch_size=3", "--image_size=8", "--steps=2", "--rounds=1", "--baselines=mirrored,torch")
+    flags = ("--batch_size=3", "--image_size=8", "--steps=2", "--rounds=2", "--baselines=stock,mirrored,torch")
     done = keras_resnet_command("benchmark", "--task=train", "--model=ResNet20V1", *flags, f"--json={tmp_path / 'b.json'}")
-    assert (done.returncode, done.err) == (0, "")
+    assert (done.returncode, done.err) == (1, "")  # the mirrored one was asked for
+    assert "images/s" in done.out
     assert "ours, mirrored: batch_size is 3; it must be divisible by 2 replicas" in done.out
-    entries = {entry["key"]: entry for entry in json.loads((tmp_path / "b.json").read_text())["candidates"]}
-    assert list(entries) == ["ours", "torch", "mirrored"]
+    record = json.loads((tmp_path / "b.json").read_text())
+    assert record["config"]["model"] == "ResNet20V1"
+    assert len(record["ratios"]) == len(record["ours"]) == len(record["stock"]) == 2
+    entries = {entry["key"]: entry for entry in record["candidates"]}
+    assert list(entries) == ["ours", "stock", "torch", "mirrored"]
     ours = entries["ours"]
-    assert (ours["failure"], ours["steps"], len(ours["values"])) == ("", 2, 1)
+    assert (ours["failure"], ours["steps"], len(ours["values"])) == ("", 2, 2)
     assert ours["macs"] == (40_551_040 - 640) // 16 + 640  # the classifier's 640 are for any size
     assert ours["first_step"] > 0.1
     assert ours["peak_memory"] > 100
