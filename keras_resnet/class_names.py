@@ -3,11 +3,11 @@
 import codecs
 import os
 import re
-import stat
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.foreign_files import special_kind
 
 MAX_BYTES = 16_000_000  # of a file with names
 MAX_NAMES_SHOWN = 5  # in an error
@@ -42,12 +42,10 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises:
         UserError: if it is not a text file.
     """
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
-        raise UserError(f"{path} is {kind}; it must be a text file with one name per line")
-    if status.st_size > MAX_BYTES:
-        raise UserError(f"{path} has {status.st_size:,} bytes; a text file with one name per line has at most {MAX_BYTES:,}")
+    if found := special_kind(path):
+        raise UserError(f"{path} is {found}; it must be a text file with one name per line")
+    if (size := os.path.getsize(path)) > MAX_BYTES:
+        raise UserError(f"{path} has {size:,} bytes; a text file with one name per line has at most {MAX_BYTES:,}")
     with open(path, "rb") as file:
         content = file.read(MAX_BYTES)
     try:

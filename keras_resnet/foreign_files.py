@@ -12,8 +12,15 @@ def check_is_file(path: str | os.PathLike[str]) -> None:
     """Raises a `UserError` for a folder, a pipe, a device, or nothing: opening a pipe waits for its writer for ever."""
     if os.path.isfile(path):
         return
-    found = "a folder" if os.path.isdir(path) else "a pipe or a device" if os.path.exists(path) else ""
+    found = special_kind(path)
     raise UserError(f"{path} cannot be read: {f'it is {found}' if found else 'there is no file of that name'}")
+
+
+def special_kind(path: str | os.PathLike[str]) -> str:
+    """What a path is that is no regular file; "" for one, and for nothing."""
+    if os.path.isfile(path) or not os.path.exists(path):
+        return ""
+    return "a folder" if os.path.isdir(path) else "a pipe, a socket or a device"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import os
 import re
-import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageFile, features
 
+from keras_resnet import foreign_files
 from keras_resnet.errors import UserError, first_line
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")  # Pillow's names
@@ -112,9 +112,8 @@ def open_file(file: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
     if not isinstance(file, str | os.PathLike):
         yield file
         return
-    mode = os.stat(file).st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError("is a folder" if stat.S_ISDIR(mode) else "is a pipe, a socket or a device")
+    if found := foreign_files.special_kind(file):
+        raise OSError(f"is {found}")
     with open(file, "rb") as stream:
         yield stream
 

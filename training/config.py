@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, comma_join
-from keras_resnet.models.options import MAX_IMAGE_SIZE, ModelOptions
+from keras_resnet.models.options import ModelOptions
+from keras_resnet.preprocessing import MAX_SIDE
 from keras_resnet.records import from_record, read_json
 
 from .recipes import Recipe
@@ -91,7 +92,7 @@ class TrainConfig:
             if getattr(self, field) is not None and getattr(self, field) < least:
                 raise UserError(f"{field} is {getattr(self, field)}; it must be at least {least}")
         for field, most in (
-            ("image_size", MAX_IMAGE_SIZE),
+            ("image_size", MAX_SIDE),
             ("steps_per_execution", MAX_COUNT),
             ("keep_checkpoints", MAX_COUNT),
         ):

@@ -66,8 +66,6 @@ def read_image(predictor: Predictor, path: str) -> np.ndarray | None:
     try:
         if os.path.isdir(path):
             raise UserError(f"{path} is a folder: give its images, such as {os.path.join(path, '*.jpg')}")
-        if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device may never end
-            raise UserError(f"{path} is not a file")
         return predictor.metadata.preprocessing.load_image(path)
     except UserError as error:
         print_message(error)

@@ -7,7 +7,6 @@ import numbers
 from keras_resnet.errors import UserError, check_at_most
 
 MAX_WIDTH_MULTIPLIER = 64  # of a network for CIFAR, which then has 4096 channels; see also `builder.MAX_WIDTH`
-MAX_IMAGE_SIZE = 4096  # pixels
 
 
 @dataclasses.dataclass(frozen=True)

@@ -96,7 +96,10 @@ def test_a_pipe_is_not_waited_for(predict, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     save(tmp_path, "a.png")
     done = predict("pipe.png", "a.png")
-    assert (done.returncode, done.err) == (1, "keras-resnet: pipe.png is not a file\n")
+    assert (done.returncode, done.err) == (
+        1,
+        "keras-resnet: pipe.png cannot be read as an image: it is a pipe, a socket or a device\n",
+    )
 
 
 def test_many_images_are_read_and_run_some_at_a_time(predict, tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ from keras_resnet.benchmarks.applications import APPLICATIONS
 from keras_resnet.benchmarks.config import check_counts
 from keras_resnet.errors import UserError, check_at_most, comma_join
 from keras_resnet.models import variants
-from keras_resnet.models.options import MAX_IMAGE_SIZE, ModelOptions
+from keras_resnet.models.options import ModelOptions
+from keras_resnet.preprocessing import MAX_SIDE
 
 from .candidates import CANDIDATES, OURS, Candidate
 
@@ -44,7 +45,7 @@ class BenchmarkConfig:
         if self.task not in CANDIDATES:
             raise UserError(f"unknown --task {self.task!r}; it is one of {comma_join(CANDIDATES)}")
         if self.image_size is not None:
-            check_at_most("image_size", self.image_size, MAX_IMAGE_SIZE)
+            check_at_most("image_size", self.image_size, MAX_SIDE)
         check_counts(self.batch_size, self.steps, self.rounds, fitted_to="a few seconds")
 
     @classmethod
