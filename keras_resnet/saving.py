@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 
 import keras
 
@@ -106,7 +107,9 @@ def load_as_saved(path: str | os.PathLike[str]) -> keras.Model:
         raise UserError(f"{path} is not a .keras file, or it is truncated")
     raise_recursion_limit(check_keras_file(path))
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Skipping nested container")  # layers without weights are an error, too
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise UserError(f"{path} cannot be loaded: {reason(error)}{written_by(path)}") from error
     if not isinstance(model, keras.Model):
@@ -122,6 +125,8 @@ def reason(error: Exception) -> str:
         return f"it has a custom layer, {unknown[1]}"
     if "Lambda" in str(error):
         return "it has a Lambda layer, whose code is not run"
+    if unloaded := re.search(r"could not be loaded\. Example error message for object <(.+?)>:\s+(.+)", str(error)):
+        return f"{unloaded[1]}: {unloaded[2].strip()}"
     encountered = re.findall(r"Exception encountered: (.+)", str(error))  # of layers inside of models, several
     return encountered[-1].strip() if encountered else first_line(error)
 

@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from life import files, matrix, pictures, records
+from life import matrix, mutations, pictures, records, weight_files
 from life.harness import OUTPUT, as_command
 
 ENTRIES = {}
@@ -38,17 +38,17 @@ def seed_of(rng):
 
 
 @entry
-def weight_files(material, folder, rng):
+def mutated_weights(material, folder, rng):
     """`load_weights` of a file of any kind: all of it, exactly, or none."""
     import keras_resnet
 
-    model = shared(material, "network", files.small_network)
+    model = shared(material, "network", weight_files.small_network)
     good = shared(material, "good", model.get_weights)
-    kind = str(rng.choice([kind for kind in files.WRITERS if files.can_be_made(kind)]))
+    kind = str(rng.choice([kind for kind in weight_files.WRITERS if weight_files.can_be_made(kind)]))
     path = folder / "weights"
-    content = shared(material, kind, lambda: written(files.WRITERS[kind], model, path))
+    content = shared(material, kind, lambda: written(weight_files.WRITERS[kind], model, path))
     path.write_bytes(content)
-    files.mutate_file(path, seed_of(rng))
+    mutations.mutate_file(path, seed_of(rng))
     old = [weight + 1 for weight in good]
 
     def load():
@@ -84,7 +84,7 @@ def wrong_weight_files(material, folder, rng):
     """Those that are wrong on purpose."""
     import keras_resnet
 
-    model = shared(material, "network", files.small_network)
+    model = shared(material, "network", weight_files.small_network)
     good = shared(material, "good", model.get_weights)
     path = matrix.weights(material, folder, rng)
 
@@ -115,7 +115,7 @@ def keras_files(material, folder, rng):
 
     path = folder / "model.keras"
     shutil.copy(material["model"], path)
-    files.mutate_file(path, seed_of(rng))
+    mutations.mutate_file(path, seed_of(rng))
     return lambda: as_command(lambda: load_source_model(path))
 
 
@@ -210,7 +210,7 @@ def artifacts(material, folder, rng):
     path = folder / name
     (shutil.copytree if (material["export"] / name).is_dir() else shutil.copy)(material["export"] / name, path)
     inside = sorted(inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else [path]
-    files.mutate_file(inside[rng.integers(len(inside))], seed_of(rng))
+    mutations.mutate_file(inside[rng.integers(len(inside))], seed_of(rng))
     image = folder / "image.png"
     image.write_bytes(pictures.saved("PNG"))
     return lambda: cli.command.main(cli.COMMANDS, ["predict", f"--model_path={path}", str(image)])
@@ -258,7 +258,7 @@ def image_files(material, folder, rng):
     """A damaged image: the check before training, training and prediction see the same pixels, or all refuse it."""
     path = folder / str(rng.choice(["image.jpg", "image.png", "image.webp", "image"]))
     content = random_image(rng)
-    path.write_bytes(files.mutated(content, seed_of(rng)) if rng.random() < 0.8 else content)
+    path.write_bytes(mutations.mutated(content, seed_of(rng)) if rng.random() < 0.8 else content)
     return lambda: as_command(lambda: check_same_pixels(path))
 
 
@@ -334,7 +334,7 @@ def odd_entry(path, rng):
     elif kind == 4:
         path.write_bytes(b"")
     elif kind == 5:
-        path.write_bytes(files.mutated(random_image(rng), seed_of(rng)))
+        path.write_bytes(mutations.mutated(random_image(rng), seed_of(rng)))
     elif kind == 6:
         path.with_name(os.fsdecode(b"\xff\xfe.png")).write_bytes(random_image(rng))
     elif kind == 7:
@@ -355,7 +355,7 @@ def label_files(material, folder, rng):
     content = (text + str(rng.choice(["", "é\n", "\n\n", "cat\n", '["a"]', "0: cat\n", "\x1b[31m\n", "x" * 10**6]))).encode(
         encoding
     )
-    (folder / "labels.txt").write_bytes(files.mutated(content, seed_of(rng)) if rng.random() < 0.5 else content)
+    (folder / "labels.txt").write_bytes(mutations.mutated(content, seed_of(rng)) if rng.random() < 0.5 else content)
     return lambda: as_command(lambda: read_labels_file(str(folder / "labels.txt")))
 
 
@@ -395,7 +395,7 @@ def checkpoint_case(material, folder, rng):
     if rng.random() < 0.2:
         victim.unlink()
     else:
-        victim.write_bytes(files.mutated(victim.read_bytes(), seed_of(rng)))
+        victim.write_bytes(mutations.mutated(victim.read_bytes(), seed_of(rng)))
 
     def restore():
         state = TrainState(["x"])

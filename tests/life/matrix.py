@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from life import artifacts, files, folders, pictures, records
+from life import artifacts, folders, pictures, records, weight_files, wrong_keras_files, wrong_weights
 from life.harness import OUTPUT
 
 
@@ -37,14 +37,14 @@ def no_file(material, folder, rng):
 
 
 def weights(material, folder, rng):
-    make, _ = chosen({name: row for name, row in files.BAD_WEIGHTS.items() if files.can_be_made(name)}, rng)
+    make, _ = chosen({name: row for name, row in wrong_weights.BAD_WEIGHTS.items() if weight_files.can_be_made(name)}, rng)
     make(network(material), folder / "weights")
     return folder / "weights"
 
 
 def classifier(material, folder, rng):
     """A `.keras` file."""
-    make, _ = chosen(files.BAD_KERAS, rng)
+    make, _ = chosen(wrong_keras_files.BAD_KERAS, rng)
     make(network(material), folder / "model.keras")
     return folder / "model.keras"
 
@@ -109,7 +109,7 @@ def output(material, folder, rng):
 
 def network(material):
     if "network" not in material:
-        material["network"] = files.small_network()
+        material["network"] = weight_files.small_network()
     return material["network"]
 
 

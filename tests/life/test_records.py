@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import assert_refused
-from life import files, records
+from life import records, weight_files
 from onnx import helper
 
 from keras_resnet import UserError
@@ -168,7 +168,7 @@ def with_record(name, text, folder):
         onnx.save(model, path)
     else:
         path.write_bytes(b"TFL3" * (name == "tflite"))
-        files.write_members(path, {MEMBER: text}, mode="a")
+        weight_files.write_members(path, {MEMBER: text}, mode="a")
     return path
 
 

@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from life import files
+from life import mutations, weight_files, wrong_keras_files, wrong_weights
 from safetensors.numpy import save_file
 
 import keras_resnet
@@ -21,12 +21,12 @@ MEGABYTES = 256  # that a refusal may take
 
 @pytest.fixture(scope="module")
 def model():
-    return files.small_network()
+    return weight_files.small_network()
 
 
 @pytest.fixture(scope="module")
 def shared_target():
-    return files.small_network()
+    return weight_files.small_network()
 
 
 @pytest.fixture
@@ -62,28 +62,28 @@ def message_of(call):
     return ""
 
 
-@pytest.mark.parametrize("kind", files.WRITERS)
+@pytest.mark.parametrize("kind", weight_files.WRITERS)
 def test_a_good_file_is_refused_or_loads_other_values(kind, model, target, tmp_path):
-    if kind in files.TORCH_KINDS:
+    if kind in weight_files.TORCH_KINDS:
         pytest.importorskip("torch")
-    files.WRITERS[kind](model, tmp_path / "good")
+    weight_files.WRITERS[kind](model, tmp_path / "good")
     loaded = keras_resnet.load_weights(target, tmp_path / "good")
     for expected, weight in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(expected, weight, err_msg=weight.path)
 
 
-@pytest.mark.parametrize("title", files.BAD_WEIGHTS)
+@pytest.mark.parametrize("title", wrong_weights.BAD_WEIGHTS)
 def test_a_wrong_weight_file_is_loaded_or_ends_in_a_traceback(title, model, tmp_path):
-    make, message = files.BAD_WEIGHTS[title]
-    if any(word in title for word in files.TORCH):
+    make, message = wrong_weights.BAD_WEIGHTS[title]
+    if any(word in title for word in weight_files.TORCH):
         pytest.importorskip("torch")
     make(model, tmp_path / "bad.bin")
     assert_refused(model, tmp_path / "bad.bin", message, lambda path: keras_resnet.load_weights(model, path))
 
 
-@pytest.mark.parametrize("title", files.BAD_KERAS)
+@pytest.mark.parametrize("title", wrong_keras_files.BAD_KERAS)
 def test_a_wrong_keras_file_is_loaded_or_ends_in_a_traceback(title, model, tmp_path):
-    make, message = files.BAD_KERAS[title]
+    make, message = wrong_keras_files.BAD_KERAS[title]
     make(model, tmp_path / "bad.keras")
     assert_refused(model, tmp_path / "bad.keras", message, keras_resnet.load_model)
 
@@ -117,14 +117,14 @@ def test_tensors_that_share_their_values_are_misread(model, target, tmp_path):
         content["state_dict"]["bn1.bias"] = torch.tensor(0.25).expand(2)
         return content
 
-    files.save_torch(model, tmp_path / "a.pth", change=change)
+    weight_files.save_torch(model, tmp_path / "a.pth", change=change)
     loaded = keras_resnet.load_weights(target, tmp_path / "a.pth")
     np.testing.assert_array_equal(loaded.get_layer("stem_norm").beta, [0.25, 0.25])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
 def test_weights_of_another_precision_in_hdf5_are_refused(dtype, target, tmp_path):
-    model = files.small_network(dtype=dtype)
+    model = weight_files.small_network(dtype=dtype)
     model.save_weights(tmp_path / "a.weights.h5")
     loaded = keras_resnet.load_weights(target, tmp_path / "a.weights.h5")
     for expected, weight in zip(model.weights, loaded.weights, strict=True):
@@ -137,7 +137,7 @@ def test_the_layers_of_early_keras_3_are_unknown(model, target, tmp_path):
     def without_names(file, path):
         file.visititems(lambda name, found: found.attrs.pop("name", None) and None)
 
-    files.keras_with_h5(model, tmp_path / "a.keras", without_names)
+    wrong_keras_files.keras_with_h5(model, tmp_path / "a.keras", without_names)
     loaded = keras_resnet.load_weights(target, tmp_path / "a.keras")
     for expected, weight in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(expected, weight, err_msg=weight.path)
@@ -145,7 +145,7 @@ def test_the_layers_of_early_keras_3_are_unknown(model, target, tmp_path):
 
 def test_a_program_or_a_large_head_beside_the_network_is_read(model, tmp_path):
     """A tensor that the network has no room for is not read, whose shape is enough to leave it out or to name it."""
-    state = files.state_dict(model) | {
+    state = weight_files.state_dict(model) | {
         "linear.weight": np.zeros((2000, 8), "float32"),
         "linear.bias": np.zeros(2000, "float32"),
     }
@@ -170,14 +170,14 @@ def test_what_another_model_calls_layers_is_taken_for_a_damage(tmp_path):
         config["config"]["layers"][1]["config"] |= {"layers": [64, 64], "layer": {"units": 3}}
         return config
 
-    files.with_config(tmp_path / "a.keras", with_custom_layers)
+    weight_files.with_config(tmp_path / "a.keras", with_custom_layers)
     assert check_keras_file(tmp_path / "a.keras") == 4
     assert len(keras_layers(str(tmp_path / "a.keras"))) == 3
 
 
 def test_a_stored_member_is_read_at_other_places_than_zipfile_reads_it(rng, tmp_path):
     content = rng.bytes(100_000)
-    files.write_members(tmp_path / "a.zip", {"first": b"1" * 1000, "second": content})
+    weight_files.write_members(tmp_path / "a.zip", {"first": b"1" * 1000, "second": content})
     with open_archive(tmp_path / "a.zip") as archive, open_member(tmp_path / "a.zip", archive, "second") as member:
         assert member.seek(0, 2) == len(content)
         for place in (0, 99_990, 5, 60_000):
@@ -188,20 +188,20 @@ def test_a_stored_member_is_read_at_other_places_than_zipfile_reads_it(rng, tmp_
 def test_a_compressed_pytorch_file_is_refused(model, target, tmp_path):
     """As `zip` makes of one that was unpacked."""
     pytest.importorskip("torch")
-    files.write_torch(model, tmp_path / "a.pth")
-    files.write_members(tmp_path / "a.pth", files.members_of(tmp_path / "a.pth"), method=8)
+    weight_files.write_torch(model, tmp_path / "a.pth")
+    weight_files.write_members(tmp_path / "a.pth", weight_files.members_of(tmp_path / "a.pth"), method=8)
     loaded = keras_resnet.load_weights(target, tmp_path / "a.pth")
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
 
 
-@pytest.mark.parametrize("kind", files.WRITERS)
+@pytest.mark.parametrize("kind", weight_files.WRITERS)
 @pytest.mark.parametrize("seed", range(10))
 def test_a_mutated_file_ends_in_a_traceback(kind, seed, model, tmp_path):
     """It is refused in one line, or loaded."""
-    if kind in files.TORCH_KINDS:
+    if kind in weight_files.TORCH_KINDS:
         pytest.importorskip("torch")
-    files.WRITERS[kind](model, tmp_path / "bad.bin")
-    files.mutate_file(tmp_path / "bad.bin", seed)
+    weight_files.WRITERS[kind](model, tmp_path / "bad.bin")
+    mutations.mutate_file(tmp_path / "bad.bin", seed)
     before, peak = model.get_weights(), peak_megabytes()
     refused = message_of(lambda: keras_resnet.load_weights(model, tmp_path / "bad.bin"))
     assert "\n" not in refused
