@@ -27,19 +27,15 @@ Logs = Mapping[str, Any] | None  # as Keras passes them to its callbacks
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """Reads the records of `metrics.jsonl`, one per epoch and one for the test; stops at a damaged or incomplete line."""
+    """Reads the records of `metrics.jsonl`, one per epoch and one for the test, without damaged or incomplete lines."""
     path, records = workdir / METRICS_FILE, []
     if not path.is_file():
         return records
     with path.open(encoding="utf-8", errors="replace") as file:
         while line := file.readline(MAX_LINE):
-            try:
-                record = parse_json(line)
-            except UserError:
-                break
-            if not is_metrics(record):
-                break
-            records.append(record)
+            with contextlib.suppress(UserError):
+                if is_metrics(record := parse_json(line)):
+                    records.append(record)
     return records
 
 

@@ -76,7 +76,7 @@ def test_a_text_that_is_not_a_record_ends_in_a_traceback(title, tmp_path):
     assert report.read(tmp_path) is None
     assert recipe_line(tmp_path / "config.json") == "Recipe: not recorded."
     (tmp_path / METRICS_FILE).write_bytes(b'{"epoch": 1, "loss": 2.5}\n' + text + b'\n{"epoch": 2}\n')
-    assert read_metrics(tmp_path) == [{"epoch": 1, "loss": 2.5}]
+    assert read_metrics(tmp_path) == [{"epoch": 1, "loss": 2.5}, {"epoch": 2}]
 
 
 def test_a_configuration_with_an_odd_value_trains_or_is_a_traceback():
@@ -222,7 +222,7 @@ def test_a_report_with_odd_artifacts_ends_in_a_traceback(artifacts, tmp_path):
 )
 def test_a_line_of_metrics_with_odd_values_strikes_after_the_training(line, tmp_path):
     (tmp_path / METRICS_FILE).write_text(f'{{"epoch": 1, "loss": 2.5}}\n{line}\n{{"epoch": 3}}\n')
-    assert read_metrics(tmp_path) == [{"epoch": 1, "loss": 2.5}]
+    assert read_metrics(tmp_path) == [{"epoch": 1, "loss": 2.5}, {"epoch": 3}]
     curves(read_metrics(tmp_path))
     JsonlLogger(tmp_path, 3)
 
