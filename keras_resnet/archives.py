@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.foreign_files import library_errors, open_file
+from keras_resnet.foreign_files import check_is_file, library_errors, open_file
 
 MAX_DIRECTORY = 16 << 20  # bytes of the list of members; each takes about a hundred
 MAX_EXPANSION = 20  # of what is compressed, beyond the first `FREE_BYTES`; weights hardly compress
@@ -33,8 +33,15 @@ class BoundedReader(io.BufferedReader):
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether a regular file ends as zip archives do."""
-    return os.path.isfile(path) and zipfile.is_zipfile(path)
+    """Whether a regular file ends as zip archives do.
+
+    Raises:
+        UserError: if it may not be read.
+    """
+    if not os.path.isfile(path):
+        return False
+    check_is_file(path)
+    return zipfile.is_zipfile(path)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.foreign_files import special_kind
+from keras_resnet.foreign_files import check_is_file, special_kind
 
 MAX_BYTES = 16_000_000  # of a file with names
 MAX_NAMES_SHOWN = 5  # in an error
@@ -44,6 +44,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """
     if found := special_kind(path):
         raise UserError(f"{path} is {found}; it must be a text file with one name per line")
+    check_is_file(path)
     if (size := os.path.getsize(path)) > MAX_BYTES:
         raise UserError(f"{path} has {size:,} bytes; a text file with one name per line has at most {MAX_BYTES:,}")
     with open(path, "rb") as file:

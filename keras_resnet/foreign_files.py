@@ -9,11 +9,18 @@ from keras_resnet.errors import UserError, first_line
 
 
 def check_is_file(path: str | os.PathLike[str]) -> None:
-    """Raises a `UserError` for a folder, a pipe, a device, or nothing: opening a pipe waits for its writer for ever."""
-    if os.path.isfile(path):
-        return
-    found = special_kind(path)
-    raise UserError(f"{path} cannot be read: {f'it is {found}' if found else 'there is no file of that name'}")
+    """Raises a `UserError` for a folder, a pipe, a device, nothing, and a file that this user may not read.
+
+    Opening a pipe would wait for its writer for ever.
+    """
+    if not os.path.isfile(path):
+        found = special_kind(path)
+        raise UserError(f"{path} cannot be read: {f'it is {found}' if found else 'there is no file of that name'}")
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or first_line(error)}") from error
 
 
 def special_kind(path: str | os.PathLike[str]) -> str:
@@ -31,11 +38,7 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
         UserError: if there is no such file, or it may not be read.
     """
     check_is_file(path)
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(path, "rb"))
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror or first_line(error)}") from error
+    with open(path, "rb") as file:
         yield file
 
 

@@ -127,7 +127,7 @@ def what_else(stream: IO[bytes]) -> str:
     for content, signature in OTHER_CONTENT.items():
         if first.startswith(signature) if isinstance(signature, bytes) else signature.match(first):
             return content
-    return "is not an image"
+    return "is in no known format of images"
 
 
 def is_image(path: str | os.PathLike[str]) -> bool:

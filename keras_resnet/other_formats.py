@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 
 from keras_resnet.errors import UserError
-from keras_resnet.foreign_files import library_errors
+from keras_resnet.foreign_files import check_is_file, library_errors
 
 MADE_FROM_KERAS = {".tflite": "a LiteRT model", ".onnx": "an ONNX model", ".pb": "a TensorFlow graph"}
 PYTORCH = (".pth", ".pt", ".th", ".safetensors", ".ckpt", ".bin")
@@ -31,6 +31,7 @@ def describe(path: Path) -> str:
         return "it is a folder"
     if not path.is_file():
         return ""
+    check_is_file(path)
     if h5py.is_hdf5(path):
         with library_errors(path), h5py.File(path) as file:
             if "model_config" in file.attrs:

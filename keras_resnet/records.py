@@ -204,6 +204,8 @@ def described(kind: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value as messages have it: containers by their type alone, since they may be large."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, (Mapping, list, tuple)):
         return f"{'an object' if isinstance(value, Mapping) else 'a list'} of {len(value)}"
     return repr(value[: MAX_SHOWN + 1]) + "..." if isinstance(value, str) and len(value) > MAX_SHOWN else repr(value)

@@ -5,7 +5,7 @@ of them in the whole run, from 0.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +57,29 @@ class JsonlLogger(keras.callbacks.Callback):
 
     def __init__(self, workdir: Path, epochs_done: int) -> None:
         super().__init__()
-        self._path = workdir / METRICS_FILE
+        self._workdir, self._path, self._lost = workdir, workdir / METRICS_FILE, set[int]()
         records = read_metrics(workdir)
         kept = [record for record in records if record.get("epoch", epochs_done + 1) <= epochs_done]
-        if lost := sorted({*range(1, epochs_done + 1)} - {record["epoch"] for record in kept}):
-            print_message(f"{self._path} has lost its lines for epoch {comma_join(lost, 3)}")
+        self._report_lost_epochs(kept, epochs_done)
         logged = max((record.get("epoch", 0) for record in records), default=0)
         if logged > epochs_done + 1:  # one epoch is logged before its checkpoint is written
             again = f"its run had come to epoch {logged}, but the newest checkpoint that is left is of epoch {epochs_done}"
             print_message(f"{self._path}: {again}; the rest is trained again")
         write_text(self._path, "".join(f"{json_text(record)}\n" for record in kept))
+
+    def records(self) -> list[dict[str, Any]]:
+        """Reads the records of the run, and names the epochs that were lost meanwhile."""
+        records = read_metrics(self._workdir)
+        self._report_lost_epochs(records, max((record.get("epoch", 0) for record in records), default=0))
+        return records
+
+    def _report_lost_epochs(self, records: Sequence[Mapping[str, Any]], epochs: int) -> None:
+        """Names the epochs, of so many, whose lines are gone or cannot be read, each once."""
+        there = {record.get("epoch") for record in records}
+        if lost := {*range(1, epochs + 1)} - there - self._lost:
+            self._lost |= lost
+            names = comma_join(sorted(lost), 3)
+            print_message(f"{self._path} has no readable line for epoch {names}; the other lines are used")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._append({"epoch": epoch + 1, **(logs or {})})

@@ -205,7 +205,9 @@ def preprocessing_from_data(split: Split, image_size: int | None) -> Preprocessi
 
 def check_batch_size(recipe: Recipe, available: int, replicas: int) -> None:
     if recipe.batch_size > available:
-        raise UserError(f"batch_size is {recipe.batch_size}, but there are only {available} images to train on")
+        raise UserError(
+            f"batch_size is {recipe.batch_size}, but there are only {available} images to train on: it must be at most that"
+        )
     pieces = recipe.gradient_accumulation_steps
     if recipe.batch_size % (replicas * pieces):
         divisor = f"{replicas} replicas" + (f" times {pieces} gradient_accumulation_steps" if pieces > 1 else "")

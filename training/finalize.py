@@ -14,7 +14,7 @@ from keras_resnet.errors import ReportFailed, first_line
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.saving import write_classifier
 
-from .callbacks import JsonlLogger, TensorBoardLogger, read_metrics
+from .callbacks import JsonlLogger, TensorBoardLogger
 from .context import TrainingContext
 from .data.batches import EvalBatches, InputShard
 from .model import build_classifier
@@ -63,7 +63,7 @@ def evaluate_and_save(
     evaluation = Evaluation.of(probabilities, test.labels, class_names)
     result = {"loss": evaluation.loss, "accuracy": evaluation.top1, "images": len(test), "seconds": seconds}
     metrics.on_test_end(result)
-    records = read_metrics(workdir)
+    records = metrics.records()
 
     def log_mistakes() -> None:
         if len(evaluation.mistakes):

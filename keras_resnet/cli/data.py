@@ -67,8 +67,9 @@ def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
     different = [(known, found) for known, found in pairs if normalized(known or "") != normalized(found or "")]
     if different:
         known, found = different[0]
+        described = f"the folder {flags.data_dir}" if dataset.name == "folder" else f"dataset {dataset.name!r}"
         raise UserError(
-            f"{flags.model_path} has other class names than dataset {dataset.name!r}, or another order of them: "
+            f"{flags.model_path} has other class names than {described}, or another order of them: "
             f"{known!r} instead of {found!r}"
         )
     return dataset

@@ -109,7 +109,7 @@ def remove_newest(run):
     [
         (remove_newest_index, "ckpt-8 has no index file; continuing from the one before it"),
         (remove_newest, "its run had come to epoch 3, but the newest checkpoint that is left is of epoch 1"),
-        (lambda run: (run / "metrics.jsonl").unlink(), "has lost its lines for epoch 1, 2"),
+        (lambda run: (run / "metrics.jsonl").unlink(), "has no readable line for epoch 1, 2"),
         (lambda run: shutil.rmtree(run / "checkpoints" / "best"), "has lost its best weights; those of the next epoch"),
     ],
 )

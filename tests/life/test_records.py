@@ -220,11 +220,14 @@ def test_a_report_with_odd_artifacts_ends_in_a_traceback(artifacts, tmp_path):
     ],
     ids=lambda line: line[:40],
 )
-def test_a_line_of_metrics_with_odd_values_strikes_after_the_training(line, tmp_path):
+def test_a_line_of_metrics_with_odd_values_strikes_after_the_training(line, tmp_path, capsys):
     (tmp_path / METRICS_FILE).write_text(f'{{"epoch": 1, "loss": 2.5}}\n{line}\n{{"epoch": 3}}\n')
     assert read_metrics(tmp_path) == [{"epoch": 1, "loss": 2.5}, {"epoch": 3}]
-    curves(read_metrics(tmp_path))
-    JsonlLogger(tmp_path, 3)
+    logger = JsonlLogger(tmp_path, 3)
+    assert "has no readable line for epoch 2;" in capsys.readouterr().err
+    (tmp_path / METRICS_FILE).write_text(f'{{"epoch": 1, "loss": 2.5}}\n{line}\n{{"epoch": 3}}\n')
+    curves(logger.records())
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("text", [records.DEEP, '{"recipe": null}', "[]"])
@@ -252,7 +255,7 @@ class Outer:
     ("record", "message"),
     [
         ({"inner": {"numbers": [1, 2.5]}}, r"inner: numbers\[1\] is 2\.5, which is not of type int"),
-        ({"inner": {"numbers": [True]}}, r"inner: numbers\[0\] is True, which is not of type int"),
+        ({"inner": {"numbers": [True]}}, r"inner: numbers\[0\] is true, which is not of type int"),
         ({"inner": 5}, "inner is 5, which is not of type object"),
         ({}, "it has no inner"),
         ({"inner": {}, "outer": 1}, "it has the unknown outer; the fields are inner, pair, either, table"),
