@@ -90,7 +90,8 @@ def test_a_value_of_another_type_is_refused(part, field, value, tmp_path):
     record = CONFIG.to_dict()
     (record[part] if part else record)[field] = value
     (tmp_path / "config.json").write_text(json.dumps(record))
-    with pytest.raises(UserError, match=rf"config\.json cannot be read: .* {field} is {json.dumps(value)}, which is not of type "):
+    shown = json.dumps(value)
+    with pytest.raises(UserError, match=rf"config\.json cannot be read: .* {field} is {shown}, which is not of type "):
         read_config(tmp_path / "config.json")
 
 
