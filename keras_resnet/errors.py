@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Sized
 
+PREFIX = "keras-resnet: "  # of the lines on standard error
 MAX_COUNT = 2**31 - 1  # of anything that is counted; what is more does not fit into TensorFlow's indices
 LONGEST_VALUE, LONGEST_LINE = 300, 1500  # characters that a message quotes of one value, and has in all
 
@@ -62,7 +63,7 @@ def one_line(text: object) -> str:
 def print_message(message: object) -> None:
     """Prints a message on standard error, as one line. Where nobody is left to read it, it is lost, and nothing ends."""
     with contextlib.suppress(OSError):
-        print(f"keras-resnet: {one_line(message)}", file=sys.stderr, flush=True)
+        print(f"{PREFIX}{one_line(message)}", file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:

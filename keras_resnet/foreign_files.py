@@ -9,18 +9,9 @@ from keras_resnet.errors import UserError, first_line
 
 
 def check_is_file(path: str | os.PathLike[str]) -> None:
-    """Raises a `UserError` for a folder, a pipe, a device, nothing, and a file that this user may not read.
-
-    Opening a pipe would wait for its writer for ever.
-    """
-    if not os.path.isfile(path):
-        found = special_kind(path)
-        raise UserError(f"{path} cannot be read: {f'it is {found}' if found else 'there is no file of that name'}")
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or first_line(error)}") from error
+    """Raises a `UserError` unless `open_file` opens the path."""
+    with open_file(path):
+        pass
 
 
 def special_kind(path: str | os.PathLike[str]) -> str:
@@ -35,10 +26,17 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
     """Opens a regular file for reading bytes.
 
     Raises:
-        UserError: if there is no such file, or it may not be read.
+        UserError: for a folder, a pipe, a device, nothing, and a file that this user may not read. Opening a pipe would wait
+            for its writer for ever.
     """
-    check_is_file(path)
-    with open(path, "rb") as file:
+    if not os.path.isfile(path):
+        found = special_kind(path)
+        raise UserError(f"{path} cannot be read: {f'it is {found}' if found else 'there is no file of that name'}")
+    try:
+        file = open(path, "rb")  # noqa: SIM115  what is raised in the block below is not about opening
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or first_line(error)}") from error
+    with file:
         yield file
 
 

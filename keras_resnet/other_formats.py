@@ -1,14 +1,14 @@
 """Says what a file is that was given for a `.keras` file, and how to make one of it."""
 
-import json
 import os
-import zipfile
 from pathlib import Path
 
 import h5py
 
+from keras_resnet.archives import open_archive, read_member
 from keras_resnet.errors import UserError
 from keras_resnet.foreign_files import check_is_file, library_errors
+from keras_resnet.records import parse_json
 
 MADE_FROM_KERAS = {".tflite": "a LiteRT model", ".onnx": "an ONNX model", ".pb": "a TensorFlow graph"}
 PYTORCH = (".pth", ".pt", ".th", ".safetensors", ".ckpt", ".bin")
@@ -49,8 +49,8 @@ def describe(path: Path) -> str:
 def written_by(path: str | os.PathLike[str]) -> str:
     """Which Keras wrote a `.keras` file that cannot be loaded, if it is of another major version than 3; "" otherwise."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+        with open_archive(path) as archive:
+            version = str(parse_json(read_member(path, archive, "metadata.json"))["keras_version"])
     except Exception:  # of a file that is wrong anyway
         return ""
     if version.startswith("3."):

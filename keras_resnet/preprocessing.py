@@ -7,13 +7,12 @@ import json
 import math
 import numbers
 import os
-from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.records import from_record, parse_record
+from keras_resnet.records import parse_record
 
 if TYPE_CHECKING:
     import keras
@@ -84,11 +83,6 @@ class Preprocessing:
         mean = fractions @ values
         std = np.sqrt(np.maximum(fractions @ values**2 - mean**2, 1e-6))
         return cls(height, width, channels, tuple(mean.round(6).tolist()), tuple(std.round(6).tolist()))
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Reads the record from its fields as JSON has them, with lists for tuples."""
-        return from_record(fields, cls)
 
     @property
     def shape(self) -> tuple[int, int, int]:

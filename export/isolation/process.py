@@ -24,24 +24,25 @@ KEPT_CHUNKS, CHUNK = 8, 4096  # of what the process prints: its last words are q
 
 @contextlib.contextmanager
 def open_predictor(
-    path: str | os.PathLike[str], verbosity: str = "quiet", meanwhile: Callable[[], None] = lambda: None
+    path: str | os.PathLike[str], verbosity: str = "quiet", meanwhile: Callable[[bool], None] = lambda needs_keras: None
 ) -> Iterator[Predictor]:
     """Opens a classifier for the `with` block: `.keras` files in this process, artifacts in one of their own.
 
     Args:
         path: The file or folder.
         verbosity: "quiet" hides what an artifact's libraries print.
-        meanwhile: Is called before Keras is imported here, or while the artifact is opened in its process.
+        meanwhile: Is called before Keras is imported here, with True, or while the artifact is opened in its process, with
+            False.
 
     Raises:
         UserError: In one line, for whatever is wrong with the file; also later, when it is run.
     """
     if format_of(path).needs_keras:
-        meanwhile()
+        meanwhile(True)
         yield load_predictor(path)
         return
     with ArtifactProcess(path, verbosity) as process:
-        meanwhile()
+        meanwhile(False)
         yield process.predictor
 
 

@@ -58,7 +58,7 @@ def class_names_of_dataset(flags: Flags) -> tuple[str, ...]:
 
 def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
     """Opens --dataset, or the data set that the classifier was trained on; it must have the classifier's classes."""
-    from keras_resnet.training.data.dataset import Dataset
+    from keras_resnet.training.data.dataset import FOLDER, Dataset
 
     if not (flags.dataset or metadata.dataset):
         raise UserError(f"{flags.model_path} does not name the data set that its test images are from: give --dataset")
@@ -67,7 +67,7 @@ def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
     different = [(known, found) for known, found in pairs if normalized(known or "") != normalized(found or "")]
     if different:
         known, found = different[0]
-        described = f"the folder {flags.data_dir}" if dataset.name == "folder" else f"dataset {dataset.name!r}"
+        described = f"the folder {flags.data_dir}" if dataset.name == FOLDER else f"dataset {dataset.name!r}"
         raise UserError(
             f"{flags.model_path} has other class names than {described}, or another order of them: "
             f"{known!r} instead of {found!r}"

@@ -8,7 +8,6 @@ import numpy as np
 from keras_resnet import environment
 from keras_resnet.errors import UserError
 from keras_resnet.export.isolation.process import open_predictor
-from keras_resnet.export.runtime import format_of
 from keras_resnet.metrics import summary
 
 from .command import Command
@@ -24,8 +23,7 @@ def define_flags(flags: Flags) -> None:
 
 def evaluate(flags: Flags, arguments: list[str]) -> None:
     """Measures the accuracy of a .keras, .tflite or .onnx file or a SavedModel folder on a test split."""
-    needs_keras = format_of(flags.model_path).needs_keras
-    configure = functools.partial(configure_for_data, flags.verbosity, computes=needs_keras)
+    configure = functools.partial(configure_for_data, flags.verbosity)
     with open_predictor(flags.model_path, flags.verbosity, meanwhile=configure) as predictor:
         metadata = predictor.metadata
         test = open_dataset(flags, metadata).test.prepared(metadata.preprocessing)

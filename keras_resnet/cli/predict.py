@@ -11,7 +11,7 @@ from keras_resnet import environment
 from keras_resnet.errors import UserError, one_line, print_message
 from keras_resnet.export.formats.format import BATCH_SIZE
 from keras_resnet.export.isolation.process import open_predictor
-from keras_resnet.export.runtime import Predictor, format_of
+from keras_resnet.export.runtime import Predictor
 
 from .command import Command
 from .data import define_artifact
@@ -27,8 +27,7 @@ def define_flags(flags: Flags) -> None:
 def predict(flags: Flags, arguments: list[str]) -> int:
     """Prints the most likely labels of image files; exit status 1 if some files, which it names, cannot be read."""
     paths = [path for argument in arguments for path in expand_pattern(argument)]
-    needs_keras = format_of(flags.model_path).needs_keras
-    configure = functools.partial(environment.configure, flags.verbosity, tensorflow=needs_keras)
+    configure = functools.partial(environment.configure, flags.verbosity)
     with open_predictor(flags.model_path, flags.verbosity, meanwhile=configure) as predictor:
         batches = [paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE)]
         answered = sum(predict_batch(predictor, batch, flags.top) for batch in batches)

@@ -25,19 +25,14 @@ def find_network(tensors: Mapping[str, np.ndarray], path: str) -> tuple[Checkpoi
     """
     found = networks_in(name.rpartition(".")[0] for name in tensors)
     if not found:
-        raise UserError(f"{path} holds no known ResNet; its tensors are {comma_join(map(printable, tensors), 5)}")
+        raise UserError(f"{path} holds no known ResNet; its tensors are {comma_join(tensors, 5)}")
     if "" not in found and len(found) > 1:
         raise UserError(
-            f"{path} holds {len(found)} networks, in {comma_join((printable(place[:-1]) for place in found), 3)}: "
+            f"{path} holds {len(found)} networks, in {comma_join((place[:-1] for place in found), 3)}: "
             "save the one that you want in a file of its own"
         )
     place = "" if "" in found else next(iter(found))
     return found[place], place
-
-
-def printable(name: str) -> str:
-    """A name from a file, on one line and in ASCII."""
-    return name.encode("unicode_escape").decode()
 
 
 def networks_in(layers: Iterable[str]) -> dict[str, CheckpointFormat]:

@@ -22,7 +22,7 @@ from keras_resnet.records import from_record, read_json
 
 from . import matching, pretrained
 from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat
-from .inner_network import find_network, printable
+from .inner_network import find_network
 from .readers import keras_layers, read
 from .stored_tensors import SizeLimits
 from .structure import Structure
@@ -76,7 +76,7 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     ours, unknown = matching.translate(tensors, checkpoint_format, place)
     preprocessing = preprocessing_of(path, checkpoint_format, place)
     ours = matching.adapt_conventions(model, ours, checkpoint_format)
-    where = f"{path}, layer {printable(place[:-1])}," if place else path
+    where = f"{path}, layer {place[:-1]}," if place else path
     matching.assign(model, ours, unknown, skip_head, where, checkpoint_format)
     set_recorded_preprocessing(model, preprocessing)
     return model

@@ -10,7 +10,7 @@ from keras_resnet.models import naming
 from keras_resnet.models.naming import LOGITS_LAYER
 
 from .checkpoint_formats import CheckpointFormat
-from .inner_network import is_head, printable
+from .inner_network import is_head
 from .stored_tensors import is_stand_in
 from .structure import Structure
 
@@ -160,4 +160,4 @@ def are_weights(array: np.ndarray, variable: str) -> bool:
 def shorten(names: Sequence[str], most: int = 5) -> str:
     """Joins the names, or the first of them and how many more there are."""
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{comma_join(map(printable, names[:most]))}{rest}"
+    return f"{comma_join(names[:most])}{rest}"

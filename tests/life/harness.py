@@ -20,11 +20,11 @@ import psutil
 from forked import CONTEXT
 
 from keras_resnet.cli import command as command_line
+from keras_resnet.errors import PREFIX
 from keras_resnet.files import sha256_of
 
 SECONDS = 120  # of a case, on a machine that does other things besides
 MEGABYTES = 1024  # over what the process had
-PREFIX = "keras-resnet: "
 CODECS = ("Corrupt JPEG data: ",)  # what libjpeg prints inside of TensorFlow, where nothing reaches it
 MAX_LINES = 3  # what is wrong, after what was left out until then: entries of a folder, and images
 OUTPUT = "out"  # the only folder of a case that it may write to

@@ -93,7 +93,7 @@ def test_a_configuration_with_an_odd_value_trains_or_is_a_traceback():
 def test_a_preprocessing_with_an_odd_value_gives_nan():
     for record in every_change(json.loads(json.dumps(dataclasses.asdict(PREPROCESSING)))):
         try:
-            found = Preprocessing.from_dict(record)
+            found = from_record(record, Preprocessing)
         except UserError as error:
             assert_one_line(error)
             continue

@@ -57,12 +57,13 @@ class TfdsDataset:
     def read(self, split: str) -> Split:
         """Returns a split: decoded if all images have one size and fit into memory, else encoded, on disk."""
         with self._damage_named(split):
-            encoded = list(tfrecord_examples(self._builder.info.splits[split].filepaths, self._image_key))
-            shape = self._image.shape
-            if None not in shape and len(encoded) * np.prod(shape) <= MEMORY_FRACTION * available_memory() and is_png(encoded):
-                with contextlib.suppress(tf.errors.InvalidArgumentError):  # an image does not decode; below it is named
-                    return self._decoded(split)
-            return self._encoded(split, encoded)
+            info, shape = self._builder.info.splits[split], self._image.shape
+            if None not in shape and info.num_examples * np.prod(shape) <= MEMORY_FRACTION * available_memory():
+                first = next(tfrecord_examples(info.filepaths, self._image_key), None)
+                if first is not None and is_png(first):
+                    with contextlib.suppress(tf.errors.InvalidArgumentError):  # an image does not decode; below it is named
+                        return self._decoded(split)
+            return self._encoded(split, list(tfrecord_examples(info.filepaths, self._image_key)))
 
     def names(self, split: str) -> list[str]:
         """Returns a name for each example: its position, which does not change in a prepared dataset."""
@@ -113,9 +114,9 @@ class TfdsDataset:
             return bool((self._read(f"{split}[:{first}]", self._label_key)[self._label_key] != -1).any())
 
 
-def is_png(encoded: Sequence[EncodedImage]) -> bool:
-    """Whether the images are PNGs, as the first is: of these all decoders make the same pixels, which of a JPEG they do not."""
-    return bool(encoded) and encoded[0].read().startswith(PNG_START)
+def is_png(encoded: EncodedImage) -> bool:
+    """Whether an image is a PNG: of these all decoders make the same pixels, which of a JPEG they do not."""
+    return encoded.read().startswith(PNG_START)
 
 
 def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuilder:

@@ -18,12 +18,11 @@ from typing import IO, Self, TextIO
 import psutil
 
 from keras_resnet.environment import describe_exit
-from keras_resnet.errors import UserError, check_at_most, print_message
+from keras_resnet.errors import PREFIX, UserError, check_at_most, print_message
 
 GRACE_SECONDS = 10  # between SIGTERM and SIGKILL, for the others when one worker has failed
 POLL_SECONDS = 0.1
 USER_ERROR_STATUS = 2  # the exit status of a worker that would fail again
-MESSAGE = b"keras-resnet: "  # how the line begins that says what went wrong
 MAX_WORKERS = 1024
 
 # A program that replaces itself by another, which the kernel kills with its parent: Linux' PR_SET_PDEATHSIG survives exec. It
@@ -174,7 +173,7 @@ def print_lines(source: IO[bytes], target: TextIO, prefix: bytes, messages: set[
     with contextlib.suppress(BrokenPipeError), source:
         for line in source:
             with PRINT_LOCK:
-                if line.startswith(MESSAGE):
+                if line.startswith(PREFIX.encode()):
                     if line in messages:
                         continue
                     messages.add(line)
