@@ -17,8 +17,8 @@ LAYERS = {
         ("errors", "recursion", "html", "metrics"), "foreign_files", ("records", "archives", "hdf5"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "files", "environment", "batch_normalization", "images", "class_names", "keras_files"),
-        "preprocessing", "models", ("metadata", "other_formats"), "saving", "weights", "constructors", "classifier",
-        "published", "info", "benchmarks", ("training", "export"), "cli",
+        ("preprocessing", "child_process"), "models", ("metadata", "other_formats"), "saving", "weights", "constructors",
+        "classifier", "published", "info", "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder",

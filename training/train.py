@@ -2,16 +2,14 @@
 
 import contextlib
 import math
-import re
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NoReturn
 
 import keras
-import tensorflow as tf
 
 from keras_resnet.errors import TrainingInterrupted, UserError, print_message
 
@@ -20,6 +18,7 @@ from .checkpoints import CheckpointManager, TrainState
 from .config import TrainConfig
 from .context import TrainingContext, connect, create_context
 from .data.batches import EvalBatches, InputShard
+from .data.image_errors import missing_file_as_user_error
 from .distribute.strategies import collective_error_as_worker_lost
 from .finalize import MODEL_FILE, evaluate_and_save
 from .fit_callbacks import FitCallbacks
@@ -30,7 +29,6 @@ from .workdir import check_nothing_lost, check_path, check_same_data, open_workd
 
 __all__ = ["MODEL_FILE", "Trainer", "train"]
 
-INPUT_PIPELINE = ("PyFunc", "IteratorGetNext")  # in what TensorFlow says of an operation that failed
 FIRST_BATCH_IMAGES = 64  # of the first batch, for TensorBoard
 
 
@@ -274,19 +272,3 @@ class Trainer:
         raise TrainingInterrupted(
             f"stopped by {signal.Signals(number).name} after {where}; everything is saved, the same command continues", number
         )
-
-
-@contextlib.contextmanager
-def missing_file_as_user_error() -> Iterator[None]:
-    """Inside, an image that disappears or changes raises a `UserError`: TensorFlow passes on the text of its error only."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        message = str(error.message)
-        if not any(name in message for name in INPUT_PIPELINE):
-            raise
-        found = re.search(r"\b[A-Z]\w*Error: (.+)", message)
-        reason = found[1] if found else next((line for line in message.splitlines() if line and line[-1] in ".'"), message)
-        if "[Errno 2]" in reason:
-            raise UserError(f"an image file has disappeared: {reason}; once it is back, the same command continues") from error
-        raise UserError(f"an image cannot be read any more: {reason}; once it can, the same command continues") from error

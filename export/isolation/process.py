@@ -1,25 +1,19 @@
 """The process of one artifact, seen from outside; `worker` is the other end of the pipes."""
 
-import collections
 import contextlib
 import functools
 import os
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
-from keras_resnet.environment import describe_exit, python_module
+from keras_resnet.child_process import ChildProcess
 from keras_resnet.errors import UserError
 from keras_resnet.metadata import ClassifierMetadata
 
 from ..formats.inspection import Inspection
 from ..runtime import Predictor, format_of, load_predictor
 from .messages import Message, receive, send
-
-KEPT_CHUNKS, CHUNK = 8, 4096  # of what the process prints: its last words are quoted where it ends by itself
 
 
 @contextlib.contextmanager
@@ -46,7 +40,7 @@ def open_predictor(
         yield process.predictor
 
 
-class ArtifactProcess:
+class ArtifactProcess(ChildProcess):
     """A process that has opened an artifact. It ends with the `with` block, or when this process is gone.
 
     Args:
@@ -55,28 +49,8 @@ class ArtifactProcess:
     """
 
     def __init__(self, path: str | os.PathLike[str], verbosity: str = "quiet") -> None:
-        self.path, self._quiet, self.output = path, verbosity == "quiet", ""
-        self._command = python_module(f"{__package__}.worker", os.fspath(path), verbosity)
-        self._printed: collections.deque[bytes] = collections.deque(maxlen=KEPT_CHUNKS)
-
-    def __enter__(self) -> Self:
-        stderr = subprocess.PIPE if self._quiet else None
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
-        self._reader = None
-        if self._process.stderr:
-            self._reader = threading.Thread(target=self._keep_last_words, args=(self._process.stderr,), daemon=True)
-            self._reader.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.kill()  # it has nothing to save
-        self._process.wait()
-        if self._reader:
-            self._reader.join(timeout=1)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with contextlib.suppress(OSError):  # what the process did not live to read
-                if stream:
-                    stream.close()
+        super().__init__(f"{__package__}.worker", os.fspath(path), verbosity, verbosity=verbosity)
+        self.path, self.output = path, ""
 
     @functools.cached_property
     def predictor(self) -> Predictor:
@@ -100,33 +74,22 @@ class ArtifactProcess:
         return self._call("latency", image)[0]["milliseconds"]
 
     def _call(self, call: str, images: np.ndarray | None = None) -> tuple[Message, np.ndarray | None]:
-        assert self._process.stdin
         try:
-            send(cast(BinaryIO, self._process.stdin), {"call": call}, images)
+            send(self._pipes[0], {"call": call}, images)
         except OSError as error:
-            raise UserError(self._ending()) from error
+            raise self._failure() from error
         return self._answer()
 
     def _answer(self) -> tuple[Message, np.ndarray | None]:
-        assert self._process.stdout
         try:
-            message, array = receive(cast(BinaryIO, self._process.stdout))
+            message, array = receive(self._pipes[1])
         except (EOFError, OSError) as error:
-            raise UserError(self._ending()) from error
+            raise self._failure() from error
         if "error" in message:
             raise UserError(message["error"])
         return message, array
 
-    def _ending(self) -> str:
-        status = self._process.wait()
-        if self._reader:
-            self._reader.join(timeout=1)
-        lines = b"".join(self._printed).decode(errors="replace").strip().splitlines()
-        words = f" ({lines[-1].strip()})" if lines else ""
+    def _failure(self) -> UserError:
+        how, status = self._ending()
         advice = ": the file is damaged, or memory ran out" if status < 0 else ""
-        return f"{self.path} cannot be run: its process {describe_exit(status)}{words}{advice}"
-
-    def _keep_last_words(self, stream: Any) -> None:
-        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-            while chunk := stream.read1(CHUNK):
-                self._printed.append(chunk)
+        return UserError(f"{self.path} cannot be run: its process {how}{advice}")

@@ -1,11 +1,9 @@
 """A candidate's process, seen from outside; `worker` is the other end of the pipe."""
 
 import json
-import subprocess
-import tempfile
-from typing import Any, Self
+from typing import Any
 
-from keras_resnet.environment import describe_exit, python_module
+from keras_resnet.child_process import ChildProcess
 
 from .worker import Answer, Failure, Request
 
@@ -18,31 +16,11 @@ class WorkerError(Exception):
         self.is_user_error = is_user_error
 
 
-class WorkerProcess:
-    """One object of the class `class_path`, MODULE.CLASS, in a process of its own.
-
-    It inherits this process's environment, and ends with the `with` block or when this process is gone.
-    """
+class WorkerProcess(ChildProcess):
+    """One object of the class `class_path`, MODULE.CLASS, in a process of its own."""
 
     def __init__(self, class_path: str, verbosity: str) -> None:
-        self.class_path, self.verbosity = class_path, verbosity
-
-    def __enter__(self) -> Self:
-        self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            python_module(f"{__package__}.worker", self.class_path),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors if self.verbosity == "quiet" else None,
-            text=True,
-            encoding="utf-8",
-        )
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.kill()  # it has nothing to save
-        self._process.communicate()
-        self._errors.close()
+        super().__init__(f"{__package__}.worker", class_path, verbosity=verbosity)
 
     def call(self, method: str, **arguments: Any) -> Any:
         """Returns what a method of the object returns.
@@ -50,21 +28,14 @@ class WorkerProcess:
         Raises:
             WorkerError: The method raised, or the process has ended.
         """
-        assert self._process.stdin
-        assert self._process.stdout
+        requests, replies = self._pipes
         request: Request = {"call": method, "arguments": arguments}
         try:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            reply: Answer | Failure = json.loads(self._process.stdout.readline())
+            requests.write(json.dumps(request).encode() + b"\n")
+            requests.flush()
+            reply: Answer | Failure = json.loads(replies.readline())
         except (OSError, ValueError) as error:
-            raise WorkerError(self._ending(), is_user_error=False) from error
+            raise WorkerError(self._ending()[0].removeprefix("was "), is_user_error=False) from error
         if "error" in reply:
             raise WorkerError(reply["error"], reply["is_user_error"])
         return reply["answer"]
-
-    def _ending(self) -> str:
-        status = self._process.wait()
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        how = describe_exit(status).removeprefix("was ")
-        return f"{how} ({lines[-1].strip()})" if lines else how
