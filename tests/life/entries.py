@@ -6,14 +6,12 @@ told.
 """
 
 import functools
-import os
 import shutil
-import socket
 import zipfile
 from pathlib import Path
 
 import numpy as np
-from life import matrix, mutations, pictures, records, weight_files
+from life import image_entries, matrix, mutations, pictures, records, weight_files
 from life.harness import OUTPUT, as_command
 
 ENTRIES = {}
@@ -30,10 +28,6 @@ def shared(material, name, make):
     return material[name]
 
 
-def seed_of(rng):
-    return int(rng.integers(2**31))
-
-
 # Weights
 
 
@@ -48,7 +42,7 @@ def mutated_weights(material, folder, rng):
     path = folder / "weights"
     content = shared(material, kind, lambda: written(weight_files.WRITERS[kind], model, path))
     path.write_bytes(content)
-    mutations.mutate_file(path, seed_of(rng))
+    mutations.mutate_file(path, mutations.seed_of(rng))
     old = [weight + 1 for weight in good]
 
     def load():
@@ -115,7 +109,7 @@ def keras_files(material, folder, rng):
 
     path = folder / "model.keras"
     shutil.copy(material["model"], path)
-    mutations.mutate_file(path, seed_of(rng))
+    mutations.mutate_file(path, mutations.seed_of(rng))
     return lambda: as_command(lambda: load_source_model(path))
 
 
@@ -127,7 +121,7 @@ def mutated_record(source, target, rng):
     if rng.random() < 0.2:
         text = records.NOT_RECORDS[str(rng.choice(list(records.NOT_RECORDS)))]
     else:
-        text = records.mutated_json(source, seed_of(rng))
+        text = records.mutated_json(source, mutations.seed_of(rng))
     target.write_bytes(records.encoded(text))
 
 
@@ -210,7 +204,7 @@ def artifacts(material, folder, rng):
     path = folder / name
     (shutil.copytree if (material["export"] / name).is_dir() else shutil.copy)(material["export"] / name, path)
     inside = sorted(inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else [path]
-    mutations.mutate_file(inside[rng.integers(len(inside))], seed_of(rng))
+    mutations.mutate_file(inside[rng.integers(len(inside))], mutations.seed_of(rng))
     image = folder / "image.png"
     image.write_bytes(pictures.saved("PNG"))
     return lambda: cli.command.main(cli.COMMANDS, ["predict", f"--model_path={path}", str(image)])
@@ -250,122 +244,7 @@ def required_flags(command, folder):
     return [*words, "image.png"] if command.arguments else words
 
 
-# Pictures and folders
-
-
-@entry
-def image_files(material, folder, rng):
-    """A damaged image: the check before training, training and prediction see the same pixels, or all refuse it."""
-    path = folder / str(rng.choice(["image.jpg", "image.png", "image.webp", "image"]))
-    content = random_image(rng)
-    path.write_bytes(mutations.mutated(content, seed_of(rng)) if rng.random() < 0.8 else content)
-    return lambda: as_command(lambda: check_same_pixels(path))
-
-
-def random_image(rng):
-    return pictures.FORMS[str(rng.choice(list(pictures.FORMS)))]()
-
-
-def check_same_pixels(path):
-    import tensorflow as tf
-
-    from keras_resnet.preprocessing import open_image
-    from keras_resnet.training.data.encoded_images import ImageFile
-    from keras_resnet.training.data.image_check import probe_image
-    from keras_resnet.training.data.splits import EncodedSplit
-
-    image = ImageFile(str(path))
-    info = probe_image(image)
-    try:
-        pixels = np.asarray(open_image(path, 3), int)
-    except Exception:
-        assert info.error, "the check lets through what prediction refuses"
-        raise
-    assert not info.error, f"the check refuses what prediction takes: {info.error}"
-    split = EncodedSplit(np.array([image], object), np.arange(1), np.array([info.tf_decodable]), 3)
-    jpeg, decoded = split.read(0)
-    if jpeg:
-        decoded = tf.io.decode_jpeg(jpeg, 3, dct_method="INTEGER_ACCURATE", try_recover_truncated=True).numpy()
-    assert decoded.shape == pixels.shape == (*info.size, 3)
-    assert np.abs(decoded - pixels).max() <= 1, "training sees other pixels than prediction"
-
-
-@entry
-def image_folders(material, folder, rng):
-    """A folder as others leave it: what can be used is used, what cannot is counted and named."""
-    from keras_resnet.training.data.dataset import Dataset
-
-    odd_folder(folder / "data", rng)
-
-    def read():
-        Dataset("folder", folder / "data")
-
-    return lambda: as_command(read)
-
-
-NAMES = ("cat", "Cat", "dog", "chien été", "a b,c", "x\ny", "\x1b[31mred", ".hidden", "__MACOSX", "100%", "n" * 200, "日本")
-
-
-def odd_folder(root, rng):
-    """Class folders with images, and one odd entry or more."""
-    splits = [[""], ["train", "test"], ["train", "valid", "test"], ["Train", "Val"], ["training", "testing"]]
-    for split in splits[rng.integers(len(splits))]:
-        names = ["cat", "dog"] if rng.random() < 0.8 else [str(name) for name in rng.choice(NAMES, 3, replace=False)]
-        for name in names:
-            place = root / split / name / ("deeper/still" if rng.random() < 0.1 else "")
-            place.mkdir(parents=True)
-            for index in range(int(rng.integers(1, 6))):
-                (place / f"{index}.png").write_bytes(random_image(rng))
-    places = [place for place in root.rglob("*") if place.is_dir()]
-    for index in range(int(rng.integers(1, 4))):
-        odd_entry(places[rng.integers(len(places))] / f"odd{index}.png", rng)
-
-
-def odd_entry(path, rng):
-    kind = rng.integers(9)
-    if kind == 0:
-        os.mkfifo(path)
-    elif kind == 1:
-        path.symlink_to(path.parent)
-    elif kind == 2:
-        path.symlink_to(path.parent / "nowhere")
-    elif kind == 3:
-        path.mkdir()
-    elif kind == 4:
-        path.write_bytes(b"")
-    elif kind == 5:
-        path.write_bytes(mutations.mutated(random_image(rng), seed_of(rng)))
-    elif kind == 6:
-        path.with_name(os.fsdecode(b"\xff\xfe.png")).write_bytes(random_image(rng))
-    elif kind == 7:
-        with socket.socket(socket.AF_UNIX) as server, np.errstate():
-            if len(os.fsencode(path)) < 100:
-                server.bind(str(path))
-    else:
-        path.write_bytes(b"%!PS\n{} loop\n")
-
-
-@entry
-def label_files(material, folder, rng):
-    """A file with class names."""
-    from keras_resnet.cli.data import read_labels_file
-
-    text = "cat\ndog\nbird\n"
-    encoding = str(rng.choice(["utf-8", "utf-8-sig", "utf-16", "latin-1", "utf-32"]))
-    content = (text + str(rng.choice(["", "é\n", "\n\n", "cat\n", '["a"]', "0: cat\n", "\x1b[31m\n", "x" * 10**6]))).encode(
-        encoding
-    )
-    (folder / "labels.txt").write_bytes(mutations.mutated(content, seed_of(rng)) if rng.random() < 0.5 else content)
-    return lambda: as_command(lambda: read_labels_file(str(folder / "labels.txt")))
-
-
 # Checkpoints
-
-
-@entry
-def checkpoints(material, folder, rng):
-    """A damaged newest checkpoint: the one before it, with a line that says so, and never a mixture."""
-    return checkpoint_case(material, folder, rng)
 
 
 @functools.cache
@@ -375,7 +254,9 @@ def small_variables():
     return [keras.Variable(np.zeros((4, 3), "float32"), name="a"), keras.Variable(np.zeros((5,), "float32"), name="b")]
 
 
-def checkpoint_case(material, folder, rng):
+@entry
+def checkpoints(material, folder, rng):
+    """A damaged newest checkpoint: the one before it, with a line that says so, and never a mixture."""
     from keras_resnet.training.checkpoints import CheckpointManager, TrainState
 
     variables = small_variables()
@@ -395,7 +276,7 @@ def checkpoint_case(material, folder, rng):
     if rng.random() < 0.2:
         victim.unlink()
     else:
-        victim.write_bytes(mutations.mutated(victim.read_bytes(), seed_of(rng)))
+        victim.write_bytes(mutations.mutated(victim.read_bytes(), mutations.seed_of(rng)))
 
     def restore():
         state = TrainState(["x"])
@@ -408,7 +289,7 @@ def checkpoint_case(material, folder, rng):
     return lambda: as_command(restore)
 
 
-ENTRIES |= matrix.CASES
+ENTRIES |= image_entries.CASES | matrix.CASES
 
 
 def paths(run, exported, data_dir) -> dict[str, Path]:

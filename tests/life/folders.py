@@ -21,6 +21,14 @@ def fill(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), count: int = 3
     return folder
 
 
+def special_files(folder: Path) -> list[Path]:
+    """What is no file: a folder, and where there are such things a pipe and a device without an end."""
+    if not hasattr(os, "mkfifo"):  # on Windows
+        return [folder]
+    os.mkfifo(folder / "pipe")
+    return [folder, folder / "pipe", Path("/dev/zero")]
+
+
 def odd_entries(folder: Path) -> None:
     """What lies in the folder of a class beside its images: hidden files, the systems' own, pipes, broken links, notes."""
     for name in (".DS_Store", "._0.png", "Thumbs.db", "desktop.ini", "notes.txt", "0.xml", "README", "raw.cr2"):

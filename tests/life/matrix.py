@@ -12,8 +12,9 @@ from life import artifacts, folders, pictures, records, weight_files, wrong_kera
 from life.harness import OUTPUT
 
 
-def chosen(table, rng):
-    return table[str(rng.choice([str(name) for name in table]))]
+def any_of(table, rng):
+    """One of the keys of a dictionary."""
+    return list(table)[rng.integers(len(table))]
 
 
 # Kinds of input: `make(material, folder, rng)` returns a path
@@ -37,39 +38,38 @@ def no_file(material, folder, rng):
 
 
 def weights(material, folder, rng):
-    make, _ = chosen({name: row for name, row in wrong_weights.BAD_WEIGHTS.items() if weight_files.can_be_made(name)}, rng)
+    known = {name: make for name, (make, _) in wrong_weights.BAD_WEIGHTS.items() if weight_files.can_be_made(name)}
+    make = known[any_of(known, rng)]
     make(network(material), folder / "weights")
     return folder / "weights"
 
 
 def classifier(material, folder, rng):
     """A `.keras` file."""
-    make, _ = chosen(wrong_keras_files.BAD_KERAS, rng)
+    make, _ = wrong_keras_files.BAD_KERAS[any_of(wrong_keras_files.BAD_KERAS, rng)]
     make(network(material), folder / "model.keras")
     return folder / "model.keras"
 
 
 def artifact(material, folder, rng):
-    names = list(artifacts.BAD_ARTIFACTS)
-    suffix, make, _ = artifacts.BAD_ARTIFACTS[names[rng.integers(len(names))]]
+    suffix, make, _ = artifacts.BAD_ARTIFACTS[any_of(artifacts.BAD_ARTIFACTS, rng)]
     make(folder / f"model{suffix}")
     return folder / f"model{suffix}"
 
 
 def record(material, folder, rng):
-    text = chosen(records.NOT_RECORDS, rng)
+    text = records.NOT_RECORDS[any_of(records.NOT_RECORDS, rng)]
     (folder / "config.json").write_bytes(records.encoded(text))
     return folder / "config.json"
 
 
 def labels(material, folder, rng):
-    contents = list(folders.NO_LABELS)
-    (folder / "labels.txt").write_bytes(contents[rng.integers(len(contents))])
+    (folder / "labels.txt").write_bytes(any_of(folders.NO_LABELS, rng))
     return folder / "labels.txt"
 
 
 def image(material, folder, rng):
-    name = str(rng.choice(list(pictures.UNUSABLE)))
+    name = any_of(pictures.UNUSABLE, rng)
     (folder / name).write_bytes(pictures.UNUSABLE[name]())
     return folder / name
 
@@ -115,14 +115,14 @@ def network(material):
 
 # Commands
 
-DATA = ("--dataset=digits", "--data_dir={data}")
+DATA, FOLDER = ("--dataset=digits", "--data_dir={data}"), ("--dataset=folder", "--data_dir={}")
 COMMANDS: dict[str, tuple[tuple[str, ...], dict[Callable, tuple[str, ...]]]] = {
     "train": (
         ("--model=ResNet20V1", "--width_multiplier=0.125", "--epochs=1", "--workdir={out}", *DATA),
         {
             weights: ("--weights={}",),
             record: ("--config={}",),
-            images: ("--dataset=folder", "--data_dir={}"),
+            images: FOLDER,
             output: ("--workdir={}",),
             no_file: ("--weights={}",),
         },
@@ -132,7 +132,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[Callable, tuple[str, ...]]]] = {
         {
             weights: ("--weights={}",),
             labels: ("--labels={}",),
-            images: ("--dataset=folder", "--data_dir={}"),
+            images: FOLDER,
             output: ("--output_path={}",),
             no_file: ("--labels={}",),
         },
@@ -142,7 +142,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[Callable, tuple[str, ...]]]] = {
         {
             classifier: ("--model_path={}",),
             artifact: ("--model_path={}",),
-            images: ("--dataset=folder", "--data_dir={}"),
+            images: FOLDER,
             no_file: ("--model_path={}",),
         },
     ),
@@ -161,7 +161,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[Callable, tuple[str, ...]]]] = {
         {
             classifier: ("--model_path={}",),
             labels: ("--labels={}",),
-            images: ("--dataset=folder", "--data_dir={}"),
+            images: FOLDER,
             output: ("--output_dir={}",),
             no_file: ("--model_path={}",),
         },

@@ -6,6 +6,10 @@ import numpy as np
 from life.weight_files import members_of, write_members
 
 
+def seed_of(rng):
+    return int(rng.integers(2**31))
+
+
 def mutated(data, seed):
     """Bytes with one to three of: flipped bits, a cut, an insertion, zeros, two pieces in the other order."""
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from life.folders import LABELS, NO_LABELS, colors, draw, fill, nested, odd_entries
+from life.folders import LABELS, NO_LABELS, colors, draw, fill, nested, odd_entries, special_files
 
 from keras_resnet import UserError
 from keras_resnet.cli.data import read_labels_file
@@ -173,10 +173,6 @@ def test_names_that_stand_twice_are_named_where_each_class_needs_its_own(tmp_pat
 
 
 def test_a_pipe_and_a_folder_are_no_lists_of_labels(tmp_path):
-    paths = [tmp_path]
-    if hasattr(os, "mkfifo"):  # not on Windows
-        os.mkfifo(tmp_path / "pipe")
-        paths += [tmp_path / "pipe", "/dev/zero"]
-    for path in paths:
+    for path in special_files(tmp_path):
         with pytest.raises(UserError, match="it must be a text file with one name per line"):
             read_labels_file(str(path))

@@ -3,10 +3,15 @@
 `python -m pytest tests/life/test_generated.py --generated=1000` tries so many over all entries; `--generated_seed` others.
 """
 
+import sys
+
 import pytest
 from life import entries, harness
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="makes pipes, sockets and names that Windows does not have"),
+]
 
 
 @pytest.fixture(scope="module")

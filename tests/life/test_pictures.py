@@ -2,10 +2,10 @@
 
 import contextlib
 import io
-import os
 
 import numpy as np
 import pytest
+from life.folders import special_files
 from life.pictures import FORMS, GRAY, UNUSABLE, USABLE, arithmetic_frame, jpeg, png, saved, scene
 from PIL import Image
 
@@ -74,11 +74,7 @@ def test_no_program_is_started_for_a_file(tmp_path, monkeypatch):
 
 
 def test_a_pipe_a_device_and_a_folder_are_not_waited_for(tmp_path):
-    paths = [tmp_path]
-    if hasattr(os, "mkfifo"):  # not on Windows
-        os.mkfifo(tmp_path / "pipe.jpg")
-        paths += [tmp_path / "pipe.jpg", "/dev/zero"]
-    for path in paths:
+    for path in special_files(tmp_path):
         with pytest.raises(UserError, match=r"it is a (pipe, a socket or a device|folder)$"):
             open_image(path, 3)
     with pytest.raises(UserError, match=r"none.png cannot be read as an image: No such file or directory$"):

@@ -1,11 +1,11 @@
 """Catches weight files and archives that are wrong and are loaded, or end in a traceback, take gigabytes or never end."""
 
 import os
-import resource
 import sys
 
 import keras
 import numpy as np
+import psutil
 import pytest
 from life import mutations, weight_files, wrong_keras_files, wrong_weights
 from safetensors.numpy import save_file
@@ -38,6 +38,10 @@ def target(shared_target):
 
 def peak_megabytes():
     """Of memory, so far; macOS counts bytes."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset >> 20
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
 
 

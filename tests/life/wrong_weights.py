@@ -31,12 +31,18 @@ def keras_with_flipped_byte(model, path):
     flip_in(path, np.asarray(model.get_layer("stage3_unit2_conv1").kernel).tobytes()[:16], at=1)
 
 
-def encrypted(write, name):
+def with_entry(write, name, **values):
+    """One member's entries say something else, see `with_entries`. name: of the path, returns that of the member."""
+
     def make(model, path):
         write(model, path)
-        with_entries(path, name(path), flags=1)
+        with_entries(path, name(path), **values)
 
     return make
+
+
+def encrypted(write, name):
+    return with_entry(write, name, flags=1)
 
 
 def other_method(write, name):
@@ -55,11 +61,7 @@ def two_members(model, path):
 
 
 def claims_size(write, name):
-    def make(model, path):
-        write(model, path)
-        with_entries(path, name(path), size=3_000_000_000)
-
-    return make
+    return with_entry(write, name, size=3_000_000_000)
 
 
 def keras_bomb(model, path):
