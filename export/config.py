@@ -1,6 +1,7 @@
 """What to export, and how exactly it must agree with Keras."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 from keras_resnet.errors import UserError, comma_join
 
 from .formats import FORMATS
-from .formats.format import OUTPUTS
+from .formats.format import GRADCAM, OUTPUTS, Outputs
 from .formats.onnx.options import OPSET
 from .targets import ExportTarget, select_targets
 from .verification.result import Tolerances
@@ -29,11 +30,11 @@ class ExportConfig:
         output_dir: The folder for the artifacts.
         formats: Keys of `targets.FORMATS`.
         quantize: Of `targets.QUANTIZATIONS`; None means the default ones.
-        output: "probabilities" or "logits".
+        output: What the artifacts compute, of `OUTPUTS`; "gradcam" comes with another one.
         fold: Whether normalizations are folded; see `export.fold`.
         keep_float: Operators that stay float in full integer files, or ("auto",): those that measuring finds.
-        max_difference: The largest between an artifact's output and Keras'; for logits, as a share of the largest. None: what
-            the table says, in float32 in proportion more for networks of over 100 kernels.
+        max_difference: The largest between an artifact's output and Keras'; for others than probabilities, as a share of the
+            largest. None: what the table says, in float32 in proportion more for networks of over 100 kernels.
         max_accuracy_drop: In points.
         onnx_layout: See `onnx.model.make_model`.
         opset: Likewise.
@@ -45,7 +46,7 @@ class ExportConfig:
     output_dir: Path
     formats: tuple[str, ...] = tuple(FORMATS)
     quantize: tuple[str, ...] | None = None
-    output: str = "probabilities"
+    output: tuple[str, ...] = ("probabilities",)
     fold: bool = True
     keep_float: tuple[str, ...] = ()
     max_difference: float | None = None
@@ -56,11 +57,10 @@ class ExportConfig:
     license: str = ""
 
     def __post_init__(self) -> None:
+        check_outputs(self.output)
         targets = self.targets.values()
         for format in FORMATS.values():
             format.check_options(self, [target.quantization for target in targets if target.format == format.name])
-        if self.output not in OUTPUTS:
-            raise UserError(f"unknown output {self.output!r}; it is one of {comma_join(OUTPUTS)}")
         if self.max_difference is not None and not self.max_difference > 0:
             raise UserError(f"max_difference is {self.max_difference}; it is above 0")
         if not 0 <= self.max_accuracy_drop <= 100:
@@ -76,10 +76,23 @@ class ExportConfig:
         """The names of the artifacts that need calibration images."""
         return [name for name, target in self.targets.items() if target.calibrated]
 
-    def tolerances(self, target: ExportTarget, model: "keras.Model", reference: np.ndarray) -> Tolerances:
+    def tolerances(self, target: ExportTarget, model: "keras.Model", reference: Outputs) -> Tolerances:
         """Returns what an artifact of `model` must keep, whose outputs in Keras are `reference`."""
         kernels = sum(hasattr(layer, "kernel") for layer in model.layers)
         default = target.max_difference * (max(1, kernels / SHALLOW) if target.quantization == "none" else 1)
         max_difference = default if self.max_difference is None else self.max_difference
-        scale = 1 if self.output == "probabilities" else float(np.abs(reference).max())
-        return Tolerances(max_difference * scale, self.max_accuracy_drop)
+        scales = {name: 1.0 if name == "probabilities" else float(np.abs(output).max()) for name, output in reference.items()}
+        return Tolerances({name: max_difference * scale for name, scale in scales.items()}, self.max_accuracy_drop)
+
+
+def check_outputs(names: Sequence[str]) -> None:
+    """Raises a `UserError` for outputs that no artifact has."""
+    unknown = [name for name in names if name not in OUTPUTS]
+    if unknown or not names:
+        raise UserError(f"unknown output {comma_join(unknown)!r}; the outputs are {comma_join(OUTPUTS)}")
+    if len(set(names)) < len(names):
+        raise UserError(f"output is {comma_join(names)}; each is named once")
+    if tuple(names) == (GRADCAM,):
+        raise UserError(
+            "output is gradcam, which explains a prediction: name another one before it, such as probabilities,gradcam"
+        )

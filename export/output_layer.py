@@ -16,6 +16,7 @@ from .fold.layers import is_identity
 
 Activation = Callable[..., Any]
 
+BOTH_CLASSES = f"{LOGITS_LAYER}_of_both"  # the layer that makes the logits of two classes of one
 GLOBAL_POOLINGS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 SOFTMAX, SIGMOID, LOG_SOFTMAX = keras.activations.softmax, keras.activations.sigmoid, keras.activations.log_softmax
 END_ACTIVATIONS = (SOFTMAX, SIGMOID, LOG_SOFTMAX)
@@ -107,7 +108,7 @@ def describe_end(operation: Any, activation: Any) -> str:
 
 def both_classes(logits: keras.KerasTensor) -> keras.KerasTensor:
     """(0, logit) of a single logit: the softmax of that is the sigmoid, after its complement."""
-    layer = layers.Dense(2, name=f"{LOGITS_LAYER}_of_both", dtype="float32")
+    layer = layers.Dense(2, name=BOTH_CLASSES, dtype="float32")
     both: Any = layer(logits)
     layer.set_weights([np.array([[0.0, 1.0]]), np.zeros(2)])
     return both

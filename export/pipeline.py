@@ -10,11 +10,11 @@ from keras_resnet import files
 from keras_resnet.errors import UserError, comma_join, first_line, one_line
 
 from .config import ExportConfig
-from .formats.format import BATCH_SIZE
+from .formats.format import BATCH_SIZE, Outputs
 from .formats.labels import LABELS_FILE, labels_text
 from .output_dir import check_output_dir, publish, temporary_folder
+from .outputs import scores_function, select_outputs
 from .reporting import html_report, model_card, report
-from .serving import select_output
 from .source_model import SourceModel
 from .verification.verify import verify
 from .writer import ArtifactWriter, CalibrationSplit
@@ -51,9 +51,9 @@ def export(
     model, metadata = source.model, source.metadata
     check_output_dir(config.output_dir, metadata, config.targets)
     labels_lines = labels_text(metadata.labels)
-    reference = keras_outputs(config, model, images)
+    reference, scores = keras_outputs(config, model, images), scores_function(model, config.output)
     with temporary_folder(config.output_dir) as folder:
-        writer, results, outputs = ArtifactWriter(config, model, metadata, calibration, folder), [], {}
+        writer, results, outputs = ArtifactWriter(config, model, metadata, calibration, folder, scores), [], {}
         failures: list[Exception] = []
         for name, target in config.targets.items():
             report_progress(target.file)
@@ -67,11 +67,12 @@ def export(
                 files.remove(path)
                 error = f"cannot be made: {failure if isinstance(failure, UserError) else describe(failure)}"
             tolerances = config.tolerances(target, model, reference)
-            result, outputs[name] = verify(name, path, images, labels, reference, tolerances, error)
+            result, outputs[name] = verify(name, path, images, labels, reference, scores, tolerances, error)
             results.append(result)
         if len(failures) == len(results):
             raise failures[0]
-        summary = report.Report(config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float)
+        given, kept = scores(reference), writer.kept_float
+        summary = report.Report(config, metadata, results, images, labels, given, outputs, kept_float=kept)
         summary.write(folder)
         html_report.write_page(summary, folder)
         files.write_text(folder / LABELS_FILE, labels_lines)
@@ -94,10 +95,10 @@ def check_calibration(config: ExportConfig, calibration: CalibrationSplit | None
         )
 
 
-def keras_outputs(config: ExportConfig, model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Computes what Keras gives for the images, (N, classes): the reference of all verifications."""
-    selected: Any = select_output(model, config.output)
+def keras_outputs(config: ExportConfig, model: keras.Model, images: np.ndarray) -> Outputs:
+    """Computes what Keras gives for the images: the reference of all verifications."""
+    selected: Any = select_outputs(model, config.output)
     reference = selected.predict(images.astype("float32"), batch_size=BATCH_SIZE, verbose=0)
-    if not np.isfinite(reference).all():
+    if not all(np.isfinite(output).all() for output in reference.values()):
         raise UserError(f"{config.model_path} gives outputs for test images that are NaN or infinite")
     return reference

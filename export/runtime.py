@@ -12,7 +12,7 @@ from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
 
 from .formats import READABLE_FORMATS
-from .formats.format import Images, ReadableFormat, Runner, in_batches
+from .formats.format import FEATURES, GRADCAM, Images, ReadableFormat, Runner, in_batches
 from .formats.inspection import Inspection
 
 
@@ -22,7 +22,7 @@ class Predictor:
     Attributes:
         path: The file or folder.
         metadata: What it knows about itself: class names and preprocessing.
-        output: What `run` returns, "probabilities" or "logits".
+        outputs: The names of what `run` returns.
 
     Args:
         path: The file or folder.
@@ -34,11 +34,11 @@ class Predictor:
     def __init__(
         self, path: str | PathLike[str], metadata: ClassifierMetadata, runner: Runner, inspect: Callable[[], Inspection]
     ) -> None:
-        self.path, self.metadata, self.output, self.inspect = path, metadata, runner.output, inspect
+        self.path, self.metadata, self.outputs, self.inspect = path, metadata, runner.outputs, inspect
         self._runner = runner
 
-    def run(self, images: Images) -> np.ndarray:
-        """Computes uint8 (N, H, W, C), 0 to 255 -> float32 (N, classes), the model's raw output.
+    def run(self, images: Images) -> dict[str, np.ndarray]:
+        """Computes uint8 (N, H, W, C), 0 to 255 -> {output: float32 (N, ...)}, the model's raw outputs.
 
         Raises:
             UserError: For images of another size, a model that fails, and one whose outputs are not as many as its labels.
@@ -50,24 +50,29 @@ class Predictor:
             )
         return in_batches(self._run_batch, images)
 
-    def _run_batch(self, images: np.ndarray) -> np.ndarray:
+    def _run_batch(self, images: np.ndarray) -> dict[str, np.ndarray]:
         try:
             outputs = self._runner.run(images)
         except UserError:
             raise
         except Exception as error:
             raise UserError(f"{self.path} cannot be run: {first_line(error)}") from error
-        if outputs.ndim != 2 or len(outputs) != len(images):
-            raise UserError(f"{self.path} gives outputs of shape {outputs.shape} for {len(images)} images")
-        if outputs.shape[1] != len(self.metadata.labels):
-            raise UserError(f"{self.path} has {outputs.shape[1]} outputs and {len(self.metadata.labels)} labels")
+        for name, output in outputs.items():
+            is_map = name == GRADCAM  # (N, h, w)
+            if output.ndim != 2 + is_map or len(output) != len(images):
+                raise UserError(f"{self.path} gives outputs of shape {output.shape} for {len(images)} images")
+            if not is_map and name != FEATURES and output.shape[1] != len(self.metadata.labels):
+                raise UserError(f"{self.path} has {output.shape[1]} outputs and {len(self.metadata.labels)} labels")
         return outputs
 
     def probabilities(self, images: Images) -> np.ndarray:
         """Computes uint8 (N, H, W, C), 0 to 255 -> float32 (N, classes), the probability of each class."""
-        scores = self.run(images)
-        if self.output != "logits":
-            return scores
+        if tuple(self.outputs) == (FEATURES,):
+            raise UserError(f"{self.path} gives features, which name no class: export it with --output=probabilities,features")
+        outputs = self.run(images)
+        if "probabilities" in outputs or "logits" not in outputs:
+            return outputs.get("probabilities", next(iter(outputs.values())))
+        scores = outputs["logits"]
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return scores / scores.sum(axis=1, keepdims=True)
 

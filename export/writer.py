@@ -1,7 +1,7 @@
 """Writes the artifacts; what several of them are made from is made once."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +15,8 @@ from .config import ExportConfig
 from .fold.folding import fold
 from .formats import FORMATS
 from .formats.format import ConversionContext, Format, Quantizer
+from .outputs import Outputs, select_outputs, serving_function
 from .sensitivity import sensitive_layers
-from .serving import select_output, serving_function
 from .targets import TARGETS, ExportTarget
 
 AUTO = ("auto",)
@@ -45,6 +45,7 @@ class ArtifactWriter:
         metadata: What its artifacts say about themselves.
         calibration: For the targets that need it.
         folder: For intermediate files.
+        scores: See `outputs.scores_function`.
     """
 
     def __init__(
@@ -54,16 +55,19 @@ class ArtifactWriter:
         metadata: ClassifierMetadata,
         calibration: CalibrationSplit | None,
         folder: Path,
+        scores: Callable[[Outputs], np.ndarray],
     ) -> None:
         self.kept_float: dict[str, tuple[str, ...]] = {}
-        self._config, self._calibration, self._written = config, calibration, {}
+        self._config, self._calibration, self._written, self._scores = config, calibration, {}, scores
         if config.fold:
-            model = fold(select_output(model, config.output))
+            model = fold(select_outputs(model, config.output))
         else:
-            model = select_output(saving.to_fast(model), config.output)
+            model = select_outputs(saving.to_fast(model), config.output)
         self._context = ConversionContext(
             model=model,
-            serving_function=functools.cache(functools.partial(serving_function, model, config.output)),
+            serving_function=functools.cache(
+                lambda dtype, *names: serving_function(model, *(names or config.output), dtype=dtype)
+            ),
             metadata=metadata,
             options=config,
             folder=folder,
@@ -102,9 +106,9 @@ class ArtifactWriter:
         assert images is not None
 
         def run(kept: Sequence[str], count: int) -> np.ndarray:
-            return format.run(quantizer.quantize(kept), images[:count])
+            return self._scores(format.run(quantizer.quantize(kept), images[:count]))
 
-        reference, labels = format.run(content, images), np.asarray(self._calibration.labels)
+        reference, labels = self._scores(format.run(content, images)), np.asarray(self._calibration.labels)
         allowed = self._config.max_accuracy_drop
         return sensitive_layers(quantizer.operators, run, reference, labels, max_accuracy_drop=allowed)
 

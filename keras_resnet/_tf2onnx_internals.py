@@ -15,14 +15,14 @@ import tensorflow as tf
 def convert_function(
     function: Any, names: dict[str, str], opset: int, rewriters: Sequence[Callable[[Any, list], list]], description: str
 ) -> onnx.ModelProto:
-    """Converts a concrete function with one input, which becomes (N, C, H, W), and one output.
+    """Converts a concrete function with one input, which becomes (N, C, H, W).
 
     Missing: a way to have `tf2onnx.convert.from_function` optimize the graph without a copy of it before each of its 36
     optimizations, which take half of the memory and a third of the time.
 
     Args:
         function: The `tf.ConcreteFunction`.
-        names: The input's and the output's name in the file, by the names of their tensors, in this order.
+        names: The input's name in the file and those of the outputs, by the names of their tensors, in this order.
         opset: At most 18.
         rewriters: Functions of tf2onnx' graph and its nodes, to its nodes.
         description: What the file says about its graph.
@@ -30,7 +30,7 @@ def convert_function(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
         from tf2onnx import optimizer, tf_loader, tfonnx
-    inputs, outputs = ([name] for name in names)
+    inputs, outputs = list(names)[:1], list(names)[1:]
     with tf.device("CPU"):
         frozen = tf_loader.from_function(function, inputs, outputs)
         with tf.Graph().as_default() as graph:

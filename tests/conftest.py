@@ -74,6 +74,12 @@ def data_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
 
 
+def only(outputs):
+    """The array of an artifact that has one output."""
+    (output,) = outputs.values()
+    return output
+
+
 def keras_resnet_command(*arguments, before=""):
     """Runs the installed command as a user does; `before` is Python that runs first in the same process."""
     program = f"{before}\nimport keras_resnet.cli\nkeras_resnet.cli.main()"

@@ -6,6 +6,7 @@ import onnx
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from conftest import only
 from litert_quantizer import recipe
 from litert_quantizer.quantizer import Quantizer
 
@@ -74,7 +75,9 @@ def test_schema(content):
 
 @pytest.mark.parametrize("read", [litert.editable_model, litert.parse_model])
 def test_serialize_model(read, content, images):
-    np.testing.assert_array_equal(TFLITE.run(litert.serialize_model(read(content)), images), TFLITE.run(content, images))
+    np.testing.assert_array_equal(
+        only(TFLITE.run(litert.serialize_model(read(content)), images)), only(TFLITE.run(content, images))
+    )
 
 
 def test_editable_model(content, images):
@@ -83,8 +86,8 @@ def test_editable_model(content, images):
     graph = model.subgraphs[0]
     buffer = model.buffers[graph.tensors[graph.operators[-1].inputs[1]].buffer]
     buffer.data = np.frombuffer((2 * np.frombuffer(bytes(buffer.data), np.float32)).tobytes(), np.uint8)
-    changed = TFLITE.run(litert.serialize_model(model), images)
-    np.testing.assert_allclose(changed, 2 * TFLITE.run(content, images), rtol=1e-5)
+    changed = only(TFLITE.run(litert.serialize_model(model), images))
+    np.testing.assert_allclose(changed, 2 * only(TFLITE.run(content, images)), rtol=1e-5)
 
 
 def test_parse_model(tmp_path):
@@ -145,19 +148,19 @@ def test_convert_function(images):
     assert proto.graph.doc_string.startswith("description")
     assert [node.op_type for node in proto.graph.node].count("Conv") == 2
     runner = OnnxRunner(proto.SerializeToString())
-    np.testing.assert_allclose(runner.run(images.transpose(0, 3, 1, 2)), model.predict(images, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(only(runner.run(images.transpose(0, 3, 1, 2))), model.predict(images, verbose=0), atol=1e-5)
 
 
 def test_to_float16(images):
     function = served(network())
     proto = convert_function(function, {"pixels:0": "pixels", function.outputs[0].name: "logits"}, 15, [], "description")
     first, second = (node for node in proto.graph.node if node.op_type == "Conv")
-    before = OnnxRunner(proto.SerializeToString()).run(images.transpose(0, 3, 1, 2))
+    before = only(OnnxRunner(proto.SerializeToString()).run(images.transpose(0, 3, 1, 2)))
     half = to_float16(proto, [second.name])
     onnx.checker.check_model(half, full_check=True)
     kinds = {tensor.name: tensor.data_type for tensor in half.graph.initializer}
     types = {node.name: kinds[node.input[1]] for node in half.graph.node if node.op_type == "Conv"}
     assert types == {first.name: onnx.TensorProto.FLOAT16, second.name: onnx.TensorProto.FLOAT}
-    after = OnnxRunner(half.SerializeToString()).run(images.transpose(0, 3, 1, 2))
+    after = only(OnnxRunner(half.SerializeToString()).run(images.transpose(0, 3, 1, 2)))
     assert after.dtype == np.float32
     np.testing.assert_allclose(after, before, atol=0.01)

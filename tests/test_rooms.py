@@ -33,8 +33,9 @@ LAYERS = {
         "context", "reporting", ("callbacks", "fit_callbacks"), "finalize", "train", "benchmarks",
     ),
     "export": (
-        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "config",
-        ("inlining", "output_layer"), "source_model", "writer", "reporting", "output_dir", "pipeline", "benchmarks",
+        ("formats", "sensitivity", "fold"), "targets", "runtime", "isolation", "verification", "config",
+        ("inlining", "output_layer"), ("source_model", "outputs"), "writer", "reporting", "output_dir", "pipeline",
+        "benchmarks",
     ),
 }  # fmt: skip
 ROOMS_OF_TESTS = {  # which of the rooms above the core the tests in a folder may import

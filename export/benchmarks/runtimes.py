@@ -22,7 +22,7 @@ class Runtime(Protocol):
         ...
 
     def run(self) -> np.ndarray:
-        """Does one inference, from the array of images to an array of probabilities."""
+        """Does one inference, from the array of images to the first output."""
         ...
 
 
@@ -44,7 +44,7 @@ class SavedModelRuntime:
         self.images = random_pixels(spec.shape.as_list(), batch_size, spec.dtype.as_numpy_dtype)
 
     def run(self) -> np.ndarray:
-        (output,) = self._serve(**{self._name: self._tf.constant(self.images)}).values()
+        output, *_ = self._serve(**{self._name: self._tf.constant(self.images)}).values()
         return output.numpy()
 
 
@@ -61,7 +61,7 @@ class TFLiteRuntime:
 
     def load(self, path: str, batch_size: int) -> None:
         self._model = self._interpreter(path, num_threads=self._threads)
-        (inputs,), (outputs,) = self._model.get_input_details(), self._model.get_output_details()
+        (inputs,), (outputs, *_) = self._model.get_input_details(), self._model.get_output_details()
         self._input, self._output = inputs["index"], outputs["index"]
         shape = [None if size == -1 else int(size) for size in inputs["shape_signature"]]
         self.images = random_pixels(shape, batch_size, inputs["dtype"])
@@ -92,7 +92,7 @@ class OnnxRuntime:
         self.images = random_pixels(inputs.shape, batch_size, ONNX_TYPES[inputs.type])
 
     def run(self) -> np.ndarray:
-        (output,) = self._session.run(None, {self._name: self.images})
+        output, *_ = self._session.run(None, {self._name: self.images})
         return np.asarray(output)
 
 

@@ -15,7 +15,7 @@ from .values import AffineTensor, PendingConv, Value
 
 
 def fold(model: keras.Model, dtype: str = "float32") -> keras.Model:
-    """Builds the same function as `model` at inference, (N, H, W, C) -> (N, classes), with fewer operations.
+    """Builds the same function as `model` at inference, (N, H, W, C) -> (N, ...), with fewer operations.
 
     Norms go into convolutions or ride on the skip path; see this package's docstring. It is exact in real arithmetic. What
     remains: a multiplication where a gamma is negative or nearly zero; an addition where a shift is too large to ride, or
@@ -24,11 +24,11 @@ def fold(model: keras.Model, dtype: str = "float32") -> keras.Model:
     runtimes accelerate.
 
     Args:
-        model: A functional model with one input and one output.
+        model: A functional model with one input.
         dtype: Of the new model.
 
     Raises:
-        UserError: If the model is not functional, or has several inputs or outputs.
+        UserError: If the model is not functional, or has several inputs.
     """
     network = Network(model)
     inputs: Any = keras.Input(network.input.shape[1:], name=network.input.name, dtype=dtype)
@@ -43,11 +43,13 @@ def fold(model: keras.Model, dtype: str = "float32") -> keras.Model:
             node_outputs = copy_unchanged(node, node_inputs, copies, dtype)
         else:
             value = rule(network, node, node_inputs)
-            if isinstance(value, PendingConv) and len(network.readers(node.output)) != 1:
+            if isinstance(value, PendingConv) and (len(network.readers(node.output)) != 1 or network.is_output(node.output)):
                 value = value.materialize(preferred_shift(network, node.output))
             node_outputs = [value]
         values.update((id(tensor), value) for tensor, value in zip(node.outputs, node_outputs, strict=True))
-    return keras.Model(inputs, values[id(network.output)].as_tensor(), name=model.name)
+    tensors = {id(output): values[id(output)].as_tensor() for output in network.outputs}
+    outputs = keras.tree.map_structure(lambda output: tensors[id(output)], model.output)
+    return keras.Model(inputs, outputs, name=model.name)
 
 
 def copy_unchanged(node: Node, values: Sequence[Value], copies: dict[keras.Layer, keras.Layer], dtype: str) -> Sequence[Value]:

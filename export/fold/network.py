@@ -39,18 +39,16 @@ class Network:
     Attributes:
         nodes: Its calls in topological order, without the input.
         input: Its only input.
-        output: Its only output.
+        outputs: Its outputs.
     """
 
     def __init__(self, model: keras.Model) -> None:
-        """Raises `UserError` for a model that is not functional, or has several inputs or outputs."""
-        single = isinstance(model, keras.Model) and all(
-            len(keras.tree.flatten(getattr(model, side, None))) == 1 for side in ("inputs", "outputs")
-        )
+        """Raises `UserError` for a model that is not functional, or has several inputs."""
+        single = isinstance(model, keras.Model) and len(keras.tree.flatten(getattr(model, "inputs", None))) == 1
         if not single or not is_functional(model):
-            raise UserError("only functional models with one input and one output can be exported")
+            raise UserError("only functional models with one input can be exported")
         self.input: keras.KerasTensor = model.inputs[0]
-        self.output: keras.KerasTensor = model.outputs[0]
+        self.outputs: list[keras.KerasTensor] = model.outputs
         self.nodes: list[Node] = []
         self._readers: dict[int, list[Node]] = collections.defaultdict(list)
         seen: collections.Counter[str] = collections.Counter()
@@ -66,3 +64,6 @@ class Network:
     def readers(self, tensor: keras.KerasTensor) -> list[Node]:
         """The calls that read a tensor, once for each time that they do."""
         return self._readers[id(tensor)]
+
+    def is_output(self, tensor: keras.KerasTensor) -> bool:
+        return any(tensor is output for output in self.outputs)

@@ -23,8 +23,8 @@ class AffineTensor:
 
     @classmethod
     def from_tensor(cls, tensor: keras.KerasTensor) -> Self:
-        """A tensor that is the original's itself."""
-        channels = tensor.shape[-1]
+        """A tensor that is the original's itself. One with a single number for each image has no channels."""
+        channels = tensor.shape[-1] or 1
         return cls(tensor, np.ones(channels), np.zeros(channels))
 
     def affine(self, factor: np.ndarray, offset: np.ndarray) -> Self:

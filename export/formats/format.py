@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from .inspection import Inspection
 
 INPUT = "pixels"  # the name of every artifact's input
-OUTPUTS = ("probabilities", "logits")  # what an artifact may compute, and the name of its output
+SCORES = ("probabilities", "logits")  # outputs (N, classes), of which the largest is the prediction
+FEATURES, GRADCAM = "features", "gradcam"
+OUTPUTS = (*SCORES, FEATURES, GRADCAM)  # what an artifact may compute, see `outputs.select_outputs`; the names of its outputs
 BATCH_SIZE = 64
+
+Outputs = Mapping[str, np.ndarray]  # {output: float32 (N, ...)}
 
 T = TypeVar("T")
 Content = TypeVar("Content")
@@ -34,12 +38,12 @@ Content_co = TypeVar("Content_co", covariant=True)
 
 
 class Runner(Protocol):
-    """A model that a runtime has loaded. output: the name of its output, one of `OUTPUTS`."""
+    """A model that a runtime has loaded. outputs: the names of its outputs, some of `OUTPUTS`."""
 
-    output: str
+    outputs: Sequence[str]
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Computes uint8 (N, H, W, C) -> float32 (N, classes), for one batch."""
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}, for one batch."""
         ...
 
 
@@ -57,7 +61,7 @@ class ExportOptions(Protocol):
     """The fields of `export.config.ExportConfig` that formats read."""
 
     @property
-    def output(self) -> str: ...
+    def output(self) -> tuple[str, ...]: ...
     @property
     def onnx_layout(self) -> str: ...
     @property
@@ -77,13 +81,21 @@ class Images(Protocol):
     def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
+class ServingFunctions(Protocol):
+    """`tf.function`s from pixels (N, H, W, C) of a dtype, "uint8" or "float32", to {output: float32 (N, ...)}."""
+
+    def __call__(self, dtype: str, *names: str) -> Any:
+        """Returns the one with these outputs, by default with all that are wanted."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class ConversionContext:
     """The network that is exported, as all formats take it.
 
     Attributes:
-        model: The Keras model on raw pixels, folded where that is wanted, with the output that is wanted.
-        serving_function: From a dtype of the pixels, "uint8" or "float32", to the `tf.function` that serves the model.
+        model: The Keras model on raw pixels, folded where that is wanted, with the outputs that are wanted.
+        serving_function: See `ServingFunctions`.
         metadata: What the artifact carries about itself.
         options: The user's choices.
         folder: For intermediate files.
@@ -91,7 +103,7 @@ class ConversionContext:
     """
 
     model: keras.Model
-    serving_function: Callable[[str], Any]
+    serving_function: ServingFunctions
     metadata: ClassifierMetadata
     options: ExportOptions
     folder: Path
@@ -194,8 +206,8 @@ class Format(ReadableFormat, Generic[Content]):
         """Loads a model that is still in memory; needed for formats with quantizations that are calibrated."""
         raise NotImplementedError(f"{self.title} runs from files")
 
-    def run(self, content: Content, images: np.ndarray) -> np.ndarray:
-        """Computes uint8 (N, H, W, C) -> float32 (N, classes) by a model that is still in memory."""
+    def run(self, content: Content, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)} by a model that is still in memory."""
         return in_batches(self.load(content).run, images)
 
 
@@ -207,6 +219,7 @@ def only(values: Iterable[T], what: str) -> T:
     return values[0]
 
 
-def in_batches(run: Callable[[np.ndarray], np.ndarray], images: Images) -> np.ndarray:
+def in_batches(run: Callable[[np.ndarray], dict[str, np.ndarray]], images: Images) -> dict[str, np.ndarray]:
     """Computes the outputs of all images, some at a time."""
-    return np.concatenate([run(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)])
+    batches = [run(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)]
+    return {name: np.concatenate([outputs[name] for outputs in batches]) for name in batches[0]}

@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 class KerasRunner:
     """A `.keras` classifier; they all end in probabilities."""
 
-    output = "probabilities"
+    outputs = ("probabilities",)
 
     def __init__(self, path: Path) -> None:
         from keras_resnet.saving import load_model
 
         self.model: keras.Model = load_model(path)
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
-        return self.model.predict_on_batch(images.astype(np.float32))
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return {"probabilities": self.model.predict_on_batch(images.astype(np.float32))}
 
 
 class KerasFormat(ReadableFormat):

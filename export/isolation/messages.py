@@ -1,25 +1,27 @@
-"""What goes through the pipes between a command and the process of an artifact: a line of JSON, and an array after it."""
+"""What goes through the pipes between a command and the process of an artifact: a line of JSON, and arrays after it."""
 
 import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
 
 Message = dict[str, Any]
+Arrays = Mapping[str, np.ndarray]
 
 
-def send(stream: BinaryIO, message: Message, array: np.ndarray | None = None) -> None:
-    """Writes a message, and an array of numbers that belongs to it."""
-    if array is not None:
-        message = {**message, "shape": array.shape, "dtype": array.dtype.str}
-    stream.write(json.dumps(message).encode() + b"\n")
-    if array is not None:
+def send(stream: BinaryIO, message: Message, arrays: Arrays = MappingProxyType({})) -> None:
+    """Writes a message, and the arrays of numbers that belong to it."""
+    kinds = {name: [array.shape, array.dtype.str] for name, array in arrays.items()}
+    stream.write(json.dumps({"message": message, "arrays": kinds}).encode() + b"\n")
+    for array in arrays.values():
         stream.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> tuple[Message, np.ndarray | None]:
-    """Reads a message and its array, if it has one.
+def receive(stream: BinaryIO) -> tuple[Message, dict[str, np.ndarray]]:
+    """Reads a message and its arrays.
 
     Raises:
         EOFError: The other process has ended, or closed the pipe.
@@ -27,13 +29,14 @@ def receive(stream: BinaryIO) -> tuple[Message, np.ndarray | None]:
     line = stream.readline()
     if not line.endswith(b"\n"):
         raise EOFError
-    message: Message = json.loads(line)
-    if "shape" not in message:
-        return message, None
-    dtype = np.dtype(message["dtype"])
-    assert dtype.kind in "biuf", dtype
-    array = np.empty(message["shape"], dtype)
+    record = json.loads(line)
+    return record["message"], {name: receive_array(stream, *kind) for name, kind in record["arrays"].items()}
+
+
+def receive_array(stream: BinaryIO, shape: Sequence[int], dtype: str) -> np.ndarray:
+    assert np.dtype(dtype).kind in "biuf", dtype
+    array = np.empty(shape, dtype)
     content = array.reshape(-1).view(np.uint8)
     if stream.readinto(content.data) != content.nbytes:  # pyright: ignore[reportAttributeAccessIssue]
         raise EOFError
-    return message, array
+    return array

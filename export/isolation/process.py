@@ -50,20 +50,18 @@ class ArtifactProcess(ChildProcess):
 
     def __init__(self, path: str | os.PathLike[str], verbosity: str = "quiet") -> None:
         super().__init__(f"{__package__}.worker", os.fspath(path), verbosity, verbosity=verbosity)
-        self.path, self.output = path, ""
+        self.path, self.outputs = path, ()
 
     @functools.cached_property
     def predictor(self) -> Predictor:
         """The classifier, whose images and outputs go through the pipes, a batch at a time."""
         opened, _ = self._answer()
-        self.output = opened["output"]
+        self.outputs = tuple(opened["outputs"])
         return Predictor(self.path, ClassifierMetadata.from_json(opened["metadata"]), self, self.inspect)
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Computes uint8 (N, H, W, C) -> float32 (N, classes), for one batch."""
-        _, outputs = self._call("run", images)
-        assert outputs is not None
-        return outputs
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}, for one batch."""
+        return self._call("run", images)[1]
 
     def inspect(self) -> Inspection:
         """Counts the operators."""
@@ -73,21 +71,21 @@ class ArtifactProcess(ChildProcess):
         """Measures the median time for one image, (1, H, W, C), in milliseconds."""
         return self._call("latency", image)[0]["milliseconds"]
 
-    def _call(self, call: str, images: np.ndarray | None = None) -> tuple[Message, np.ndarray | None]:
+    def _call(self, call: str, images: np.ndarray | None = None) -> tuple[Message, dict[str, np.ndarray]]:
         try:
-            send(self._pipes[0], {"call": call}, images)
+            send(self._pipes[0], {"call": call}, {} if images is None else {"images": images})
         except OSError as error:
             raise self._failure() from error
         return self._answer()
 
-    def _answer(self) -> tuple[Message, np.ndarray | None]:
+    def _answer(self) -> tuple[Message, dict[str, np.ndarray]]:
         try:
-            message, array = receive(self._pipes[1])
+            message, arrays = receive(self._pipes[1])
         except (EOFError, OSError) as error:
             raise self._failure() from error
         if "error" in message:
             raise UserError(message["error"])
-        return message, array
+        return message, arrays
 
     def _failure(self) -> UserError:
         how, status = self._ending()

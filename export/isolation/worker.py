@@ -22,7 +22,7 @@ from .messages import Message, receive, send
 
 MIN_SECONDS, MIN_RUNS = 0.3, 10  # of the timing
 
-Answer = tuple[Message, np.ndarray | None]
+Answer = tuple[Message, dict[str, np.ndarray]]
 
 
 def main(artifact: str, verbosity: str) -> None:
@@ -34,7 +34,7 @@ def main(artifact: str, verbosity: str) -> None:
     predictor = None
     try:
         predictor = load_predictor(artifact)
-        send(answers, {"metadata": predictor.metadata.to_json(), "output": predictor.output})
+        send(answers, {"metadata": predictor.metadata.to_json(), "outputs": list(predictor.outputs)})
     except UserError as error:
         send(answers, {"error": str(error)})
     while predictor and answer_next(predictor, requests, answers):
@@ -44,13 +44,13 @@ def main(artifact: str, verbosity: str) -> None:
 def answer_next(predictor: Predictor, requests: BinaryIO, answers: BinaryIO) -> bool:
     """Answers the next message, and tells whether there was one."""
     try:
-        message, images = receive(requests)
+        message, arrays = receive(requests)
     except EOFError:
         return False
     try:
-        answer = ANSWERS[message["call"]](predictor, images)
+        answer = ANSWERS[message["call"]](predictor, arrays.get("images"))
     except UserError as error:
-        answer = {"error": str(error)}, None
+        answer = {"error": str(error)}, {}
     send(answers, *answer)
     return True
 
@@ -62,11 +62,11 @@ def run(predictor: Predictor, images: Any) -> Answer:
 
 def inspect(predictor: Predictor, _: None) -> Answer:
     """Counts the operators."""
-    return dataclasses.asdict(predictor.inspect()), None
+    return dataclasses.asdict(predictor.inspect()), {}
 
 
 def measure_latency(predictor: Predictor, image: Any) -> Answer:
-    return {"milliseconds": latency(predictor, image)}, None
+    return {"milliseconds": latency(predictor, image)}, {}
 
 
 def latency(predictor: Predictor, image: np.ndarray) -> float:

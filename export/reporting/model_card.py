@@ -11,6 +11,12 @@ from .report import COLUMNS, Report
 
 FILE = "model_card.md"
 CONFIG = "config.json"  # next to a model.keras that `keras-resnet train` wrote
+OUTPUTS = {
+    "probabilities": "probabilities, one for each line of `labels.txt`.",
+    "logits": "logits, one for each line of `labels.txt`.",
+    "features": "features, the embedding that the last layer reads.",
+    "gradcam": "gradcam, a map (height, width) of where the evidence for the prediction lies, without a scale.",
+}
 
 
 def model_card(report: Report) -> str:
@@ -30,7 +36,7 @@ def model_card(report: Report) -> str:
         "measured.",
         "",
         f"Input: {preprocessing.summary()}, raw pixels from 0 to 255; scaling and normalization are inside the model.",
-        f"Output: {config.output}, one for each line of `labels.txt`.",
+        *(f"Output: {OUTPUTS[name]}" for name in config.output),
         "",
         "## Training",
         "",

@@ -69,8 +69,8 @@ class Report:
         results: One for each artifact.
         images: uint8, (N, H, W, C): what the artifacts were verified on.
         labels: Their true classes, (N,).
-        reference: What Keras gives for them, (N, classes).
-        outputs: `{name: what the artifact gives for them}`, NaN where it does not run.
+        reference: Keras' scores of the classes for them, (N, classes).
+        outputs: `{name: those of the artifact}`, NaN where it does not run.
         kept_float: `{name: operators}` that were not quantized, as the user named them or as measuring found them.
     """
 
@@ -113,7 +113,7 @@ class Report:
             "labels": list(self.metadata.labels),
             "source_path": str(self.config.model_path.resolve()),
             "sha256": sha256_of(self.config.model_path),
-            "output": self.config.output,
+            "output": list(self.config.output),
             "fold": self.config.fold,
             "images": len(self.images),
             "versions": {name: version(name) for name in LIBRARIES},
@@ -122,7 +122,12 @@ class Report:
         }
 
     def _artifact_to_dict(self, result: VerificationResult) -> dict[str, Any]:
-        record = {**dataclasses.asdict(result), "passed": result.passed, "failures": result.failures}
+        record = {
+            **dataclasses.asdict(result),
+            "max_difference": result.max_difference,
+            "passed": result.passed,
+            "failures": result.failures,
+        }
         if result.name in self.kept_float:
             record["kept_float"] = self.kept_float[result.name]
         return record

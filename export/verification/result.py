@@ -12,12 +12,17 @@ class Tolerances:
     """What an artifact must keep.
 
     Attributes:
-        max_difference: Of any output, see `VerificationResult`.
+        max_differences: `{output: largest}`, see `VerificationResult`.
         max_accuracy_drop: In points.
     """
 
-    max_difference: float
+    max_differences: dict[str, float]
     max_accuracy_drop: float
+
+    @property
+    def max_difference(self) -> float:
+        """That of the first output."""
+        return next(iter(self.max_differences.values()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +34,8 @@ class VerificationResult:
         file: The name of the file.
         bytes: Its size.
         images: How many were compared.
-        max_difference: The largest absolute one over all outputs.
-        mean_difference: The mean absolute one.
+        max_differences: `{output: the largest absolute one of its numbers}`.
+        mean_difference: The mean absolute one of the first output.
         top1_agreement: The share of images with the same prediction; two classes that tie may lower it.
         accuracy: The share of images that the artifact gets right.
         accuracy_drop: How many points of accuracy it loses against Keras.
@@ -44,7 +49,7 @@ class VerificationResult:
     file: str
     bytes: int
     images: int
-    max_difference: float
+    max_differences: dict[str, float]
     mean_difference: float
     top1_agreement: float
     accuracy: float
@@ -53,6 +58,11 @@ class VerificationResult:
     tolerances: Tolerances
     inspection: Inspection
     error: str = ""
+
+    @property
+    def max_difference(self) -> float:
+        """That of the first output."""
+        return next(iter(self.max_differences.values()))
 
     @property
     def passed(self) -> bool:
@@ -64,8 +74,11 @@ class VerificationResult:
         if self.error:
             return [self.error]
         found = list(self.inspection.blocking_issues())
-        if not self.max_difference <= self.tolerances.max_difference:  # true for NaN
-            found.append(f"differs by {self.max_difference:.1e}, {self.tolerances.max_difference:.1e} allowed")
+        for name, difference in self.max_differences.items():
+            allowed = self.tolerances.max_differences[name]
+            if not difference <= allowed:  # true for NaN
+                where = f" in its {name}" if len(self.max_differences) > 1 else ""
+                found.append(f"differs by {difference:.1e}{where}, {allowed:.1e} allowed")
         if not self.accuracy_drop <= self.tolerances.max_accuracy_drop + ROUNDING:
             found.append(f"loses {self.accuracy_drop:.2f} points of accuracy, {self.tolerances.max_accuracy_drop:g} allowed")
         return found

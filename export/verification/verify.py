@@ -1,5 +1,6 @@
 """Is an artifact the same classifier? It is reloaded without Keras, in a process of its own, and compared."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from keras_resnet.errors import UserError
 from keras_resnet.metrics import accuracy, accuracy_drop, predicted_labels
 
+from ..formats.format import Outputs
 from ..formats.inspection import Inspection
 from ..isolation.process import ArtifactProcess
 from .result import Tolerances, VerificationResult
@@ -21,7 +23,8 @@ def verify(
     path: Path,
     images: np.ndarray,
     labels: np.ndarray,
-    reference: np.ndarray,
+    reference: Outputs,
+    scores: Callable[[Outputs], np.ndarray],
     tolerances: Tolerances,
     error: str = "",
 ) -> tuple[VerificationResult, np.ndarray]:
@@ -32,42 +35,45 @@ def verify(
         path: The artifact.
         images: uint8 (N, H, W, C).
         labels: Their true classes, (N,).
-        reference: What Keras gives for them, (N, classes).
+        reference: What Keras gives for them, `{output: (N, ...)}`.
+        scores: From outputs to scores of the classes, (N, classes).
         tolerances: What is allowed.
         error: Why there is no artifact, where it could not be made.
 
     Returns:
-        The result, and the artifact's outputs, (N, classes), NaN where it does not run.
+        The result, and the artifact's scores, (N, classes), NaN where it does not run.
     """
-    inspection, milliseconds, outputs = Inspection({}), float("nan"), np.full(reference.shape, np.nan)
+    inspection, milliseconds = Inspection({}), float("nan")
+    outputs: Outputs = {name: np.full(output.shape, np.nan, np.float32) for name, output in reference.items()}
     try:
         if not error:
             outputs, inspection, milliseconds = run_in_subprocess(path, images)
     except ArtifactError as broken:
         error = str(broken)
-    difference = np.abs(outputs.astype(np.float64) - reference)
+    differences = {name: np.abs(outputs[name].astype(np.float64) - expected) for name, expected in reference.items()}
+    given, expected = scores(outputs), scores(reference)
     return VerificationResult(
         name=name,
         file=path.name,
         bytes=size(path),
         images=len(images),
-        max_difference=float(difference.max()),
-        mean_difference=float(difference.mean()),
-        top1_agreement=accuracy(outputs, predicted_labels(reference)),
-        accuracy=accuracy(outputs, labels),
-        accuracy_drop=accuracy_drop(outputs, reference, labels),
+        max_differences={name: float(difference.max()) for name, difference in differences.items()},
+        mean_difference=float(next(iter(differences.values())).mean()),
+        top1_agreement=accuracy(given, predicted_labels(expected)),
+        accuracy=accuracy(given, labels),
+        accuracy_drop=accuracy_drop(given, expected, labels),
         milliseconds=milliseconds,
         tolerances=tolerances,
         inspection=inspection,
         error=error,
-    ), outputs
+    ), given
 
 
-def run_in_subprocess(path: Path, images: np.ndarray) -> tuple[np.ndarray, Inspection, float]:
+def run_in_subprocess(path: Path, images: np.ndarray) -> tuple[Outputs, Inspection, float]:
     """Runs the artifact at `path` in a process of its own without Keras.
 
     Returns:
-        Its outputs, (N, classes), its operators, and the median time for one image in milliseconds.
+        Its outputs, its operators, and the median time for one image in milliseconds.
 
     Raises:
         ArtifactError: If it does not run.

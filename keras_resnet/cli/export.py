@@ -38,7 +38,12 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
         targets.QUANTIZATIONS,
         ",".join(targets.DEFAULT_QUANTIZATIONS),
     ),
-    "output": FlagHelp(ARTIFACTS, "What the artifacts compute.", OUTPUTS),
+    "output": FlagHelp(
+        ARTIFACTS,
+        "What the artifacts compute, one or several: features is the embedding before the last layer; gradcam, in SavedModel "
+        "and ONNX, a map of the image's evidence for the prediction.",
+        OUTPUTS,
+    ),
     "fold": FlagHelp(
         ARTIFACTS, "Fold the normalization layers into the convolutions; the outputs stay the same up to rounding."
     ),
@@ -52,7 +57,7 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
     "license": FlagHelp(ARTIFACTS, "License of the model, for the files and the model card."),
     "max_difference": FlagHelp(
         VERIFICATION,
-        "Largest difference from Keras' output that passes: of a probability, or of a logit as a share of the largest. It "
+        "Largest difference from Keras' output that passes: of a probability, or of others as a share of the largest. It "
         "applies to all artifacts; by default those in integers are judged by their accuracy only.",
         "above 0",
         "1e-4 in float32, more for networks of over 100 kernels; 0.05 in fp16",

@@ -184,6 +184,9 @@ GRAPHS = {  # small ones, from an image (N, 12, 12, 4) to a map
     "a mean over the other axes": lambda x: layers.Reshape((2, 2, -1))(
         layers.GlobalMaxPooling2D("channels_first", keepdims=True)(layers.BatchNormalization()(layers.ReLU()(x)))
     ),
+    "a number for each image": lambda x: layers.Multiply()(
+        [x, keras.ops.expand_dims(keras.ops.mean(layers.ReLU()(layers.BatchNormalization()(x)), axis=(1, 2, 3)), (1, 2, 3))]
+    ),
     "a norm in training": lambda x: layers.BatchNormalization()(layers.Conv2D(4, 3)(x), training=True),
     "padded pooling after a shift": lambda x: layers.AveragePooling2D(3, 1, padding="same")(layers.BatchNormalization()(x)),
 }
@@ -197,6 +200,17 @@ def test_graphs_that_no_residual_network_has_compute_the_same_in_float64(graph):
     assert difference(model) < EXACT
     for seed in range(5):
         assert difference(difficult(model, seed)) < EXACT
+
+
+def test_outputs_inside_the_network_are_the_originals_themselves(rng):
+    """Not with the factor and the shift that the skip path carries, nor taken away by the norm that absorbs a convolution."""
+    model = in_float64(scramble(keras_resnet.ResNet20V2(input_shape=(8, 8, 3), classifier_activation=None)))
+    names = ("stage1_unit1_conv1", "stage1_unit2_add", "stage2_unit1_relu1", "head_relu", "head_pool", "head_dense")
+    model = keras.Model(model.input, {name: model.get_layer(name).output for name in names})
+    images = rng.normal(size=(2, 8, 8, 3)).astype("float32").astype("float64")
+    expected, found = model(images), fold(model, "float64")(images)
+    for name in names:
+        np.testing.assert_allclose(found[name], expected[name], atol=EXACT * np.abs(expected[name]).max(), err_msg=name)
 
 
 def test_a_layer_that_derives_numbers_from_its_statistics_derives_them_anew(rng):

@@ -12,7 +12,7 @@ from conftest import scramble
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.export.formats.onnx.model import make_model
-from keras_resnet.export.serving import serving_function
+from keras_resnet.export.outputs import serving_function
 from keras_resnet.metadata import MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 

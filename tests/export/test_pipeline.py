@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
-from conftest import scramble
+from conftest import only, scramble
 
 import keras_resnet
 from keras_resnet import UserError
@@ -50,7 +50,7 @@ def color(tmp_path_factory):
 @pytest.fixture(scope="module")
 def color_export(color, tmp_path_factory):
     path, images, labels = color
-    config = ExportConfig(path, tmp_path_factory.mktemp("export"), quantize=("none",), output="logits")
+    config = ExportConfig(path, tmp_path_factory.mktemp("export"), quantize=("none",), output=("logits",))
     return export(config, images, labels)
 
 
@@ -66,8 +66,8 @@ def test_all_formats_of_a_color_net_with_scrambled_norms_agree_in_logits(color, 
     logits = keras.Model(model.input, model.get_layer("head_dense").output).predict(images.astype("float32"), verbose=0)
     for name in ARTIFACTS:
         predictor = load_predictor(color_export.config.output_dir / name)
-        assert predictor.output == "logits"
-        np.testing.assert_allclose(predictor.run(images), logits, rtol=1e-3, atol=1e-4 * np.abs(logits).max())
+        assert tuple(predictor.outputs) == ("logits",)
+        np.testing.assert_allclose(only(predictor.run(images)), logits, rtol=1e-3, atol=1e-4 * np.abs(logits).max())
         np.testing.assert_allclose(predictor.probabilities(images), tf.nn.softmax(logits), atol=1e-4)
 
 
@@ -94,10 +94,10 @@ def test_the_run_exports_agree_with_keras_on_every_test_image(exported):
 def test_an_artifact_takes_raw_uint8_pixels_in_any_batch_and_gives_probabilities(name, exported, rng):
     predictor = load_predictor(exported.folder / name)
     images = rng.integers(0, 256, (67, 8, 8, 1)).astype(np.uint8)
-    whole = predictor.run(images)
+    whole = only(predictor.run(images))
     np.testing.assert_allclose(whole.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(whole[5:6], predictor.run(images[5:6]), rtol=1e-4, atol=1e-6)
-    assert predictor.output == "probabilities"
+    np.testing.assert_allclose(whole[5:6], only(predictor.run(images[5:6])), rtol=1e-4, atol=1e-6)
+    assert tuple(predictor.outputs) == ("probabilities",)
     assert predictor.metadata.labels == tuple("0123456789")
 
 
@@ -159,19 +159,21 @@ def test_a_tampered_artifact_fails_verification(exported, run, tmp_path, rng):
     onnx.save(model, tmp_path / "model.onnx")
     images = rng.integers(0, 256, (20, 8, 8, 1)).astype(np.uint8)
     reference = load_predictor(run.workdir / "model.keras").run(images)
-    verification, _ = verify("onnx", tmp_path / "model.onnx", images, np.zeros(20, int), reference, Tolerances(1e-4, 100))
+    tolerances = Tolerances({"probabilities": 1e-4}, 100)
+    verification, _ = verify("onnx", tmp_path / "model.onnx", images, np.zeros(20, int), reference, only, tolerances)
     assert verification.max_difference > 1e-3
     assert not verification.passed
 
 
 def test_not_a_number_never_passes(color_export):
     verification = color_export.results[0]
-    for field in ("max_difference", "accuracy_drop"):
-        assert not dataclasses.replace(verification, **{field: float("nan")}).passed
+    for broken in ({"max_differences": {"logits": float("nan")}}, {"accuracy_drop": float("nan")}):
+        assert not dataclasses.replace(verification, **broken).passed
 
 
 def test_an_artifact_that_loses_accuracy_fails_and_says_how_much(color_export):
-    verification = dataclasses.replace(color_export.results[0], accuracy_drop=1.5, tolerances=Tolerances(np.inf, 1.0))
+    tolerances = Tolerances({"logits": np.inf}, 1.0)
+    verification = dataclasses.replace(color_export.results[0], accuracy_drop=1.5, tolerances=tolerances)
     assert verification.failures == ["loses 1.50 points of accuracy, 1 allowed"]
     assert dataclasses.replace(verification, accuracy_drop=1.0).passed
 
@@ -222,7 +224,7 @@ def test_the_worker_cannot_import_keras(exported, run, rng):
     """Catches a verification by way of Keras: a .keras file is what the worker must be unable to run."""
     images = rng.integers(0, 256, (2, 8, 8, 1)).astype(np.uint8)
     outputs, inspection, milliseconds = run_in_subprocess(exported.folder / "saved_model", images)
-    assert outputs.shape == (2, 10)
+    assert only(outputs).shape == (2, 10)
     assert inspection.operators["Conv2D"] == 21
     assert milliseconds > 0
     with pytest.raises(ArtifactError, match="keras"):
@@ -411,7 +413,7 @@ def test_deep_networks_may_differ_by_the_roundings_of_all_their_layers(tmp_path)
         x = keras.layers.DepthwiseConv2D(1)(x)
     config = ExportConfig(tmp_path / "m.keras", tmp_path / "out", quantize=("none",))
     deep, shallow = keras.Model(inputs, keras.layers.Conv2D(1, 1)(x)), keras.Model(inputs, keras.layers.Conv2D(1, 1)(inputs))
-    target, reference = TARGETS["tflite"], np.ones((1, 2))
+    target, reference = TARGETS["tflite"], {"probabilities": np.ones((1, 2))}
     assert config.tolerances(target, deep, reference).max_difference == pytest.approx(2.01e-4)
     assert config.tolerances(target, shallow, reference).max_difference == 1e-4
     fixed = dataclasses.replace(config, max_difference=1e-5)

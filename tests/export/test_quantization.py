@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from conftest import scramble
+from conftest import only, scramble
 
 import keras_resnet
 from keras_resnet import UserError
@@ -26,8 +26,8 @@ from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.formats.tflite.delegation import delegation
 from keras_resnet.export.formats.tflite.format import TFLITE
 from keras_resnet.export.formats.tflite.quantizer import TFLiteQuantizer
+from keras_resnet.export.outputs import serving_function
 from keras_resnet.export.sensitivity import most_sensitive, sensitive_layers
-from keras_resnet.export.serving import serving_function
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
@@ -39,7 +39,7 @@ TOLERANCES = {"fp16": 2e-3, "int8_weight": 0.04, "int8_dynamic": 0.05, "int8": 0
 def to_tflite(model, folder, output="probabilities", dtype="float32"):
     """The bytes of a float `.tflite`."""
     path = folder / f"{output}_{dtype}"
-    write_archive(make_archive(model, {"serve": serving_function(model, output, dtype)}), path)
+    write_archive(make_archive(model, {"serve": serving_function(model, output, dtype=dtype)}), path)
     return convert(path)
 
 
@@ -102,7 +102,7 @@ def assert_near(outputs, reference, tolerance):
 def test_every_quantization_of_tflite_computes_the_same(quantization, small):
     given = small.tflite if quantization == "int8" else small.tflite_uint8
     content = TFLiteQuantizer(given, quantization, small.images).quantize()
-    assert_near(TFLITE.run(content, small.images), small.reference, TOLERANCES[quantization])
+    assert_near(only(TFLITE.run(content, small.images)), small.reference, TOLERANCES[quantization])
     assert len(content) < (0.55 if quantization == "fp16" else 0.35) * len(given)
 
 
@@ -229,7 +229,7 @@ def test_the_bias_of_a_kernel_of_zeros_is_kept(quantization, tmp_path):
     convolution.set_weights([np.stack([np.zeros((1, 1, 3)), np.full((1, 1, 3), 0.01)], axis=-1), np.array([3.0, 0.0])])
     images = np.random.default_rng(2).integers(0, 256, (4, *SHAPE)).astype(np.uint8)
     content = TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), quantization, images).quantize()
-    np.testing.assert_allclose(TFLITE.run(content, images), model.predict(images.astype("float32"), verbose=0), atol=0.05)
+    np.testing.assert_allclose(only(TFLITE.run(content, images)), model.predict(images.astype("float32"), verbose=0), atol=0.05)
 
 
 def test_logits_come_out_as_integers_without_a_cast(tmp_path):
@@ -242,7 +242,7 @@ def test_logits_come_out_as_integers_without_a_cast(tmp_path):
     assert (interpreter.get_input_details()[0]["dtype"], interpreter.get_output_details()[0]["dtype"]) == (np.uint8, np.int8)
     assert [operator["op_name"] for operator in operators_to_run(interpreter)].count("QUANTIZE") == 1
     expected = model.predict(images.astype("float32"), verbose=0)
-    assert np.abs(TFLITE.run(content, images) - expected).max() < 0.03 * np.abs(expected).max()
+    assert np.abs(only(TFLITE.run(content, images)) - expected).max() < 0.03 * np.abs(expected).max()
 
 
 def test_what_lite_rt_has_no_operator_for_is_said_in_one_line(tmp_path, capfd):
@@ -318,12 +318,12 @@ def test_a_layer_that_suffers_is_found(tmp_path):
     images = np.random.default_rng(4).integers(0, 256, (40, *SHAPE)).astype(np.uint8)
     images //= np.arange(1, 41, dtype=np.uint8).reshape(-1, 1, 1, 1)  # dark and bright, so that their classes differ
     content = to_tflite(model, tmp_path, "logits")
-    reference = TFLITE.run(content, images)
+    reference = only(TFLITE.run(content, images))
     usual = np.median(reference, axis=0)
     quantizer = TFLiteQuantizer(content, "int8", images)
 
     def run(kept, count):
-        return TFLITE.run(quantizer.quantize(kept), images[:count]) - usual
+        return only(TFLITE.run(quantizer.quantize(kept), images[:count])) - usual
 
     found = sensitive_layers(quantizer.operators, run, reference - usual, (reference - usual).argmax(axis=1), max_operators=1)
     assert len(found) == 1

@@ -17,7 +17,7 @@ from keras_resnet._litert_internals import operator_names, parse_model
 from keras_resnet.export.formats.saved_model import decoding
 from keras_resnet.export.formats.saved_model.archive import endpoints, make_archive, write_archive
 from keras_resnet.export.formats.tflite.conversion import convert
-from keras_resnet.export.serving import serving_function
+from keras_resnet.export.outputs import serving_function
 from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 

@@ -9,7 +9,7 @@ import keras_resnet
 from keras_resnet import UserError
 from keras_resnet._keras_internals import tensors_read
 from keras_resnet.export.fold.folding import fold
-from keras_resnet.export.serving import select_output
+from keras_resnet.export.outputs import select_outputs
 from keras_resnet.export.source_model import inline_submodels, load_source_model
 
 CLASS_NAMES = ("a", "b", "c")
@@ -81,7 +81,7 @@ def test_every_end_gives_probabilities_and_logits(end, mode, tmp_path, rng):
     if end == "logits":
         expected = keras.ops.convert_to_numpy(keras.ops.softmax(expected))
     np.testing.assert_allclose(source.model.predict(images, verbose=0), expected, atol=1e-5)
-    logits = select_output(source.model, "logits").predict(images, verbose=0)
+    logits = select_outputs(source.model, ["logits"]).predict(images, verbose=0)["logits"]
     np.testing.assert_allclose(keras.ops.softmax(logits), expected, atol=1e-5)
 
 
@@ -148,7 +148,7 @@ def test_layers_of_the_same_name_in_a_network_and_in_one_inside_it(tmp_path, rng
     images = rng.integers(0, 256, (3, 8, 8, 3)).astype("float32")
     expected = undecided(model, images)
     source = load_source_model(saved(model, tmp_path), "none", CLASS_NAMES)
-    found = select_output(source.model, "logits").predict(images, verbose=0)
+    found = select_outputs(source.model, ["logits"]).predict(images, verbose=0)["logits"]
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT, scramble
+from conftest import ROOT, only, scramble
 
 import keras_resnet
 from keras_resnet import UserError
@@ -25,7 +25,7 @@ from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.formats.tflite.format import TFLITE
 from keras_resnet.export.formats.tflite.metadata import pack, read_metadata, with_metadata
 from keras_resnet.export.formats.tflite.quantizer import QUANTIZATIONS, TFLiteQuantizer
-from keras_resnet.export.serving import serving_function
+from keras_resnet.export.outputs import serving_function
 from keras_resnet.metadata import MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import load_model, write_classifier
@@ -69,7 +69,7 @@ def cifar10(path):
 def converted(model, folder, dtype="uint8"):
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint("serve", serving_function(model, "probabilities", dtype))
+    archive.add_endpoint("serve", serving_function(model, "probabilities", dtype=dtype))
     with quiet_stderr():
         archive.write_out(str(folder), verbose=False)
         return convert(folder)
@@ -237,7 +237,7 @@ def test_the_model_or_the_converters_own_metadata_are_damaged(name, net, int8):
     file = {"net": net, "int8": int8}[name]
     old, new = (schema.ModelT.InitFromPackedBuf(content, 0) for content in (file.bare, file.content))
     assert file.content[4:8] == b"TFL3"
-    np.testing.assert_array_equal(TFLITE.run(file.content, net.images), TFLITE.run(file.bare, net.images))
+    np.testing.assert_array_equal(only(TFLITE.run(file.content, net.images)), only(TFLITE.run(file.bare, net.images)))
     kept = {entry.name: new.buffers[entry.buffer].data.tobytes() for entry in new.metadata}
     assert len(old.metadata) == 2
     assert all(kept[entry.name] == old.buffers[entry.buffer].data.tobytes() for entry in old.metadata)
@@ -284,7 +284,7 @@ def test_mediapipe_does_not_open_what_is_float_at_the_edge(quantization, net, me
 def assert_alike(file, images, model, mediapipe):
     """MediaPipe gives exactly what LiteRT does, and except for the quantization what Keras does."""
     scores = table(mediapipe(file.path, images), file.metadata.labels)
-    np.testing.assert_allclose(scores, TFLITE.run(file.content, images), atol=1e-6)
+    np.testing.assert_allclose(scores, only(TFLITE.run(file.content, images)), atol=1e-6)
     expected = model.predict(images.astype("float32"), verbose=0)
     assert np.mean(scores.argmax(axis=1) == expected.argmax(axis=1)) >= 0.95
     assert np.abs(scores - expected).mean() < 0.02

@@ -9,7 +9,7 @@ import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.export.fold.folding import fold
 from keras_resnet.export.fold.layers import AUGMENTATIONS
-from keras_resnet.export.serving import select_output
+from keras_resnet.export.outputs import select_outputs
 from keras_resnet.export.source_model import load_source_model
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import to_fast
@@ -46,7 +46,8 @@ def assert_exports(model, expected, folder, names=NAMES):
     np.testing.assert_allclose(outputs_of(wrapped, images), outputs, atol=1e-5)
     np.testing.assert_allclose(outputs_of(fold(wrapped), images), outputs, atol=1e-4)
     activation = keras.ops.sigmoid if wrapped.layers[-1].activation is keras.activations.sigmoid else keras.ops.softmax
-    np.testing.assert_allclose(activation(outputs_of(select_output(wrapped, "logits"), images)), outputs, atol=1e-5)
+    logits = outputs_of(select_outputs(wrapped, ["logits"]), images)
+    np.testing.assert_allclose(activation(logits), outputs, atol=1e-5)
 
 
 def unchanged(outputs):

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import assert_refused
+from conftest import assert_refused, only
 from life.artifacts import BAD_ARTIFACTS, LABELS, METADATA, SIDE, write_onnx
 
 from keras_resnet import UserError
@@ -39,9 +39,9 @@ def test_predict_says_in_one_line_what_its_process_found(kind, tmp_path, in_proc
 def test_a_process_gives_what_the_file_gives_in_batches(tmp_path):
     path = write_onnx(tmp_path / "good.onnx")
     with open_predictor(path) as predictor:
-        found, inspection = predictor.run(IMAGES), predictor.inspect()
+        found, inspection = only(predictor.run(IMAGES)), predictor.inspect()
     assert predictor.metadata == METADATA
-    np.testing.assert_array_equal(found, load_predictor(path).run(IMAGES))
+    np.testing.assert_array_equal(found, only(load_predictor(path).run(IMAGES)))
     assert inspection.operators["Softmax"] == 1
 
 

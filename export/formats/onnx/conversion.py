@@ -22,10 +22,13 @@ def convert(serve: Any, opset: int) -> onnx.ModelProto:
         UserError: For a network that ONNX has no operators for.
     """
     function = serve.get_concrete_function()
-    (output,) = function.structured_outputs
-    names = {f"{INPUT}:0": INPUT, function.outputs[0].name: output}
+    outputs = list(function.structured_outputs)
+    tensors = dict(zip(sorted(outputs), function.outputs, strict=True))
+    names = {f"{INPUT}:0": INPUT, **{tensors[name].name: name for name in outputs}}
     with no_logging():
-        proto = convert_function(function, names, min(opset, LAST_OPSET), [pool_without_pad], f"{output} of {INPUT}")
+        proto = convert_function(
+            function, names, min(opset, LAST_OPSET), [pool_without_pad], f"{comma_join(outputs)} of {INPUT}"
+        )
     unknown = sorted({node.op_type for node in proto.graph.node if not onnx.defs.has(node.op_type)})
     if unknown:
         raise UserError(

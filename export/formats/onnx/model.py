@@ -25,7 +25,7 @@ def make_model(
     """Converts a serving function; the batch axis is free, and the metadata are among the file's properties.
 
     Args:
-        serve: A `tf.function` of pixels (N, H, W, C), see `serving.serving_function`.
+        serve: A `tf.function` of pixels (N, H, W, C), see `outputs.serving_function`.
         metadata: What the file says about the classifier.
         layout: Of the pixels that the file takes: "nhwc" for (N, H, W, C), by the one Transpose in it, or "nchw" for
             (N, C, H, W).

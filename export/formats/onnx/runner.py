@@ -13,10 +13,10 @@ class OnnxRunner:
         self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         self._channels_first = self._session.get_modelmeta().custom_metadata_map.get("layout") == "nchw"
         self._input = only(self._session.get_inputs(), "inputs").name
-        self.output = only(self._session.get_outputs(), "outputs").name
+        self.outputs = [output.name for output in self._session.get_outputs()]
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
         images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._channels_first else images
-        (outputs,) = self._session.run(None, {self._input: images})
-        return np.asarray(outputs)
+        outputs = self._session.run(None, {self._input: images})
+        return {name: np.asarray(output) for name, output in zip(self.outputs, outputs, strict=True)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..format import ConversionContext, ExportTarget, Format
+from ..format import GRADCAM, ConversionContext, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
@@ -26,10 +26,15 @@ class SavedModelFormat(Format["keras.export.ExportArchive"]):
     targets = (ExportTarget("saved_model", "none", "saved_model", max_difference=1e-4),)
 
     def convert(self, context: ConversionContext, pixel_dtype: str) -> keras.export.ExportArchive:
+        """Grad-CAM has a signature of its own, with all outputs: who only classifies does not pay for it."""
         from .archive import endpoints, make_archive
 
-        serve = context.serving_function(pixel_dtype)
-        return make_archive(context.model, endpoints(serve, context.metadata.preprocessing))
+        names = context.options.output
+        serve = context.serving_function(pixel_dtype, *(name for name in names if name != GRADCAM))
+        functions = endpoints(serve, context.metadata.preprocessing)
+        if GRADCAM in names:
+            functions[GRADCAM] = context.serving_function(pixel_dtype)
+        return make_archive(context.model, functions)
 
     def write(self, content: keras.export.ExportArchive, path: Path, context: ConversionContext) -> None:
         from .archive import write_archive

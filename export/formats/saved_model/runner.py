@@ -8,22 +8,25 @@ import tensorflow as tf
 from keras_resnet.errors import UserError
 from keras_resnet.files import without_pattern
 
-from ..format import INPUT, only
+from ..format import GRADCAM, INPUT
 
 SIGNATURE = "serving_default"
 
 
 class SavedModelRunner:
-    """The signature `serving_default` of a SavedModel. function: its `tf.ConcreteFunction`."""
+    """The signature `serving_default` of a SavedModel, or `gradcam`, which has more outputs.
+
+    function: Its `tf.ConcreteFunction`.
+    """
 
     def __init__(self, path: Path) -> None:
         with without_pattern(path) as folder:
             self._model = tf.saved_model.load(str(folder))  # which its signatures do not keep alive
         if SIGNATURE not in self._model.signatures:
             raise UserError(f"it has no signature {SIGNATURE}")
-        self.function = self._model.signatures[SIGNATURE]
-        self.output = only(self.function.structured_outputs, "outputs")
+        self.function = self._model.signatures[GRADCAM if GRADCAM in self._model.signatures else SIGNATURE]
+        self.outputs = list(self.function.structured_outputs)
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
-        return self.function(**{INPUT: tf.constant(images)})[self.output].numpy()
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
+        return {name: output.numpy() for name, output in self.function(**{INPUT: tf.constant(images)}).items()}

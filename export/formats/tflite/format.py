@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..format import ConversionContext, ExportTarget, Format
+from keras_resnet.errors import UserError
+
+from ..format import GRADCAM, ConversionContext, ExportOptions, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ class TFLiteFormat(Format[bytes]):
         ExportTarget("tflite", "int16x8",      "model_int16x8.tflite", calibrated=True),
     )
     # fmt: on
+
+    def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
+        if GRADCAM in options.output and quantizations:
+            raise UserError("TFLite files have no gradcam: leave it out of --output, or tflite out of --formats")
 
     def convert(self, context: ConversionContext, pixel_dtype: str) -> bytes:
         """By way of a SavedModel: the artifact, where there is one that takes such pixels."""

@@ -23,13 +23,15 @@ from .metadata_schema import Record
 NAME = "TFLITE_METADATA"
 MODEL_IDENTIFIER = b"TFL3"
 
-OUTPUTS: dict[str, Record] = {  # by the name that `serving` gives them
-    "probabilities": {"name": "probability", "description": "Of each class", "stats": {"max": [1.0], "min": [0.0]}},
-    "logits": {"name": "logit", "description": "Of each class; their softmax are the probabilities"},
-}
+FEATURES: Record = {"content": {"content_properties": {"FeatureProperties": {}}}}
 CLASSES: Record = {
-    "content": {"content_properties": {"FeatureProperties": {}}},
+    **FEATURES,
     "associated_files": [{"name": LABELS_FILE, "description": "The classes, one per line", "type": "TENSOR_AXIS_LABELS"}],
+}
+OUTPUTS: dict[str, Record] = {  # by the name of the signature
+    "probabilities": {"name": "probability", "description": "Of each class", "stats": {"max": [1.0], "min": [0.0]}, **CLASSES},
+    "logits": {"name": "logit", "description": "Of each class; their softmax are the probabilities", **CLASSES},
+    "features": {"name": "features", "description": "The embedding that the last layer reads", **FEATURES},
 }
 
 
@@ -89,14 +91,14 @@ def set_metadata(model: Any, content: bytes) -> None:
 
 def model_metadata(model: Any, metadata: ClassifierMetadata, description: str, license: str) -> Record:
     """Returns the record of a `ModelMetadata` about a `schema.ModelT` with one image as its input, and one output."""
-    (output,) = model.signatureDefs[0].outputs
-    scores = {**OUTPUTS[output.name.decode()], **CLASSES}
+    names = {output.tensorIndex: output.name.decode() for output in model.signatureDefs[0].outputs}
+    outputs = [OUTPUTS[names[index]] for index in model.subgraphs[0].outputs]
     return {
         "name": metadata.model,
         "description": description,
         "version": keras_resnet.__version__,
         "subgraph_metadata": [
-            {"input_tensor_metadata": [image_metadata(metadata.preprocessing)], "output_tensor_metadata": [scores]}
+            {"input_tensor_metadata": [image_metadata(metadata.preprocessing)], "output_tensor_metadata": outputs}
         ],
         "license": license,
         "min_parser_version": "1.0.0",  # the schema's, which had all the fields that are written here

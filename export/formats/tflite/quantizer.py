@@ -73,8 +73,9 @@ class TFLiteQuantizer:
         self.quantization = quantization
         model = editable_model(content)
         (graph,), (signature,) = model.subgraphs, model.signatureDefs
-        (pixels,), (output,) = signature.inputs, signature.outputs
-        self._gives_probabilities = output.name == b"probabilities"
+        (pixels,) = signature.inputs
+        outputs = {output.name.decode(): output.tensorIndex for output in signature.outputs}
+        self._gives_probabilities = list(outputs) == ["probabilities"]
         pixel_type = graph.tensors[pixels.tensorIndex].type
         if quantization == "int8":
             assert pixel_type == schema.TensorType.FLOAT32, "int8 needs a file of float32 pixels"
@@ -93,8 +94,8 @@ class TFLiteQuantizer:
             self._ranges |= weight_ranges(model, self._ranges, QUANTIZATIONS[quantization][1]["activation_num_bits"])
             if quantization == "int8":
                 self._ranges |= tensor_range(graph, pixels.tensorIndex, 0, 255)
-                if self._gives_probabilities:
-                    self._ranges |= tensor_range(graph, output.tensorIndex, 0, 255 / 256)
+                if "probabilities" in outputs:
+                    self._ranges |= tensor_range(graph, outputs["probabilities"], 0, 255 / 256)
 
     def quantize(self, keep_float: Sequence[str] = ()) -> bytes:
         """Returns the bytes of the quantized file. Its edges are integers in int8, and otherwise as they were.

@@ -23,12 +23,16 @@ class LiteRTRunner:
             interpreter.allocate_tensors()
         self._signature = interpreter.get_signature_runner()
         self._input, inputs = only(self._signature.get_input_details().items(), "inputs")
-        self.output, outputs = only(self._signature.get_output_details().items(), "outputs")
-        self._dtype, (self._scale, self._zero_point) = inputs["dtype"], outputs["quantization"]
+        self._dtype, details = inputs["dtype"], self._signature.get_output_details()
+        self._quantization = {name: output["quantization"] for name, output in details.items()}
+        self.outputs = list(details)
 
-    def run(self, images: np.ndarray) -> np.ndarray:
-        """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
-        output = self._signature(**{self._input: images.astype(self._dtype)})[self.output]
-        if output.dtype == np.float32:
-            return output
-        return (output.astype(np.float32) - self._zero_point) * np.float32(self._scale)
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
+        outputs = self._signature(**{self._input: images.astype(self._dtype)})
+        return {name: dequantized(output, *self._quantization[name]) for name, output in outputs.items()}
+
+
+def dequantized(output: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """The numbers that integers stand for; floats as they are."""
+    return output if output.dtype == np.float32 else (output.astype(np.float32) - zero_point) * np.float32(scale)
