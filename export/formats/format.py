@@ -54,17 +54,19 @@ class Quantizer(Protocol[Content_co]):
         ...
 
     def signal_to_noise(self, images: np.ndarray, keep_float: Sequence[str] = ()) -> dict[str, float]:
-        """Measures how much of each operator's output is left in the quantized model, in decibels.
+        """Measures how much noise each operator adds by being quantized, against its output, in decibels.
 
-        That is 10 log10(sum(x^2) / sum((x - y)^2)) over all images, of the float model's output x and the quantized model's
-        y, dequantized; `inf` where they are the same.
+        That is 10 log10(sum(x^2) / sum((x - y)^2)) over all images, of the operator's output x in the float model and its
+        output y, dequantized, when the quantized operator is given what the float model gives it. Noise that comes from
+        the operators before it does not count: it would make the last ones look worst, whichever is to blame.
 
         Args:
             images: uint8 (N, H, W, C).
             keep_float: As in `quantize`.
 
         Returns:
-            By names of `operators`, in their order; without those whose output the quantized model does not have.
+            By names of `operators`, in their order; `inf` where nothing changes; without those that stay float and those that
+            are not in the quantized model any more, such as a ReLU inside of a convolution.
         """
         ...
 
@@ -178,6 +180,14 @@ class ReadableFormat(abc.ABC):
     @abc.abstractmethod
     def open(self, path: Path) -> Runner:
         """Loads the file into its runtime."""
+
+    def variants(self, path: Path) -> Sequence[str]:
+        """Names other ways in which the runtime computes the file on some machines; verification tries each."""
+        return ()
+
+    def open_variant(self, path: Path, variant: str) -> Runner:
+        """Loads the file into its runtime as `open` does, for one of `variants`."""
+        raise NotImplementedError(f"{self.title} has no variant {variant}")
 
     @abc.abstractmethod
     def inspect(self, path: Path, runner: Any) -> Inspection:

@@ -24,6 +24,7 @@ def verify(
     reference: np.ndarray,
     tolerances: Tolerances,
     error: str = "",
+    variant: str = "",
 ) -> tuple[VerificationResult, np.ndarray]:
     """Compares an artifact with Keras.
 
@@ -35,14 +36,16 @@ def verify(
         reference: What Keras gives for them, (N, classes).
         tolerances: What is allowed.
         error: Why there is no artifact, where it could not be made.
+        variant: Which of the artifact's variants to run; by default it is run as it is, and then in all of them.
 
     Returns:
         The result, and the artifact's outputs, (N, classes), NaN where it does not run.
     """
     inspection, milliseconds, outputs = Inspection({}), float("nan"), np.full(reference.shape, np.nan)
+    variants: list[str] = []
     try:
         if not error:
-            outputs, inspection, milliseconds = run_in_subprocess(path, images)
+            outputs, inspection, milliseconds, variants = run_in_subprocess(path, images, variant)
     except ArtifactError as broken:
         error = str(broken)
     difference = np.abs(outputs.astype(np.float64) - reference)
@@ -60,22 +63,24 @@ def verify(
         tolerances=tolerances,
         inspection=inspection,
         error=error,
+        variants={other: verify(name, path, images, labels, reference, tolerances, variant=other)[0] for other in variants},
     ), outputs
 
 
-def run_in_subprocess(path: Path, images: np.ndarray) -> tuple[np.ndarray, Inspection, float]:
-    """Runs the artifact at `path` in a process of its own without Keras.
+def run_in_subprocess(path: Path, images: np.ndarray, variant: str) -> tuple[np.ndarray, Inspection, float, list[str]]:
+    """Runs the artifact at `path`, or a variant of it, in a process of its own without Keras.
 
     Returns:
-        Its outputs, (N, classes), its operators, and the median time for one image in milliseconds.
+        Its outputs, (N, classes), its operators, the median time for one image in milliseconds, and, of an artifact that was
+        run as it is, its variants.
 
     Raises:
         ArtifactError: If it does not run.
     """
     try:
-        with ArtifactProcess(path) as process:
+        with ArtifactProcess(path, variant=variant) as process:
             outputs = process.predictor.run(images)
-            return outputs, process.inspect(), process.latency(images[:1])
+            return outputs, process.inspect(), process.latency(images[:1]), [] if variant else process.variants()
     except UserError as error:
         raise ArtifactError(f"cannot be run without Keras: {str(error).removeprefix(f'{path} ')}") from error
 

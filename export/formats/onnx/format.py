@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .runner import OnnxRunner
 
 
+X64_QUANT_PRECISION = "x64quantprecision"  # ONNX Runtime's name for sums that cannot saturate on x86 CPUs without VNNI
+
+
 class OnnxFormat(Format["onnx.ModelProto"]):
     name = "onnx"
     title = "ONNX"
@@ -80,6 +83,18 @@ class OnnxFormat(Format["onnx.ModelProto"]):
 
         return OnnxRunner(str(path))
 
+    def variants(self, path: Path) -> Sequence[str]:
+        import onnx
+
+        nodes = onnx.load(path, load_external_data=False).graph.node
+        return [X64_QUANT_PRECISION] if any(node.op_type == "QuantizeLinear" for node in nodes) else []
+
+    def open_variant(self, path: Path, variant: str) -> OnnxRunner:
+        from .runner import OnnxRunner
+
+        assert variant == X64_QUANT_PRECISION, variant
+        return OnnxRunner(str(path), {f"session.{variant}": "1"})
+
     def load(self, content: onnx.ModelProto) -> OnnxRunner:
         from .runner import OnnxRunner
 
@@ -88,7 +103,10 @@ class OnnxFormat(Format["onnx.ModelProto"]):
     def inspect(self, path: Path, runner: OnnxRunner) -> Inspection:
         import onnx
 
-        return Inspection(count(node.op_type for node in onnx.load(path, load_external_data=False).graph.node))
+        from .saturation import saturating_kernels
+
+        model = onnx.load(path, load_external_data=False)
+        return Inspection(count(node.op_type for node in model.graph.node), saturating=tuple(saturating_kernels(model)))
 
 
 ONNX = OnnxFormat()

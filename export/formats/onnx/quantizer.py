@@ -6,6 +6,7 @@ leaves convolutions in float32 then, between Transposes. Kernels of seven bits (
 faster, and cost accuracy.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from keras_resnet._onnxruntime_internals import to_float16
 from keras_resnet.errors import UserError, comma_join
 
 from ..select_operators import select_operators
+from .noise import signal_to_noise
 from .options import check_opset_of_int8
 
 QUANTIZATIONS = ("fp16", "int8")
@@ -67,6 +69,7 @@ class OnnxQuantizer:
             self._float = preprocessed(proto)
         constants = {tensor.name for tensor in self._float.graph.initializer}
         nodes = [node for node in self._float.graph.node if quantization == "fp16" or node.op_type in OPERATORS]
+        self._head = head_layers(self._float.graph)
         self._node_names = {";".join([*node.output, *constants.intersection(node.input[1:2])]): node.name for node in nodes}
         self.operators = list(self._node_names)
 
@@ -80,7 +83,7 @@ class OnnxQuantizer:
             UserError: For an unknown operator.
         """
         kept = [self._node_names[name] for name in select_operators(self.operators, keep_float)]
-        result = self._to_int8(kept) if self.quantization == "int8" else to_float16(self._float, kept)
+        result = self._to_int8([*kept, *self._head]) if self.quantization == "int8" else to_float16(self._float, kept)
         for field in ("opset_import", "metadata_props"):
             result.ClearField(field)
             getattr(result, field).extend(getattr(self._original, field))
@@ -89,28 +92,51 @@ class OnnxQuantizer:
         onnx.checker.check_model(result, full_check=True)
         return result
 
+    def signal_to_noise(self, images: np.ndarray, keep_float: Sequence[str] = ()) -> dict[str, float]:
+        """See `Quantizer.signal_to_noise`."""
+        batches = CalibrationBatches(self._float.graph.input[0], images).batches
+        found = signal_to_noise(self._float, self.quantize(keep_float), batches)
+        return {name: found[node] for name, node in self._node_names.items() if node in found}
+
     def _to_int8(self, kept: Sequence[str]) -> onnx.ModelProto:
         assert self._images is not None
         with tempfile.TemporaryDirectory() as folder:
             float_file, int8_file, ranges = (Path(folder, name) for name in ("float.onnx", "int8.onnx", "ranges.json"))
             onnx.save(self._float, float_file)
+            batches = CalibrationBatches(self._float.graph.input[0], self._images)
             if self._ranges:
                 ranges.write_text(self._ranges)
-            ort_quantization.quantize_static(
-                float_file,
-                int8_file,
-                CalibrationBatches(self._float.graph.input[0], self._images),
-                quant_format=ort_quantization.QuantFormat.QDQ,
-                activation_type=ort_quantization.QuantType.QUInt8,
-                weight_type=ort_quantization.QuantType.QInt8,
-                per_channel=True,
-                op_types_to_quantize=list(OPERATORS),
-                nodes_to_exclude=list(kept),
-                calibrate_method=CALIBRATIONS[self._calibration],
-                calibration_cache_path=ranges,
-            )
+            with contextlib.redirect_stdout(None):  # histograms are collected with a line for each batch
+                ort_quantization.quantize_static(
+                    float_file,
+                    int8_file,
+                    batches,
+                    quant_format=ort_quantization.QuantFormat.QDQ,
+                    activation_type=ort_quantization.QuantType.QUInt8,
+                    weight_type=ort_quantization.QuantType.QInt8,
+                    per_channel=True,
+                    reduce_range=True,
+                    op_types_to_quantize=list(OPERATORS),
+                    nodes_to_exclude=list(kept),
+                    calibrate_method=CALIBRATIONS[self._calibration],
+                    calibration_cache_path=ranges,
+                    extra_options={"CalibStridedMinMax": 1},  # of any method: the tensors of one batch at a time
+                )
             self._ranges = ranges.read_text()
             return onnx.load(int8_file)
+
+
+def head_layers(graph: onnx.GraphProto) -> list[str]:
+    """Returns the names of the dense layers after which only activations come: the network's last one."""
+    makers = {name: node for node in graph.node for name in node.output}
+    found, names = [], [value.name for value in graph.output]
+    while names:
+        node = makers.get(names.pop())
+        if node is not None and node.op_type in ("Gemm", "MatMul"):
+            found.append(node.name)
+        elif node is not None and node.op_type != "Conv":
+            names.extend(node.input)
+    return found
 
 
 def preprocessed(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -129,7 +155,14 @@ class CalibrationBatches(ort_quantization.CalibrationDataReader):
         shape = [dim.dim_value for dim in model_input.type.tensor_type.shape.dim][1:]
         images = images if list(images.shape[1:]) == shape else images.transpose(0, 3, 1, 2)
         step = max(1, PIXELS_AT_ONCE // (images[0].size // min(images.shape[1], images.shape[3])))
-        self._batches = iter([{model_input.name: images[start : start + step]} for start in range(0, len(images), step)])
+        self.batches = [{model_input.name: images[start : start + step]} for start in range(0, len(images), step)]
+        self._range = iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self._range = iter(self.batches[start_index:end_index])
 
     def get_next(self) -> dict[str, Any] | None:  # pyright: ignore[reportIncompatibleMethodOverride]  None ends them
-        return next(self._batches, None)
+        return next(self._range, None)
