@@ -1,7 +1,10 @@
 """Dense layers as every reader of ONNX expects them: Flatten and Gemm.
 
-tf2onnx writes a head as Squeeze, MatMul and Add. OpenCV reads that as (N, 1, classes), and its classic engine gives wrong
-numbers for more than one image. ONNX Runtime, OpenVINO and ncnn run both spellings alike, and equally fast.
+tf2onnx writes a head as Squeeze, MatMul and Add. OpenCV makes (N, 1, classes) of that for more than one image, in 4.14 and in
+the classic engine of 5.0. ONNX Runtime and OpenVINO run both spellings alike, and equally fast.
+
+In integers OpenCV 4.14 gives wrong numbers for more than one image, and 5.0 does not load, where a Gemm with a bias stands
+between QuantizeLinear and DequantizeLinear. Both run one without.
 """
 
 from collections.abc import Iterator
@@ -56,6 +59,33 @@ def bias_addition(
         return None
     biases = [constants[name] for name in readers[0].input if name in constants]
     return readers[0] if [list(bias.dims) for bias in biases] == [[width]] else None
+
+
+def head_layers(graph: onnx.GraphProto) -> list[str]:
+    """Returns the names of the dense layers after which no weights come: the network's last one."""
+    makers = {name: node for node in graph.node for name in node.output}
+    found, names = [], [value.name for value in graph.output]
+    while names:
+        node = makers.get(names.pop())
+        if node is not None and node.op_type in ("Gemm", "MatMul"):
+            found.append(node.name)
+        elif node is not None and node.op_type != "Conv":
+            names.extend(node.input)
+    return found
+
+
+def separate_biases(model: onnx.ModelProto) -> list[str]:
+    """Makes a Gemm without a bias and an Add of each Gemm but the last, and returns the names of the new nodes."""
+    graph, added = model.graph, []
+    head = head_layers(graph)
+    for index, node in reversed([*enumerate(graph.node)]):
+        if node.op_type == "Gemm" and len(node.input) == 3 and node.name not in head:
+            (output,), product = node.output, f"{node.output[0]}_product"
+            name = f"{node.name}_bias"
+            graph.node.insert(index + 1, onnx.helper.make_node("Add", [product, node.input.pop()], [output], name))
+            graph.node[index].output[0] = product
+            added.append(name)
+    return added
 
 
 def inferred_shapes(model: onnx.ModelProto) -> Iterator[tuple[str, list[int]]]:

@@ -30,7 +30,7 @@ def signal_to_noise(
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     signal, noise = np.zeros(len(outputs)), np.zeros(len(outputs))
     for batch in batches:
-        found = session.run(None, dict(batch))
+        found = [np.asarray(tensor) for tensor in session.run(None, dict(batch))]
         for index, (x, y) in enumerate(zip(found[::2], found[1::2], strict=True)):
             signal[index] += np.square(x, dtype=np.float64).sum()
             noise[index] += np.square(np.subtract(x, y, dtype=np.float64)).sum()
