@@ -71,8 +71,8 @@ def export(
             results.append(result)
         if len(failures) == len(results):
             raise failures[0]
-        given, kept = scores(reference), writer.kept_float
-        summary = report.Report(config, metadata, results, images, labels, given, outputs, kept_float=kept)
+        quantized = {"kept_float": writer.kept_float, "explanations": writer.explanations}
+        summary = report.Report(config, metadata, results, images, labels, scores(reference), outputs, **quantized)
         summary.write(folder)
         html_report.write_page(summary, folder)
         files.write_text(folder / LABELS_FILE, labels_lines)

@@ -77,14 +77,19 @@ class Predictor:
         return scores / scores.sum(axis=1, keepdims=True)
 
 
-def load_predictor(path: str | PathLike[str]) -> Predictor:
-    """Opens a `.keras`, `.tflite` or `.onnx` file or a SavedModel folder, or raises a `UserError` of one line."""
+def load_predictor(path: str | PathLike[str], variant: str = "") -> Predictor:
+    """Opens a `.keras`, `.tflite` or `.onnx` file or a SavedModel folder, or raises a `UserError` of one line.
+
+    Args:
+        path: The file or folder.
+        variant: One of its format's `variants`, or none.
+    """
     path, format = Path(path), format_of(path)
     try:
         metadata = format.read_metadata(path)
         if metadata is None:
             raise UserError(f"{path} carries no labels and preprocessing: it is not a file that keras-resnet wrote")
-        runner = format.open(path)
+        runner = format.open_variant(path, variant) if variant else format.open(path)
         return Predictor(path, metadata, runner, functools.partial(format.inspect, path, runner))
     except UserError as error:
         if str(path) in str(error):

@@ -1,12 +1,14 @@
 """Finds the operators that lose most by quantization, by measurement."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from keras_resnet.metrics import accuracy_drop
+from keras_resnet.metrics import accuracy, accuracy_drop, predicted_labels
 
 MAX_OPERATORS = 8  # to keep in float: what needs more than that is not a matter of single layers
+MAX_TRIALS = 5  # of operators in float, to explain a quantization
 MIN_SHARE = 1 / 4  # of what a group gains in float, that a part of it must gain for the rest to be left out
 
 
@@ -76,3 +78,66 @@ def error(outputs: np.ndarray, reference: np.ndarray) -> float:
     """Computes the mean square; NaN, as from overflows, counts as the largest possible error."""
     square = np.square(outputs.astype(np.float64) - reference)
     return float(np.mean(np.where(np.isnan(square), np.finfo(np.float32).max, square)))
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatorNoise:
+    """What the quantization of an operator costs.
+
+    Attributes:
+        operator: Its name.
+        decibels: The signal-to-noise ratio, see `Quantizer.signal_to_noise`.
+        agreement: The share of images with the float network's prediction if this operator is kept in float as well; None
+            where that was not tried.
+        accuracy: The share of images that are right then, likewise.
+    """
+
+    operator: str
+    decibels: float
+    agreement: float | None = None
+    accuracy: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """What quantization costs, and where.
+
+    Attributes:
+        images: How many it was measured on.
+        float_accuracy: The share of them that the float network gets right.
+        agreement: The share with the float network's prediction.
+        accuracy: The share that the quantized network gets right.
+        operators: The noise of each, the worst first.
+    """
+
+    images: int
+    float_accuracy: float
+    agreement: float
+    accuracy: float
+    operators: tuple[OperatorNoise, ...]
+
+
+def explain(
+    noise: Mapping[str, float],
+    run: Callable[[Sequence[str]], np.ndarray],
+    reference: np.ndarray,
+    labels: np.ndarray,
+    kept: Sequence[str] = (),
+) -> Explanation:
+    """Measures what it would bring to keep each of the `MAX_TRIALS` noisiest operators in float, one at a time.
+
+    Args:
+        noise: Decibels by operator.
+        run: From the operators to keep in float to the outputs, (N, classes).
+        reference: The outputs of the float network, (N, classes).
+        labels: The true classes, (N,).
+        kept: Operators that stay float anyway.
+    """
+    same = predicted_labels(reference)
+    outputs, found = run(kept), []
+    for operator in sorted(noise, key=lambda name: noise[name]):
+        trial = run([*kept, operator]) if len(found) < MAX_TRIALS else None
+        gain = (None, None) if trial is None else (accuracy(trial, same), accuracy(trial, labels))
+        found.append(OperatorNoise(operator, noise[operator], *gain))
+    shares = accuracy(reference, labels), accuracy(outputs, same), accuracy(outputs, labels)
+    return Explanation(len(labels), *shares, tuple(found))

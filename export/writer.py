@@ -16,10 +16,11 @@ from .fold.folding import fold
 from .formats import FORMATS
 from .formats.format import ConversionContext, Format, Quantizer
 from .outputs import Outputs, select_outputs, serving_function
-from .sensitivity import sensitive_layers
+from .sensitivity import Explanation, explain, sensitive_layers
 from .targets import TARGETS, ExportTarget
 
 AUTO = ("auto",)
+NOISE_IMAGES = 64  # that signal-to-noise ratios are measured on; they vary little
 CACHED_MODELS = 2  # one format's float models, on uint8 and on float32 pixels
 
 
@@ -38,6 +39,7 @@ class ArtifactWriter:
 
     Attributes:
         kept_float: The operators that stayed float in each calibrated artifact, by their names.
+        explanations: Where each calibrated artifact loses, if that is wanted.
 
     Args:
         config: What to write.
@@ -58,6 +60,7 @@ class ArtifactWriter:
         scores: Callable[[Outputs], np.ndarray],
     ) -> None:
         self.kept_float: dict[str, tuple[str, ...]] = {}
+        self.explanations: dict[str, Explanation] = {}
         self._config, self._calibration, self._written, self._scores = config, calibration, {}, scores
         if config.fold:
             model = fold(select_outputs(model, config.output))
@@ -90,13 +93,15 @@ class ArtifactWriter:
 
     def _quantize(self, target: ExportTarget, format: Format[Any], content: Any) -> Any:
         """Quantizes a float model as the target says."""
-        quantizer = format.quantizer(content, target.quantization, self._images)
+        quantizer = format.quantizer(content, target.quantization, self._images, self._config.calibration)
         if not target.calibrated:
             return quantizer.quantize()
         keep = self._config.keep_float
         if keep == AUTO:
             keep = self._sensitive_operators(format, quantizer, content)
         self.kept_float[target.name] = tuple(keep)
+        if self._config.explain_quantization:
+            self.explanations[target.name] = self._explain(format, quantizer, content, keep)
         return quantizer.quantize(keep)
 
     def _sensitive_operators(self, format: Format[Any], quantizer: Quantizer[Any], content: Any) -> list[str]:
@@ -111,6 +116,19 @@ class ArtifactWriter:
         reference, labels = self._scores(format.run(content, images)), np.asarray(self._calibration.labels)
         allowed = self._config.max_accuracy_drop
         return sensitive_layers(quantizer.operators, run, reference, labels, max_accuracy_drop=allowed)
+
+    def _explain(self, format: Format[Any], quantizer: Quantizer[Any], content: Any, keep: Sequence[str]) -> Explanation:
+        """Finds which operators are noisiest, and what keeping them in float would bring on the calibration images."""
+        assert self._calibration is not None
+        images = self._images
+        assert images is not None
+
+        def run(kept: Sequence[str]) -> np.ndarray:
+            return self._scores(format.run(quantizer.quantize(kept), images))
+
+        noise = quantizer.signal_to_noise(images[:NOISE_IMAGES], keep)
+        reference = self._scores(format.run(content, images))
+        return explain(noise, run, reference, np.asarray(self._calibration.labels), keep)
 
     @functools.cached_property
     def _images(self) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +29,7 @@ SCORES = ("probabilities", "logits")  # outputs (N, classes), of which the large
 FEATURES, GRADCAM = "features", "gradcam"
 OUTPUTS = (*SCORES, FEATURES, GRADCAM)  # what an artifact may compute, see `outputs.select_outputs`; the names of its outputs
 BATCH_SIZE = 64
+CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")  # how ranges are chosen from what calibration images reach
 
 Outputs = Mapping[str, np.ndarray]  # {output: float32 (N, ...)}
 
@@ -56,12 +57,31 @@ class Quantizer(Protocol[Content_co]):
         """Returns the quantized model; `keep_float` names operators, or parts of their names, that stay float."""
         ...
 
+    def signal_to_noise(self, images: np.ndarray, keep_float: Sequence[str] = ()) -> dict[str, float]:
+        """Measures how much noise each operator adds by being quantized, against its output, in decibels.
+
+        That is 10 log10(sum(x^2) / sum((x - y)^2)) over all images, of the operator's output x in the float model and its
+        output y, dequantized, when the quantized operator is given what the float model gives it. Noise that comes from
+        the operators before it does not count: it would make the last ones look worst, whichever is to blame.
+
+        Args:
+            images: uint8 (N, H, W, C).
+            keep_float: As in `quantize`.
+
+        Returns:
+            By names of `operators`, in their order; `inf` where nothing changes; without those that stay float and those that
+            are not in the quantized model any more, such as a ReLU inside of a convolution.
+        """
+        ...
+
 
 class ExportOptions(Protocol):
     """The fields of `export.config.ExportConfig` that formats read."""
 
     @property
     def output(self) -> tuple[str, ...]: ...
+    @property
+    def calibration(self) -> str: ...
     @property
     def onnx_layout(self) -> str: ...
     @property
@@ -173,6 +193,14 @@ class ReadableFormat(abc.ABC):
     def open(self, path: Path) -> Runner:
         """Loads the file into its runtime."""
 
+    def variants(self, path: Path) -> Sequence[str]:
+        """Names other ways in which the runtime computes the file on some machines; verification tries each."""
+        return ()
+
+    def open_variant(self, path: Path, variant: str) -> Runner:
+        """Loads the file into its runtime as `open` does, for one of `variants`."""
+        raise NotImplementedError(f"{self.title} has no variant {variant}")
+
     @abc.abstractmethod
     def inspect(self, path: Path, runner: Any) -> Inspection:
         """Counts the operators of a file that `open` has loaded into `runner`."""
@@ -183,12 +211,18 @@ class Format(ReadableFormat, Generic[Content]):
 
     Attributes:
         targets: Its rows of the table of what can be exported.
+        calibrations: Those of `CALIBRATIONS` that its quantizer has.
     """
 
     targets: tuple[ExportTarget, ...]
+    calibrations: tuple[str, ...] = ()
 
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
         """Raises a `UserError` for an option that the format does not know, or not with one of these quantizations."""
+        calibrated = any(target.calibrated for target in self.targets if target.quantization in quantizations)
+        if calibrated and options.calibration not in self.calibrations:
+            has = comma_join(self.calibrations)
+            raise UserError(f"there is no {options.calibration} calibration in {self.name}: {self.name} has {has}")
 
     @abc.abstractmethod
     def convert(self, context: ConversionContext, pixel_dtype: str) -> Content:
@@ -198,8 +232,17 @@ class Format(ReadableFormat, Generic[Content]):
     def write(self, content: Content, path: Path, context: ConversionContext) -> None:
         """Writes the artifact, its metadata included."""
 
-    def quantizer(self, content: Content, quantization: str, images: np.ndarray | None) -> Quantizer[Content]:
-        """Prepares a float model for quantization; uint8 `images` (N, H, W, C) calibrate it where the target needs it."""
+    def quantizer(
+        self, content: Content, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+    ) -> Quantizer[Content]:
+        """Prepares a float model for quantization.
+
+        Args:
+            content: The model.
+            quantization: Of one of `targets`.
+            images: uint8 (N, H, W, C), which calibrate it where the target needs it.
+            calibration: One of `calibrations`.
+        """
         raise NotImplementedError(f"{self.title} has no quantization")
 
     def load(self, content: Content) -> Runner:

@@ -2,8 +2,11 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from keras_resnet.errors import comma_join
+
+SHOWN = 3  # kernels in an issue
 VARIABLE_OPERATORS = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"}
 
 
@@ -15,11 +18,13 @@ class Inspection:
         operators: How often each occurs.
         partitions: Into how many pieces XNNPACK takes the network; None where the runtime has no XNNPACK delegate.
         undelegated_ops: How often each operator is outside of those pieces, or None likewise.
+        saturating: Kernels with which some CPUs compute something else; see `onnx.saturation`.
     """
 
     operators: dict[str, int]
     partitions: int | None = None
     undelegated_ops: dict[str, int] | None = None
+    saturating: Sequence[str] = ()
 
     @property
     def delegated(self) -> float | None:
@@ -34,6 +39,8 @@ class Inspection:
             yield f"has variables that are not frozen ({', '.join(unfrozen)}), which makes it several times slower"
         if flex:
             yield f"needs operators outside of LiteRT ({', '.join(flex)})"
+        if self.saturating:
+            yield f"has kernels whose sums saturate on x86 CPUs without VNNI ({comma_join(self.saturating, SHOWN)})"
 
 
 def count(names: Iterable[str]) -> dict[str, int]:

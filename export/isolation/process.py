@@ -46,10 +46,11 @@ class ArtifactProcess(ChildProcess):
     Args:
         path: The artifact.
         verbosity: "quiet" hides what its libraries print.
+        variant: One of `variants` of another process of the artifact, or none.
     """
 
-    def __init__(self, path: str | os.PathLike[str], verbosity: str = "quiet") -> None:
-        super().__init__(f"{__package__}.worker", os.fspath(path), verbosity, verbosity=verbosity)
+    def __init__(self, path: str | os.PathLike[str], verbosity: str = "quiet", variant: str = "") -> None:
+        super().__init__(f"{__package__}.worker", os.fspath(path), verbosity, variant, verbosity=verbosity)
         self.path, self.outputs = path, ()
 
     @functools.cached_property
@@ -66,6 +67,10 @@ class ArtifactProcess(ChildProcess):
     def inspect(self) -> Inspection:
         """Counts the operators."""
         return Inspection(**self._call("inspect")[0])
+
+    def variants(self) -> list[str]:
+        """Names the other ways in which the runtime computes the artifact on some machines."""
+        return self._call("variants")[0]["variants"]
 
     def latency(self, image: np.ndarray) -> float:
         """Measures the median time for one image, (1, H, W, C), in milliseconds."""

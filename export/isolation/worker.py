@@ -1,4 +1,4 @@
-"""The process of one artifact, without Keras: `python -m keras_resnet.export.isolation.worker ARTIFACT VERBOSITY`.
+"""The process of one artifact, without Keras: `python -m keras_resnet.export.isolation.worker ARTIFACT VERBOSITY [VARIANT]`.
 
 Answers one message after the other until its standard input ends. Standard output is reserved for the answers: what a library
 prints there goes to standard error.
@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from keras_resnet import environment
 from keras_resnet.errors import UserError
 
-from ..runtime import Predictor, load_predictor
+from ..runtime import Predictor, format_of, load_predictor
 from .messages import Message, receive, send
 
 MIN_SECONDS, MIN_RUNS = 0.3, 10  # of the timing
@@ -25,7 +26,7 @@ MIN_SECONDS, MIN_RUNS = 0.3, 10  # of the timing
 Answer = tuple[Message, dict[str, np.ndarray]]
 
 
-def main(artifact: str, verbosity: str) -> None:
+def main(artifact: str, verbosity: str, variant: str = "") -> None:
     """Opens the artifact, says what it is, and runs it on the images of each message."""
     sys.modules["keras"] = None  # pyright: ignore[reportArgumentType]  TensorFlow imports it where it can
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
@@ -33,7 +34,7 @@ def main(artifact: str, verbosity: str) -> None:
     environment.configure(verbosity, tensorflow=False)
     predictor = None
     try:
-        predictor = load_predictor(artifact)
+        predictor = load_predictor(artifact, variant)
         send(answers, {"metadata": predictor.metadata.to_json(), "outputs": list(predictor.outputs)})
     except UserError as error:
         send(answers, {"error": str(error)})
@@ -79,7 +80,17 @@ def latency(predictor: Predictor, image: np.ndarray) -> float:
     return 1000 * statistics.median(seconds)
 
 
-ANSWERS: dict[str, Callable[[Predictor, Any], Answer]] = {"run": run, "inspect": inspect, "latency": measure_latency}
+def variants(predictor: Predictor, _: None) -> Answer:
+    """Names the other ways in which the runtime computes the artifact on some machines."""
+    return {"variants": list(format_of(predictor.path).variants(Path(predictor.path)))}, None
+
+
+ANSWERS: dict[str, Callable[[Predictor, Any], Answer]] = {
+    "run": run,
+    "inspect": inspect,
+    "latency": measure_latency,
+    "variants": variants,
+}
 
 
 if __name__ == "__main__":

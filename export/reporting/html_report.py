@@ -2,7 +2,7 @@
 
 import html
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -12,12 +12,19 @@ from keras_resnet.files import write_text
 from keras_resnet.html import img, png, table
 from keras_resnet.metrics import predicted_labels
 
+from ..sensitivity import Explanation
 from ..verification.result import VerificationResult
 from . import charts
 from .report import COLUMNS, Report
 
 PAGE, TEMPLATE = "report.html", "report_template.html"
 EXAMPLES = MISTAKES = 16
+OPERATORS = 20  # of each artifact, whose noise is shown
+NOISE_COLUMNS = ("kept in float", "signal to noise", "same prediction", "accuracy")
+NOISE_INTRODUCTION = """<h2>Quantization noise</h2>
+<p>How much noise each operator adds by being quantized, the worst first, when it is given what the float network gives it. 6 dB
+are a bit. The predictions are those of the artifact with this operator in float, which <code>--keep_float</code> with its name
+brings; they were measured for the worst.</p>"""
 
 
 def write_page(report: Report, folder: Path) -> None:
@@ -43,6 +50,7 @@ def render(report: Report) -> str:
         scatter=charts.scatter(points, "{:.2f} MB", "{:.2f} %"),
         agreement=agreement_table(report.outputs_by_name),
         operators=operators_table(report.results),
+        noise=noise_section(report.explanations),
         mistakes=mistakes_section(report),
         examples=figures(report, example_indices(report)),
         curves=f"<h2>Training</h2>\n{img(curves.read_bytes(), 'training curves')}" if curves.is_file() else "",
@@ -63,6 +71,26 @@ def operators_table(results: Sequence[VerificationResult]) -> str:
     names = dict.fromkeys(name for result in results for name in result.inspection.operators)
     rows = [[name, *(result.inspection.operators.get(name, "") for result in results)] for name in names]
     return table(["", *(result.name for result in results)], rows)
+
+
+def noise_section(explanations: Mapping[str, Explanation]) -> str:
+    """The operators of each artifact that add most noise, and what keeping them in float would bring."""
+    parts = []
+    for name, found in explanations.items():
+        rows = [["none", "", percent(found.agreement), percent(found.accuracy)]]
+        for noise in found.operators[:OPERATORS]:
+            rows.append([noise.operator, f"{noise.decibels:.1f} dB", percent(noise.agreement), percent(noise.accuracy)])
+        parts += [
+            f"<h3>{html.escape(name)}</h3>",
+            f"<p>On {found.images} calibration images, of which float gets {percent(found.float_accuracy)} right.",
+            f"{len(rows) - 1} of {len(found.operators)} operators are shown; <code>report.json</code> has all.</p>",
+            f'<div class="wide">{table(NOISE_COLUMNS, rows)}</div>',
+        ]
+    return "\n".join([NOISE_INTRODUCTION, *parts]) if parts else ""
+
+
+def percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
 
 
 def example_indices(report: Report) -> list[int]:

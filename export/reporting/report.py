@@ -16,6 +16,7 @@ from keras_resnet.records import from_record, read_json
 
 from ..config import ExportConfig
 from ..formats import LIBRARIES
+from ..sensitivity import Explanation
 from ..verification.result import VerificationResult
 
 RECORD = "report.json"
@@ -72,6 +73,7 @@ class Report:
         reference: Keras' scores of the classes for them, (N, classes).
         outputs: `{name: those of the artifact}`, NaN where it does not run.
         kept_float: `{name: operators}` that were not quantized, as the user named them or as measuring found them.
+        explanations: `{name: where its quantization loses}`.
     """
 
     config: ExportConfig
@@ -82,6 +84,7 @@ class Report:
     reference: np.ndarray
     outputs: dict[str, np.ndarray]
     kept_float: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    explanations: dict[str, Explanation] = dataclasses.field(default_factory=dict)
 
     @property
     def failed(self) -> list[VerificationResult]:
@@ -115,6 +118,7 @@ class Report:
             "sha256": sha256_of(self.config.model_path),
             "output": list(self.config.output),
             "fold": self.config.fold,
+            "calibration": self.config.calibration,
             "images": len(self.images),
             "versions": {name: version(name) for name in LIBRARIES},
             "keras": {"bytes": self.model_bytes, "accuracy": self.accuracy},
@@ -130,6 +134,8 @@ class Report:
         }
         if result.name in self.kept_float:
             record["kept_float"] = self.kept_float[result.name]
+        if result.name in self.explanations:
+            record["quantization_noise"] = dataclasses.asdict(self.explanations[result.name])
         return record
 
     def verdict(self) -> str:

@@ -43,6 +43,7 @@ class VerificationResult:
         tolerances: What was allowed.
         inspection: The artifact's operators.
         error: Why it could not be run.
+        variants: The same for other ways in which the runtime computes the artifact on some machines, by their names.
     """
 
     name: str
@@ -58,6 +59,7 @@ class VerificationResult:
     tolerances: Tolerances
     inspection: Inspection
     error: str = ""
+    variants: "dict[str, VerificationResult]" = dataclasses.field(default_factory=dict)
 
     @property
     def max_difference(self) -> float:
@@ -81,4 +83,6 @@ class VerificationResult:
                 found.append(f"differs by {difference:.1e}{where}, {allowed:.1e} allowed")
         if not self.accuracy_drop <= self.tolerances.max_accuracy_drop + ROUNDING:
             found.append(f"loses {self.accuracy_drop:.2f} points of accuracy, {self.tolerances.max_accuracy_drop:g} allowed")
+        for name, result in self.variants.items():
+            found += [f"{failure} ({name})" for failure in result.failures if failure not in found]
         return found

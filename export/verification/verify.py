@@ -27,6 +27,7 @@ def verify(
     scores: Callable[[Outputs], np.ndarray],
     tolerances: Tolerances,
     error: str = "",
+    variant: str = "",
 ) -> tuple[VerificationResult, np.ndarray]:
     """Compares an artifact with Keras.
 
@@ -39,15 +40,16 @@ def verify(
         scores: From outputs to scores of the classes, (N, classes).
         tolerances: What is allowed.
         error: Why there is no artifact, where it could not be made.
+        variant: Which of the artifact's variants to run; by default it is run as it is, and then in all of them.
 
     Returns:
         The result, and the artifact's scores, (N, classes), NaN where it does not run.
     """
-    inspection, milliseconds = Inspection({}), float("nan")
+    inspection, milliseconds, variants = Inspection({}), float("nan"), []
     outputs: Outputs = {name: np.full(output.shape, np.nan, np.float32) for name, output in reference.items()}
     try:
         if not error:
-            outputs, inspection, milliseconds = run_in_subprocess(path, images)
+            outputs, inspection, milliseconds, variants = run_in_subprocess(path, images, variant)
     except ArtifactError as broken:
         error = str(broken)
     differences = {name: np.abs(outputs[name].astype(np.float64) - expected) for name, expected in reference.items()}
@@ -66,22 +68,26 @@ def verify(
         tolerances=tolerances,
         inspection=inspection,
         error=error,
+        variants={
+            other: verify(name, path, images, labels, reference, scores, tolerances, variant=other)[0] for other in variants
+        },
     ), given
 
 
-def run_in_subprocess(path: Path, images: np.ndarray) -> tuple[Outputs, Inspection, float]:
-    """Runs the artifact at `path` in a process of its own without Keras.
+def run_in_subprocess(path: Path, images: np.ndarray, variant: str) -> tuple[Outputs, Inspection, float, list[str]]:
+    """Runs the artifact at `path`, or a variant of it, in a process of its own without Keras.
 
     Returns:
-        Its outputs, its operators, and the median time for one image in milliseconds.
+        Its outputs, its operators, the median time for one image in milliseconds, and, of an artifact that was run as it is,
+        its variants.
 
     Raises:
         ArtifactError: If it does not run.
     """
     try:
-        with ArtifactProcess(path) as process:
+        with ArtifactProcess(path, variant=variant) as process:
             outputs = process.predictor.run(images)
-            return outputs, process.inspect(), process.latency(images[:1])
+            return outputs, process.inspect(), process.latency(images[:1]), [] if variant else process.variants()
     except UserError as error:
         raise ArtifactError(f"cannot be run without Keras: {str(error).removeprefix(f'{path} ')}") from error
 

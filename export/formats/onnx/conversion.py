@@ -11,6 +11,7 @@ from keras_resnet._tf2onnx_internals import convert_function
 from keras_resnet.errors import UserError, comma_join
 
 from ..format import INPUT
+from .dense import rewrite_dense_layers
 
 LAST_OPSET = 17  # tf2onnx knows 18 too, but leaves the head's mean in NHWC there, after a Transpose
 
@@ -35,6 +36,7 @@ def convert(serve: Any, opset: int) -> onnx.ModelProto:
             f"tf2onnx cannot express {comma_join(unknown)}: "
             "this network cannot be converted to ONNX; leave onnx out of --formats"
         )
+    rewrite_dense_layers(proto)
     return proto if opset <= LAST_OPSET else onnx.version_converter.convert_version(proto, opset)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..format import ConversionContext, ExportOptions, ExportTarget, Format
+from ..format import CALIBRATIONS, ConversionContext, ExportOptions, ExportTarget, Format
 from ..inspection import Inspection, count
 from .options import check_layout_and_opset, check_opset_of_int8
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from .quantizer import OnnxQuantizer
     from .runner import OnnxRunner
+
+
+X64_QUANT_PRECISION = "x64quantprecision"  # ONNX Runtime's name for sums that cannot saturate on x86 CPUs without VNNI
 
 
 class OnnxFormat(Format["onnx.ModelProto"]):
@@ -34,7 +37,10 @@ class OnnxFormat(Format["onnx.ModelProto"]):
     )
     # fmt: on
 
+    calibrations = ("minmax", "percentile", "entropy")
+
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
+        super().check_options(options, quantizations)
         check_layout_and_opset(options.onnx_layout, options.opset)
         if "int8" in quantizations:
             check_opset_of_int8(options.opset)
@@ -52,10 +58,12 @@ class OnnxFormat(Format["onnx.ModelProto"]):
             license=options.license,
         )
 
-    def quantizer(self, content: onnx.ModelProto, quantization: str, images: np.ndarray | None) -> OnnxQuantizer:
+    def quantizer(
+        self, content: onnx.ModelProto, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+    ) -> OnnxQuantizer:
         from .quantizer import OnnxQuantizer
 
-        return OnnxQuantizer(content, quantization, images)
+        return OnnxQuantizer(content, quantization, images, calibration)
 
     def write(self, content: onnx.ModelProto, path: Path, context: ConversionContext) -> None:
         import onnx
@@ -75,6 +83,18 @@ class OnnxFormat(Format["onnx.ModelProto"]):
 
         return OnnxRunner(str(path))
 
+    def variants(self, path: Path) -> Sequence[str]:
+        import onnx
+
+        nodes = onnx.load(path, load_external_data=False).graph.node
+        return [X64_QUANT_PRECISION] if any(node.op_type == "QuantizeLinear" for node in nodes) else []
+
+    def open_variant(self, path: Path, variant: str) -> OnnxRunner:
+        from .runner import OnnxRunner
+
+        assert variant == X64_QUANT_PRECISION, variant
+        return OnnxRunner(str(path), {f"session.{variant}": "1"})
+
     def load(self, content: onnx.ModelProto) -> OnnxRunner:
         from .runner import OnnxRunner
 
@@ -83,7 +103,10 @@ class OnnxFormat(Format["onnx.ModelProto"]):
     def inspect(self, path: Path, runner: OnnxRunner) -> Inspection:
         import onnx
 
-        return Inspection(count(node.op_type for node in onnx.load(path, load_external_data=False).graph.node))
+        from .saturation import saturating_kernels
+
+        model = onnx.load(path, load_external_data=False)
+        return Inspection(count(node.op_type for node in model.graph.node), saturating=tuple(saturating_kernels(model)))
 
 
 ONNX = OnnxFormat()

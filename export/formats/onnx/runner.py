@@ -1,5 +1,8 @@
 """ONNX Runtime on images, for a file or for one that is still in memory."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 import onnxruntime
 
@@ -7,10 +10,18 @@ from ..format import only
 
 
 class OnnxRunner:
-    """An `.onnx` model with one input, pixels in either layout: a path or a file's bytes."""
+    """An `.onnx` model with one input, pixels in either layout: a path or a file's bytes.
 
-    def __init__(self, model: str | bytes) -> None:
-        self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    Args:
+        model: The path, or the bytes.
+        settings: Entries of ONNX Runtime's session configuration, by their keys.
+    """
+
+    def __init__(self, model: str | bytes, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+        options = onnxruntime.SessionOptions()
+        for key, value in settings.items():
+            options.add_session_config_entry(key, value)
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._channels_first = self._session.get_modelmeta().custom_metadata_map.get("layout") == "nchw"
         self._input = only(self._session.get_inputs(), "inputs").name
         self.outputs = [output.name for output in self._session.get_outputs()]

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 
-from ..format import GRADCAM, ConversionContext, ExportOptions, ExportTarget, Format
+from ..format import CALIBRATIONS, GRADCAM, ConversionContext, ExportOptions, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ class TFLiteFormat(Format[bytes]):
         ExportTarget("tflite", "int16x8",      "model_int16x8.tflite", calibrated=True),
     )
     # fmt: on
+    calibrations = ("minmax",)
 
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
+        super().check_options(options, quantizations)
         if GRADCAM in options.output and quantizations:
             raise UserError("TFLite files have no gradcam: leave it out of --output, or tflite out of --formats")
 
@@ -50,7 +52,9 @@ class TFLiteFormat(Format[bytes]):
             write_archive(make_archive(context.model, {"serve": context.serving_function(pixel_dtype)}), saved_model)
         return convert(saved_model)
 
-    def quantizer(self, content: bytes, quantization: str, images: np.ndarray | None) -> TFLiteQuantizer:
+    def quantizer(
+        self, content: bytes, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+    ) -> TFLiteQuantizer:
         from .quantizer import TFLiteQuantizer
 
         return TFLiteQuantizer(content, quantization, images)
