@@ -26,7 +26,7 @@ def fix_shapes(content: bytes) -> bytes:
     model = editable_model(content)
     for graph in model.subgraphs:
         make_reshapes_constant(model, graph)
-        remove_unread_shapes(model, graph)
+        remove_unread_operators(model, graph)
         remove_unread_tensors(graph, [entry for signature in model.signatureDefs for entry in (*signature.inputs, *signature.outputs)])
         for tensor in graph.tensors:
             tensor.shapeSignature = None
@@ -50,12 +50,12 @@ def make_reshapes_constant(model: Any, graph: Any) -> None:
                 operator.inputs[1] = add_constant(model, graph, np.nan_to_num(shape, nan=-1).astype(np.int32))
 
 
-def remove_unread_shapes(model: Any, graph: Any) -> None:
-    """Removes the operators on shapes whose results are read no more."""
+def remove_unread_operators(model: Any, graph: Any) -> None:
+    """Removes the operators that served shapes only, and whose results are read no more."""
     read = set(graph.outputs)
     kept = []
     for operator in reversed(graph.operators):  # which are in the order of execution
-        if operator_name(model, operator) not in ("SHAPE", *SHAPE_ARITHMETIC) or read.intersection(operator.outputs):
+        if operator_name(model, operator) not in ("SHAPE", "RESHAPE", *SHAPE_ARITHMETIC) or read.intersection(operator.outputs):
             kept.append(operator)
             read.update(operator.inputs)
     graph.operators = kept[::-1]

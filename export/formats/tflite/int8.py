@@ -20,7 +20,7 @@ def tensor_name(graph: Any, index: int) -> str:
 def replace_relu_with_max_pool(model: Any) -> None:
     """Turns each stand-alone RELU into a 1x1 MAX_POOL_2D with a fused ReLU: the same, and XNNPACK takes it in int8 as well."""
     pool = schema.OperatorCodeT()
-    pool.builtinCode = pool.deprecatedBuiltinCode = schema.BuiltinOperator.MAX_POOL_2D
+    pool.builtinCode = schema.BuiltinOperator.MAX_POOL_2D
     pool.version = 2  # the first that knows int8
     model.operatorCodes.append(pool)
     for graph in model.subgraphs:

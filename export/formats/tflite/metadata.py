@@ -8,11 +8,10 @@ import io
 import zipfile
 from typing import Any
 
-import flatbuffers
 import numpy as np
 
 import keras_resnet
-from keras_resnet._litert_internals import parse_model, schema
+from keras_resnet._litert_internals import parse_model, schema, serialize_model
 from keras_resnet.metadata import MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
@@ -21,7 +20,6 @@ from . import metadata_schema
 from .metadata_schema import Record
 
 NAME = "TFLITE_METADATA"
-MODEL_IDENTIFIER = b"TFL3"
 
 OUTPUTS: dict[str, Record] = {  # by the name that `serving` gives them
     "probabilities": {"name": "probability", "description": "Of each class", "stats": {"max": [1.0], "min": [0.0]}},
@@ -43,7 +41,7 @@ def with_metadata(content: bytes, metadata: ClassifierMetadata, *, description: 
     """
     model = parse_model(content)
     set_metadata(model, metadata_schema.pack(model_metadata(model, metadata, description, license)))
-    file = io.BytesIO(pack(model))
+    file = io.BytesIO(serialize_model(model))
     with zipfile.ZipFile(file, "a") as archive:
         # A ZipInfo of its own means stored, which is all that MediaPipe reads, and no time: the same export is the same file.
         archive.writestr(zipfile.ZipInfo(LABELS_FILE), labels_text(metadata.labels))
@@ -55,20 +53,6 @@ def read_metadata(content: bytes) -> Record | None:
     """Reads the metadata in a `.tflite` file's bytes as plain data; None if there are none."""
     buffer = metadata_buffer(parse_model(content))
     return buffer and metadata_schema.unpack(bytes(buffer.data))
-
-
-def pack(model: Any) -> bytes:
-    """Packs a `schema.ModelT`."""
-    builder = AlignedBuilder(1 << 20)
-    builder.Finish(model.Pack(builder), MODEL_IDENTIFIER)
-    return bytes(builder.Output())
-
-
-class AlignedBuilder(flatbuffers.Builder):
-    """Aligns vectors of bytes to multiples of 16: the schema wants it of weights, and the generated code forgets it."""
-
-    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803  the base class's names
-        return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
 
 
 def metadata_buffer(model: Any) -> Any:
