@@ -9,7 +9,7 @@ import numpy as np
 from keras_resnet.errors import UserError, comma_join
 
 from .formats import FORMATS
-from .formats.format import OUTPUTS
+from .formats.format import CALIBRATIONS, OUTPUTS
 from .formats.onnx.options import OPSET
 from .targets import ExportTarget, select_targets
 from .verification.result import Tolerances
@@ -32,6 +32,8 @@ class ExportConfig:
         output: "probabilities" or "logits".
         fold: Whether normalizations are folded; see `export.fold`.
         keep_float: Operators that stay float in full integer files, or ("auto",): those that measuring finds.
+        calibration: How the ranges of activations are chosen, one of `CALIBRATIONS`.
+        explain_quantization: Whether to report which operators lose most by quantization; see `sensitivity.explain`.
         max_difference: The largest between an artifact's output and Keras'; for logits, as a share of the largest. None: what
             the table says, in float32 in proportion more for networks of over 100 kernels.
         max_accuracy_drop: In points.
@@ -48,6 +50,8 @@ class ExportConfig:
     output: str = "probabilities"
     fold: bool = True
     keep_float: tuple[str, ...] = ()
+    calibration: str = CALIBRATIONS[0]
+    explain_quantization: bool = False
     max_difference: float | None = None
     max_accuracy_drop: float = 1.0
     onnx_layout: str = "nhwc"
@@ -56,6 +60,8 @@ class ExportConfig:
     license: str = ""
 
     def __post_init__(self) -> None:
+        if self.calibration not in CALIBRATIONS:
+            raise UserError(f"unknown calibration {self.calibration!r}; it is one of {comma_join(CALIBRATIONS)}")
         targets = self.targets.values()
         for format in FORMATS.values():
             format.check_options(self, [target.quantization for target in targets if target.format == format.name])

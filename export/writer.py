@@ -86,7 +86,7 @@ class ArtifactWriter:
 
     def _quantize(self, target: ExportTarget, format: Format[Any], content: Any) -> Any:
         """Quantizes a float model as the target says."""
-        quantizer = format.quantizer(content, target.quantization, self._images)
+        quantizer = format.quantizer(content, target.quantization, self._images, self._config.calibration)
         if not target.calibrated:
             return quantizer.quantize()
         keep = self._config.keep_float

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 INPUT = "pixels"  # the name of every artifact's input
 OUTPUTS = ("probabilities", "logits")  # what an artifact may compute, and the name of its output
 BATCH_SIZE = 64
+CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")  # how ranges are chosen from what calibration images reach
 
 T = TypeVar("T")
 Content = TypeVar("Content")
@@ -52,12 +53,29 @@ class Quantizer(Protocol[Content_co]):
         """Returns the quantized model; `keep_float` names operators, or parts of their names, that stay float."""
         ...
 
+    def signal_to_noise(self, images: np.ndarray, keep_float: Sequence[str] = ()) -> dict[str, float]:
+        """Measures how much of each operator's output is left in the quantized model, in decibels.
+
+        That is 10 log10(sum(x^2) / sum((x - y)^2)) over all images, of the float model's output x and the quantized model's
+        y, dequantized; `inf` where they are the same.
+
+        Args:
+            images: uint8 (N, H, W, C).
+            keep_float: As in `quantize`.
+
+        Returns:
+            By names of `operators`, in their order; without those whose output the quantized model does not have.
+        """
+        ...
+
 
 class ExportOptions(Protocol):
     """The fields of `export.config.ExportConfig` that formats read."""
 
     @property
     def output(self) -> str: ...
+    @property
+    def calibration(self) -> str: ...
     @property
     def onnx_layout(self) -> str: ...
     @property
@@ -171,12 +189,18 @@ class Format(ReadableFormat, Generic[Content]):
 
     Attributes:
         targets: Its rows of the table of what can be exported.
+        calibrations: Those of `CALIBRATIONS` that its quantizer has.
     """
 
     targets: tuple[ExportTarget, ...]
+    calibrations: tuple[str, ...] = ()
 
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
         """Raises a `UserError` for an option that the format does not know, or not with one of these quantizations."""
+        calibrated = any(target.calibrated for target in self.targets if target.quantization in quantizations)
+        if calibrated and options.calibration not in self.calibrations:
+            has = comma_join(self.calibrations)
+            raise UserError(f"there is no {options.calibration} calibration in {self.name}: {self.name} has {has}")
 
     @abc.abstractmethod
     def convert(self, context: ConversionContext, pixel_dtype: str) -> Content:
@@ -186,8 +210,17 @@ class Format(ReadableFormat, Generic[Content]):
     def write(self, content: Content, path: Path, context: ConversionContext) -> None:
         """Writes the artifact, its metadata included."""
 
-    def quantizer(self, content: Content, quantization: str, images: np.ndarray | None) -> Quantizer[Content]:
-        """Prepares a float model for quantization; uint8 `images` (N, H, W, C) calibrate it where the target needs it."""
+    def quantizer(
+        self, content: Content, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+    ) -> Quantizer[Content]:
+        """Prepares a float model for quantization.
+
+        Args:
+            content: The model.
+            quantization: Of one of `targets`.
+            images: uint8 (N, H, W, C), which calibrate it where the target needs it.
+            calibration: One of `calibrations`.
+        """
         raise NotImplementedError(f"{self.title} has no quantization")
 
     def load(self, content: Content) -> Runner:

@@ -14,7 +14,7 @@ import numpy as np
 from keras_resnet import environment
 from keras_resnet.export import targets
 from keras_resnet.export.config import ExportConfig
-from keras_resnet.export.formats.format import OUTPUTS
+from keras_resnet.export.formats.format import CALIBRATIONS, OUTPUTS
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.metadata import ClassifierMetadata
 
@@ -45,6 +45,16 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
     "keep_float": FlagHelp(
         ARTIFACTS,
         "Operators that int8 and int16x8 keep in float, by name or part of it; auto measures which are most sensitive.",
+    ),
+    "calibration": FlagHelp(
+        ARTIFACTS,
+        "How int8 and int16x8 choose the ranges of activations: all that the calibration images reach, or less, so that what "
+        "is inside is finer.",
+        CALIBRATIONS,
+    ),
+    "explain_quantization": FlagHelp(
+        ARTIFACTS,
+        "Report the signal-to-noise ratio of each operator of int8 and int16x8, and what keeping the worst in float brings.",
     ),
     "onnx_layout": FlagHelp(ARTIFACTS, "Order of the axes of the pixels that the ONNX file takes.", LAYOUTS),
     "opset": FlagHelp(ARTIFACTS, "Version of the ONNX operator set.", f"{OPSETS[0]} to {OPSETS[-1]}"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..format import ConversionContext, ExportOptions, ExportTarget, Format
+from ..format import CALIBRATIONS, ConversionContext, ExportOptions, ExportTarget, Format
 from ..inspection import Inspection, count
 from .options import check_layout_and_opset, check_opset_of_int8
 
@@ -34,7 +34,10 @@ class OnnxFormat(Format["onnx.ModelProto"]):
     )
     # fmt: on
 
+    calibrations = ("minmax", "percentile", "entropy")
+
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
+        super().check_options(options, quantizations)
         check_layout_and_opset(options.onnx_layout, options.opset)
         if "int8" in quantizations:
             check_opset_of_int8(options.opset)
@@ -52,10 +55,12 @@ class OnnxFormat(Format["onnx.ModelProto"]):
             license=options.license,
         )
 
-    def quantizer(self, content: onnx.ModelProto, quantization: str, images: np.ndarray | None) -> OnnxQuantizer:
+    def quantizer(
+        self, content: onnx.ModelProto, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+    ) -> OnnxQuantizer:
         from .quantizer import OnnxQuantizer
 
-        return OnnxQuantizer(content, quantization, images)
+        return OnnxQuantizer(content, quantization, images, calibration)
 
     def write(self, content: onnx.ModelProto, path: Path, context: ConversionContext) -> None:
         import onnx

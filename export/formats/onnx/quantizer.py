@@ -22,6 +22,11 @@ from ..select_operators import select_operators
 from .options import check_opset_of_int8
 
 QUANTIZATIONS = ("fp16", "int8")
+CALIBRATIONS = {  # ONNX Runtime's names
+    "minmax": ort_quantization.CalibrationMethod.MinMax,
+    "percentile": ort_quantization.CalibrationMethod.Percentile,
+    "entropy": ort_quantization.CalibrationMethod.Entropy,
+}
 UNCHANGED = ("MaxPool", "Pad", "Transpose", "Squeeze")  # operators that hand on integers as they come
 # Not Sub, Mul and Softmax: the normalization of the pixels and the probabilities need more than eight bits, and cost little.
 OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "Relu", "AveragePool", "GlobalAveragePool", *UNCHANGED)
@@ -38,15 +43,20 @@ class OnnxQuantizer:
         proto: The network, which stays as it is.
         quantization: One of `QUANTIZATIONS`.
         images: uint8 (N, H, W, C), of the training split, not augmented; int8 is calibrated on them, fp16 needs none.
+        calibration: A key of `CALIBRATIONS`.
 
     Raises:
         UserError: For an unknown quantization, for a file that is too old for int8, and where images are missing.
     """
 
-    def __init__(self, proto: onnx.ModelProto, quantization: str, images: np.ndarray | None) -> None:
+    def __init__(
+        self, proto: onnx.ModelProto, quantization: str, images: np.ndarray | None, calibration: str = "minmax"
+    ) -> None:
         if quantization not in QUANTIZATIONS:
             raise UserError(f"unknown quantization {quantization!r} for ONNX; it is one of {comma_join(QUANTIZATIONS)}")
-        self.quantization, self._images = quantization, images
+        if calibration not in CALIBRATIONS:
+            raise UserError(f"unknown calibration {calibration!r} for ONNX; it is one of {comma_join(CALIBRATIONS)}")
+        self.quantization, self._images, self._calibration = quantization, images, calibration
         self._original = self._float = proto
         self._ranges: str | None = None
         if quantization == "int8":
@@ -96,6 +106,7 @@ class OnnxQuantizer:
                 per_channel=True,
                 op_types_to_quantize=list(OPERATORS),
                 nodes_to_exclude=list(kept),
+                calibrate_method=CALIBRATIONS[self._calibration],
                 calibration_cache_path=ranges,
             )
             self._ranges = ranges.read_text()

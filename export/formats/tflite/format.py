@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..format import ConversionContext, ExportTarget, Format
+from ..format import CALIBRATIONS, ConversionContext, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class TFLiteFormat(Format[bytes]):
         ExportTarget("tflite", "int16x8",      "model_int16x8.tflite", calibrated=True),
     )
     # fmt: on
+    calibrations = ("minmax",)
 
     def convert(self, context: ConversionContext, pixel_dtype: str) -> bytes:
         """By way of a SavedModel: the artifact, where there is one that takes such pixels."""
@@ -43,7 +44,9 @@ class TFLiteFormat(Format[bytes]):
             write_archive(make_archive(context.model, {"serve": context.serving_function(pixel_dtype)}), saved_model)
         return convert(saved_model)
 
-    def quantizer(self, content: bytes, quantization: str, images: np.ndarray | None) -> TFLiteQuantizer:
+    def quantizer(
+        self, content: bytes, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+    ) -> TFLiteQuantizer:
         from .quantizer import TFLiteQuantizer
 
         return TFLiteQuantizer(content, quantization, images)
