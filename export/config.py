@@ -9,7 +9,7 @@ import numpy as np
 from keras_resnet.errors import UserError, comma_join
 
 from .formats import FORMATS
-from .formats.format import CALIBRATIONS, OUTPUTS
+from .formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPUTS
 from .formats.onnx.options import OPSET
 from .targets import ExportTarget, select_targets
 from .verification.result import Tolerances
@@ -29,6 +29,7 @@ class ExportConfig:
         output_dir: The folder for the artifacts.
         formats: Keys of `targets.FORMATS`.
         quantize: Of `targets.QUANTIZATIONS`; None means the default ones.
+        input_dtype: Of the pixels that the artifacts take, one of `INPUT_DTYPES`.
         output: "probabilities" or "logits".
         fold: Whether normalizations are folded; see `export.fold`.
         keep_float: Operators that stay float in full integer files, or ("auto",): those that measuring finds.
@@ -47,6 +48,7 @@ class ExportConfig:
     output_dir: Path
     formats: tuple[str, ...] = tuple(FORMATS)
     quantize: tuple[str, ...] | None = None
+    input_dtype: str = "uint8"
     output: str = "probabilities"
     fold: bool = True
     keep_float: tuple[str, ...] = ()
@@ -65,6 +67,8 @@ class ExportConfig:
         targets = self.targets.values()
         for format in FORMATS.values():
             format.check_options(self, [target.quantization for target in targets if target.format == format.name])
+        if self.input_dtype not in INPUT_DTYPES:
+            raise UserError(f"unknown input_dtype {self.input_dtype!r}; it is one of {comma_join(INPUT_DTYPES)}")
         if self.output not in OUTPUTS:
             raise UserError(f"unknown output {self.output!r}; it is one of {comma_join(OUTPUTS)}")
         if self.max_difference is not None and not self.max_difference > 0:

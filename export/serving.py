@@ -22,8 +22,8 @@ def serving_function(model: keras.Model, output: str, dtype: str = "uint8") -> A
     Args:
         model: Takes raw pixels.
         output: One of `OUTPUTS`.
-        dtype: Of the pixels, "uint8" or "float32". Full int8 files are quantized from the latter: a cast at the edge would stay
-            outside of the integers.
+        dtype: Of the pixels, one of `formats.format.INPUT_DTYPES`. Full int8 files are quantized from float32: a cast at the
+            edge would stay outside of the integers.
     """
     signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.as_dtype(dtype), name=INPUT)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .inspection import Inspection
 
 INPUT = "pixels"  # the name of every artifact's input
+INPUT_DTYPES = ("uint8", "float32")  # of its pixels, 0 to 255 in either
 OUTPUTS = ("probabilities", "logits")  # what an artifact may compute, and the name of its output
 BATCH_SIZE = 64
 CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")  # how ranges are chosen from what calibration images reach
@@ -73,6 +74,8 @@ class ExportOptions(Protocol):
     """The fields of `export.config.ExportConfig` that formats read."""
 
     @property
+    def input_dtype(self) -> str: ...
+    @property
     def output(self) -> str: ...
     @property
     def calibration(self) -> str: ...
@@ -101,7 +104,7 @@ class ConversionContext:
 
     Attributes:
         model: The Keras model on raw pixels, folded where that is wanted, with the output that is wanted.
-        serving_function: From a dtype of the pixels, "uint8" or "float32", to the `tf.function` that serves the model.
+        serving_function: From a dtype of the pixels, one of `INPUT_DTYPES`, to the `tf.function` that serves the model.
         metadata: What the artifact carries about itself.
         options: The user's choices.
         folder: For intermediate files.
@@ -127,7 +130,7 @@ class ExportTarget:
         max_difference: To Keras' probabilities: what verification allows unless it is told otherwise. Quantized networks are
             judged by their accuracy instead.
         calibrated: Whether quantization needs images.
-        pixel_dtype: Of the input of the float model that it is made from.
+        pixel_dtype: Of the input of the float model that it is made from; None for that of the artifact.
     """
 
     format: str
@@ -135,7 +138,7 @@ class ExportTarget:
     file: str
     max_difference: float = math.inf
     calibrated: bool = False
-    pixel_dtype: str = "uint8"
+    pixel_dtype: str | None = None
 
     @property
     def name(self) -> str:
@@ -211,7 +214,12 @@ class Format(ReadableFormat, Generic[Content]):
         """Writes the artifact, its metadata included."""
 
     def quantizer(
-        self, content: Content, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+        self,
+        content: Content,
+        quantization: str,
+        images: np.ndarray | None,
+        calibration: str = CALIBRATIONS[0],
+        input_dtype: str = INPUT_DTYPES[0],
     ) -> Quantizer[Content]:
         """Prepares a float model for quantization.
 
@@ -220,6 +228,7 @@ class Format(ReadableFormat, Generic[Content]):
             quantization: Of one of `targets`.
             images: uint8 (N, H, W, C), which calibrate it where the target needs it.
             calibration: One of `calibrations`.
+            input_dtype: Of the artifact's pixels, where that is not the model's: one of `INPUT_DTYPES`.
         """
         raise NotImplementedError(f"{self.title} has no quantization")
 

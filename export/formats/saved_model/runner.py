@@ -22,8 +22,9 @@ class SavedModelRunner:
         if SIGNATURE not in self._model.signatures:
             raise UserError(f"it has no signature {SIGNATURE}")
         self.function = self._model.signatures[SIGNATURE]
+        self._dtype = self.function.structured_input_signature[1][INPUT].dtype
         self.output = only(self.function.structured_outputs, "outputs")
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
-        return self.function(**{INPUT: tf.constant(images)})[self.output].numpy()
+        return self.function(**{INPUT: tf.cast(images, self._dtype)})[self.output].numpy()

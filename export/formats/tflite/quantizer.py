@@ -7,6 +7,7 @@ What full int8 needs beyond its recipe, each measured with LiteRT 2.3 on x86:
   softmax is another; it stays in float, between two conversions that XNNPACK takes. What is left outside is the cast of the
   pixels from uint8 to int8.
 - The edges are uint8, which is what MediaPipe takes: pixels of scale 1 go in as they are, probabilities come out in 1/256.
+  Float32 pixels are quantized by the first operator, to the same integers; XNNPACK takes that one as well.
 - Ranges of activations are those of all calibration images. The quantizer's own moving average cuts off what few images
   reach: on CIFAR-10 it changed 3.2 % of the predictions, where the full ranges change 1.7 %.
 - A kernel of zeros, as of padded channels, gets a scale of nearly 0 from the quantizer; its bias, counted in that scale,
@@ -44,6 +45,7 @@ STATIC = ("int8", "int16x8")  # whose activations are integers, and which are ca
 PIXELS_AT_ONCE = 2**12  # in a batch of calibration, all of whose activations are in memory
 OVERFLOW = 1e30  # the quantizer leaves out what is infinite or NaN; this is on the way to it
 FLOAT = "no_quantize"
+CALIBRATIONS = ("minmax",)
 UINT8 = qtyping.OpQuantizationConfig(
     activation_tensor_config=qtyping.TensorQuantizationConfig(8, symmetric=False, dtype=qtyping.TensorDataType.UINT),
     weight_tensor_config=qtyping.TensorQuantizationConfig(8, granularity=qtyping.QuantGranularity.CHANNELWISE),
@@ -62,15 +64,26 @@ class TFLiteQuantizer:
         quantization: A key of `QUANTIZATIONS`.
         images: uint8 (N, H, W, C), of the training split, not augmented; `STATIC` ones are calibrated on them, the others need
             none.
+        calibration: One of `CALIBRATIONS`.
+        input_dtype: Of the pixels that a full int8 file takes, "uint8" or "float32"; other files take what `content` takes.
 
     Raises:
-        UserError: For an unknown quantization, and where images are missing.
+        UserError: For an unknown quantization or calibration, and where images are missing.
     """
 
-    def __init__(self, content: bytes, quantization: str, images: np.ndarray | None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        quantization: str,
+        images: np.ndarray | None,
+        calibration: str = "minmax",
+        input_dtype: str = "uint8",
+    ) -> None:
         if quantization not in QUANTIZATIONS:
             raise UserError(f"unknown quantization {quantization!r} for TFLite; it is one of {comma_join(QUANTIZATIONS)}")
-        self.quantization = quantization
+        if calibration not in CALIBRATIONS:
+            raise UserError(f"unknown calibration {calibration!r} for TFLite; it is one of {comma_join(CALIBRATIONS)}")
+        self.quantization, self._input_dtype = quantization, input_dtype
         model = editable_model(content)
         (graph,), (signature,) = model.subgraphs, model.signatureDefs
         (pixels,), (output,) = signature.inputs, signature.outputs
@@ -121,7 +134,10 @@ class TFLiteQuantizer:
         add, arguments = QUANTIZATIONS[self.quantization]
         getattr(quantizer, add)(".*", operations.ALL_SUPPORTED, **arguments)
         if self.quantization == "int8":
-            quantizer.update_quantization_recipe(".*", operations.INPUT, UINT8)
+            if self._input_dtype == "uint8":
+                quantizer.update_quantization_recipe(".*", operations.INPUT, UINT8)
+            else:
+                quantizer.update_quantization_recipe(".*", operations.INPUT, algorithm_key=FLOAT)
             if self._gives_probabilities:  # logits come out of their operator in int8: a cast would be outside of XNNPACK
                 quantizer.update_quantization_recipe(".*", operations.OUTPUT, UINT8)
         if self.quantization == "int16x8":
