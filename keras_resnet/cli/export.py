@@ -39,7 +39,9 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
         ",".join(targets.DEFAULT_QUANTIZATIONS),
     ),
     "input_dtype": FlagHelp(
-        ARTIFACTS, "Type of the pixels that the artifacts take, 0 to 255; float32 is for runtimes that cannot cast.", INPUT_DTYPES
+        ARTIFACTS,
+        "Type of the pixels that the artifacts take, 0 to 255; float32 is for runtimes that cannot cast.",
+        INPUT_DTYPES,
     ),
     "output": FlagHelp(ARTIFACTS, "What the artifacts compute.", OUTPUTS),
     "fold": FlagHelp(

@@ -31,7 +31,7 @@ class TFLiteFormat(Format[bytes]):
         ExportTarget("tflite", "int16x8",      "model_int16x8.tflite", calibrated=True),
     )
     # fmt: on
-    calibrations = ("minmax",)
+    calibrations = ("minmax", "mse")
 
     def convert(self, context: ConversionContext, pixel_dtype: str) -> bytes:
         """By way of a SavedModel: the artifact, where there is one that takes such pixels."""
