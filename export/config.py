@@ -10,7 +10,7 @@ import numpy as np
 from keras_resnet.errors import UserError, comma_join
 
 from .formats import FORMATS
-from .formats.format import CALIBRATIONS, GRADCAM, OUTPUTS, Outputs
+from .formats.format import CALIBRATIONS, GRADCAM, INPUT_DTYPES, OUTPUTS, Outputs
 from .formats.onnx.options import OPSET
 from .targets import ExportTarget, select_targets
 from .verification.result import Tolerances
@@ -30,6 +30,7 @@ class ExportConfig:
         output_dir: The folder for the artifacts.
         formats: Keys of `targets.FORMATS`.
         quantize: Of `targets.QUANTIZATIONS`; None means the default ones.
+        input_dtype: Of the pixels that the artifacts take, one of `INPUT_DTYPES`.
         output: What the artifacts compute, of `OUTPUTS`; "gradcam" comes with another one.
         fold: Whether normalizations are folded; see `export.fold`.
         keep_float: Operators that stay float in full integer files, or ("auto",): those that measuring finds.
@@ -48,6 +49,7 @@ class ExportConfig:
     output_dir: Path
     formats: tuple[str, ...] = tuple(FORMATS)
     quantize: tuple[str, ...] | None = None
+    input_dtype: str = "uint8"
     output: tuple[str, ...] = ("probabilities",)
     fold: bool = True
     keep_float: tuple[str, ...] = ()
@@ -67,6 +69,8 @@ class ExportConfig:
         targets = self.targets.values()
         for format in FORMATS.values():
             format.check_options(self, [target.quantization for target in targets if target.format == format.name])
+        if self.input_dtype not in INPUT_DTYPES:
+            raise UserError(f"unknown input_dtype {self.input_dtype!r}; it is one of {comma_join(INPUT_DTYPES)}")
         if self.max_difference is not None and not self.max_difference > 0:
             raise UserError(f"max_difference is {self.max_difference}; it is above 0")
         if not 0 <= self.max_accuracy_drop <= 100:

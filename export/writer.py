@@ -82,7 +82,7 @@ class ArtifactWriter:
         """Writes one of `TARGETS` to `path`."""
         target = TARGETS[name]
         format = FORMATS[target.format]
-        content = self._float_model(target.format, target.pixel_dtype)
+        content = self._float_model(target.format, target.pixel_dtype or self._config.input_dtype)
         if target.quantization != "none":
             content = self._quantize(target, format, content)
         format.write(content, path, self._context)
@@ -93,7 +93,8 @@ class ArtifactWriter:
 
     def _quantize(self, target: ExportTarget, format: Format[Any], content: Any) -> Any:
         """Quantizes a float model as the target says."""
-        quantizer = format.quantizer(content, target.quantization, self._images, self._config.calibration)
+        calibration, input_dtype = self._config.calibration, self._config.input_dtype
+        quantizer = format.quantizer(content, target.quantization, self._images, calibration, input_dtype)
         if not target.calibrated:
             return quantizer.quantize()
         keep = self._config.keep_float

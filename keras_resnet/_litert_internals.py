@@ -6,6 +6,7 @@ Each function says which public API is missing. Written for ai-edge-litert 2.3.
 
 from typing import Any
 
+import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated
 from ai_edge_litert.interpreter import Interpreter
@@ -36,8 +37,27 @@ def editable_model(content: bytes) -> Any:
 
 
 def serialize_model(model: Any) -> bytes:
-    """Packs an edited `schema.ModelT`. Missing: a public writer."""
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    """Packs a `schema.ModelT` for every reader. Missing: a public writer, with the three things that readers rely on.
+
+    These are the identifier, weights that are aligned, and the code of each operator in the byte where it was at first, as far
+    as it fits: litert-quantizer leaves 0 there in those that it adds, which OpenVINO, OpenCV and MNN read as ADD.
+    """
+    for code in model.operatorCodes:
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+        code.deprecatedBuiltinCode = min(code.builtinCode, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
+    builder = _AlignedBuilder(1 << 20)
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+_IDENTIFIER = b"TFL3"
+
+
+class _AlignedBuilder(flatbuffers.Builder):
+    """Aligns vectors of bytes to multiples of 16: the schema wants it of weights, and the generated code forgets it."""
+
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803  the base class's names
+        return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
 
 
 def operator_name(model: Any, operator: Any) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .inspection import Inspection
 
 INPUT = "pixels"  # the name of every artifact's input
+INPUT_DTYPES = ("uint8", "float32")  # of its pixels, 0 to 255 in either
 SCORES = ("probabilities", "logits")  # outputs (N, classes), of which the largest is the prediction
 FEATURES, GRADCAM = "features", "gradcam"
 OUTPUTS = (*SCORES, FEATURES, GRADCAM)  # what an artifact may compute, see `outputs.select_outputs`; the names of its outputs
@@ -78,6 +79,8 @@ class Quantizer(Protocol[Content_co]):
 class ExportOptions(Protocol):
     """The fields of `export.config.ExportConfig` that formats read."""
 
+    @property
+    def input_dtype(self) -> str: ...
     @property
     def output(self) -> tuple[str, ...]: ...
     @property
@@ -141,7 +144,7 @@ class ExportTarget:
         max_difference: To Keras' probabilities: what verification allows unless it is told otherwise. Quantized networks are
             judged by their accuracy instead.
         calibrated: Whether quantization needs images.
-        pixel_dtype: Of the input of the float model that it is made from.
+        pixel_dtype: Of the input of the float model that it is made from; None for that of the artifact.
     """
 
     format: str
@@ -149,7 +152,7 @@ class ExportTarget:
     file: str
     max_difference: float = math.inf
     calibrated: bool = False
-    pixel_dtype: str = "uint8"
+    pixel_dtype: str | None = None
 
     @property
     def name(self) -> str:
@@ -233,7 +236,12 @@ class Format(ReadableFormat, Generic[Content]):
         """Writes the artifact, its metadata included."""
 
     def quantizer(
-        self, content: Content, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+        self,
+        content: Content,
+        quantization: str,
+        images: np.ndarray | None,
+        calibration: str = CALIBRATIONS[0],
+        input_dtype: str = INPUT_DTYPES[0],
     ) -> Quantizer[Content]:
         """Prepares a float model for quantization.
 
@@ -242,6 +250,7 @@ class Format(ReadableFormat, Generic[Content]):
             quantization: Of one of `targets`.
             images: uint8 (N, H, W, C), which calibrate it where the target needs it.
             calibration: One of `calibrations`.
+            input_dtype: Of the artifact's pixels, where that is not the model's: one of `INPUT_DTYPES`.
         """
         raise NotImplementedError(f"{self.title} has no quantization")
 

@@ -35,7 +35,7 @@ def model_card(report: Report) -> str:
         "whatever it is shown, and its scores are not calibrated. How well it does on images unlike its training data was not",
         "measured.",
         "",
-        f"Input: {preprocessing.summary()}, raw pixels from 0 to 255; scaling and normalization are inside the model.",
+        f"Input: {preprocessing.summary()}, {config.input_dtype} pixels from 0 to 255; scaling and normalization are inside.",
         *(f"Output: {OUTPUTS[name]}" for name in config.output),
         "",
         "## Training",

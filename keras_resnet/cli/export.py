@@ -14,7 +14,7 @@ import numpy as np
 from keras_resnet import environment
 from keras_resnet.export import targets
 from keras_resnet.export.config import ExportConfig
-from keras_resnet.export.formats.format import CALIBRATIONS, OUTPUTS
+from keras_resnet.export.formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPUTS
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.metadata import ClassifierMetadata
 
@@ -37,6 +37,11 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
         "only; int8 and int16x8 also the activations, which takes calibration images.",
         targets.QUANTIZATIONS,
         ",".join(targets.DEFAULT_QUANTIZATIONS),
+    ),
+    "input_dtype": FlagHelp(
+        ARTIFACTS,
+        "Type of the pixels that the artifacts take, 0 to 255; float32 is for runtimes that cannot cast.",
+        INPUT_DTYPES,
     ),
     "output": FlagHelp(
         ARTIFACTS,

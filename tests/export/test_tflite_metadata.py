@@ -18,12 +18,12 @@ from conftest import ROOT, only, scramble
 
 import keras_resnet
 from keras_resnet import UserError
-from keras_resnet._litert_internals import parse_model, schema
+from keras_resnet._litert_internals import parse_model, schema, serialize_model
 from keras_resnet.environment import quiet_stderr
 from keras_resnet.export.formats.labels import LABELS_FILE
 from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.formats.tflite.format import TFLITE
-from keras_resnet.export.formats.tflite.metadata import pack, read_metadata, with_metadata
+from keras_resnet.export.formats.tflite.metadata import read_metadata, with_metadata
 from keras_resnet.export.formats.tflite.quantizer import QUANTIZATIONS, TFLiteQuantizer
 from keras_resnet.export.outputs import serving_function
 from keras_resnet.metadata import MEMBER, ClassifierMetadata
@@ -203,7 +203,7 @@ def test_words_that_nobody_gave_are_made_up(net):
 def test_logits_are_called_probabilities(net):
     model = parse_model(net.bare)
     model.signatureDefs[0].outputs[0].name = b"logits"
-    record = read_metadata(with_metadata(pack(model), net.metadata, **WORDS))
+    record = read_metadata(with_metadata(serialize_model(model), net.metadata, **WORDS))
     (taken,) = record["subgraph_metadata"][0]["output_tensor_metadata"]
     assert taken["name"] == "logit"
     assert "stats" not in taken

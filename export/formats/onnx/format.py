@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..format import CALIBRATIONS, ConversionContext, ExportOptions, ExportTarget, Format
+from ..format import CALIBRATIONS, INPUT_DTYPES, ConversionContext, ExportOptions, ExportTarget, Format
 from ..inspection import Inspection, count
 from .options import check_layout_and_opset, check_opset_of_int8
 
@@ -59,7 +59,12 @@ class OnnxFormat(Format["onnx.ModelProto"]):
         )
 
     def quantizer(
-        self, content: onnx.ModelProto, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+        self,
+        content: onnx.ModelProto,
+        quantization: str,
+        images: np.ndarray | None,
+        calibration: str = CALIBRATIONS[0],
+        input_dtype: str = INPUT_DTYPES[0],
     ) -> OnnxQuantizer:
         from .quantizer import OnnxQuantizer
 

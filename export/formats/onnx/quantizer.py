@@ -150,8 +150,10 @@ class CalibrationBatches(ort_quantization.CalibrationDataReader):
     def __init__(self, model_input: onnx.ValueInfoProto, images: np.ndarray) -> None:
         shape = [dim.dim_value for dim in model_input.type.tensor_type.shape.dim][1:]
         images = images if list(images.shape[1:]) == shape else images.transpose(0, 3, 1, 2)
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(model_input.type.tensor_type.elem_type)
         step = max(1, PIXELS_AT_ONCE // (images[0].size // min(images.shape[1], images.shape[3])))
-        self.batches = [{model_input.name: images[start : start + step]} for start in range(0, len(images), step)]
+        batches = [images[start : start + step].astype(dtype) for start in range(0, len(images), step)]
+        self.batches = [{model_input.name: batch} for batch in batches]
         self._range = iter(self.batches)
 
     def __len__(self) -> int:

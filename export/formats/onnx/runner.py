@@ -23,11 +23,12 @@ class OnnxRunner:
             options.add_session_config_entry(key, value)
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._channels_first = self._session.get_modelmeta().custom_metadata_map.get("layout") == "nchw"
-        self._input = only(self._session.get_inputs(), "inputs").name
+        pixels = only(self._session.get_inputs(), "inputs")
+        self._input, self._dtype = pixels.name, np.float32 if pixels.type == "tensor(float)" else np.uint8
         self.outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
         images = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self._channels_first else images
-        outputs = self._session.run(None, {self._input: images})
+        outputs = self._session.run(None, {self._input: images.astype(self._dtype, copy=False)})
         return {name: np.asarray(output) for name, output in zip(self.outputs, outputs, strict=True)}

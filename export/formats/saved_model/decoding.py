@@ -23,7 +23,7 @@ def image_bytes_signature(serve: Any, preprocessing: Preprocessing) -> Any:
     a photograph that is stored sideways, with a note to rotate it, is classified as it is stored.
 
     Args:
-        serve: Takes uint8 (N, H, W, C).
+        serve: Takes pixels (N, H, W, C), of whatever dtype its signature has.
         preprocessing: Of the classifier.
     """
     pixels = tf.TensorSpec(preprocessing.shape, tf.uint8)
@@ -32,7 +32,7 @@ def image_bytes_signature(serve: Any, preprocessing: Preprocessing) -> Any:
     def serve_bytes(image_bytes: tf.Tensor) -> Any:
         with tf.device("CPU"):
             images = tf.map_fn(lambda content: load(content, preprocessing), image_bytes, fn_output_signature=pixels)
-        return serve(images)
+        return serve(tf.cast(images, serve.input_signature[0].dtype))
 
     return serve_bytes
 

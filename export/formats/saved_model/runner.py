@@ -25,8 +25,10 @@ class SavedModelRunner:
         if SIGNATURE not in self._model.signatures:
             raise UserError(f"it has no signature {SIGNATURE}")
         self.function = self._model.signatures[GRADCAM if GRADCAM in self._model.signatures else SIGNATURE]
+        self._dtype = self.function.structured_input_signature[1][INPUT].dtype
         self.outputs = list(self.function.structured_outputs)
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
-        return {name: output.numpy() for name, output in self.function(**{INPUT: tf.constant(images)}).items()}
+        pixels = tf.cast(images, self._dtype)
+        return {name: output.numpy() for name, output in self.function(**{INPUT: pixels}).items()}

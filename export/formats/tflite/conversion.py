@@ -11,6 +11,7 @@ from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import without_pattern
 
 from ..saved_model.archive import SERVING_DEFAULT
+from .batch_axis import fix_shapes
 
 UNSUPPORTED = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 
@@ -27,7 +28,8 @@ def convert(saved_model: Path) -> bytes:
     error = None
     with quiet_stderr(), without_pattern(saved_model) as folder:
         try:
-            return tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SERVING_DEFAULT]).convert()
+            content = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[SERVING_DEFAULT]).convert()
+            return fix_shapes(content)
         except ConverterError as caught:  # raised only after stderr is back, which is not to show the converter's log
             error = caught
     unsupported = sorted(set(UNSUPPORTED.findall(str(error))))

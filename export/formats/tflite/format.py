@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 
-from ..format import CALIBRATIONS, GRADCAM, ConversionContext, ExportOptions, ExportTarget, Format
+from ..format import CALIBRATIONS, GRADCAM, INPUT_DTYPES, ConversionContext, ExportOptions, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ class TFLiteFormat(Format[bytes]):
         ExportTarget("tflite", "fp16",         "model_fp16.tflite", max_difference=0.05),
         ExportTarget("tflite", "int8_dynamic", "model_int8_dynamic.tflite"),
         ExportTarget("tflite", "int8_weight",  "model_int8_weight.tflite"),
-        # A cast from uint8 at the edge of the float model would stay outside of the integers.
+        # A cast from uint8 at the edge of the float model would stay outside of the integers; the quantizer makes the edge.
         ExportTarget("tflite", "int8",         "model_int8.tflite", calibrated=True, pixel_dtype="float32"),
         ExportTarget("tflite", "int16x8",      "model_int16x8.tflite", calibrated=True),
     )
     # fmt: on
-    calibrations = ("minmax",)
+    calibrations = ("minmax", "mse")
 
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
         super().check_options(options, quantizations)
@@ -47,24 +47,29 @@ class TFLiteFormat(Format[bytes]):
         from .conversion import convert
 
         saved_model = context.artifacts.get("saved_model")
-        if pixel_dtype != "uint8" or saved_model is None:
+        if pixel_dtype != context.options.input_dtype or saved_model is None:
             saved_model = context.folder / f"{pixel_dtype}_saved_model"
             write_archive(make_archive(context.model, {"serve": context.serving_function(pixel_dtype)}), saved_model)
         return convert(saved_model)
 
     def quantizer(
-        self, content: bytes, quantization: str, images: np.ndarray | None, calibration: str = CALIBRATIONS[0]
+        self,
+        content: bytes,
+        quantization: str,
+        images: np.ndarray | None,
+        calibration: str = CALIBRATIONS[0],
+        input_dtype: str = INPUT_DTYPES[0],
     ) -> TFLiteQuantizer:
         from .quantizer import TFLiteQuantizer
 
-        return TFLiteQuantizer(content, quantization, images)
+        return TFLiteQuantizer(content, quantization, images, calibration, input_dtype)
 
     def write(self, content: bytes, path: Path, context: ConversionContext) -> None:
         from .metadata import with_metadata
 
         options = context.options
-        content = with_metadata(content, context.metadata, description=options.description, license=options.license)
-        path.write_bytes(content)
+        texts = {"description": options.description, "license": options.license}
+        path.write_bytes(with_metadata(content, context.metadata, outputs=options.output, **texts))
 
     def open(self, path: Path) -> LiteRTRunner:
         from .runner import LiteRTRunner

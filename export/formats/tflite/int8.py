@@ -1,5 +1,6 @@
 """Prepares a float LiteRT graph for integers: operators that stay fast, ranges that stay exact."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def tensor_name(graph: Any, index: int) -> str:
 def replace_relu_with_max_pool(model: Any) -> None:
     """Turns each stand-alone RELU into a 1x1 MAX_POOL_2D with a fused ReLU: the same, and XNNPACK takes it in int8 as well."""
     pool = schema.OperatorCodeT()
-    pool.builtinCode = pool.deprecatedBuiltinCode = schema.BuiltinOperator.MAX_POOL_2D
+    pool.builtinCode = schema.BuiltinOperator.MAX_POOL_2D
     pool.version = 2  # the first that knows int8
     model.operatorCodes.append(pool)
     for graph in model.subgraphs:
@@ -52,19 +53,42 @@ def weight_ranges(model: Any, ranges: Ranges, bits: int) -> Ranges:
         bits: Of the activations.
     """
     found = {}
+    for graph, operator, weights in largest_weights(model):
+        if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            continue
+        activation, kernel, bias = operator.inputs[:3]
+        offsets = np.abs(constant(model, graph, bias)).reshape(weights.shape)
+        low, high = (ranges[tensor_name(graph, activation)][end].item() for end in ("min", "max"))
+        scale = max(max(high, 0) - min(low, 0), MIN_RANGE) / (2**bits - 1)
+        largest = np.maximum(weights, 127 * offsets / (MAX_BIAS * scale))
+        found[tensor_name(graph, kernel)] = {"min": -largest, "max": largest}
+    return found
+
+
+def unfit_for_clipping(model: Any, ranges: Ranges) -> list[str]:
+    """Returns the outputs of the operators whose kernels keep their full ranges, whatever else would have the least error.
+
+    These are kernels with a channel of zeros, for which that is a scale of 0, and those that `weight_ranges` has widened.
+    """
+    found = []
+    for graph, operator, weights in largest_weights(model):
+        full = ranges.get(tensor_name(graph, operator.inputs[1]), {"max": weights})["max"]
+        if (weights == 0).any() or (full > weights).any():
+            found.append(tensor_name(graph, operator.outputs[0]))
+    return found
+
+
+def largest_weights(model: Any) -> Iterator[tuple[Any, Any, np.ndarray]]:
+    """Yields the graph, the operator and the largest weight of each channel, wherever a kernel is a constant."""
     for graph in model.subgraphs:
         for operator in graph.operators:
             axes = KERNEL_AXES.get(operator_name(model, operator))
-            if axes is None or len(operator.inputs) < 3 or operator.inputs[2] < 0:
-                continue
-            activation, kernel, bias = operator.inputs[:3]
-            weights = np.abs(constant(model, graph, kernel)).max(axis=axes, keepdims=True)
-            offsets = np.abs(constant(model, graph, bias)).reshape(weights.shape)
-            low, high = (ranges[tensor_name(graph, activation)][end].item() for end in ("min", "max"))
-            scale = max(max(high, 0) - min(low, 0), MIN_RANGE) / (2**bits - 1)
-            largest = np.maximum(weights, 127 * offsets / (MAX_BIAS * scale))
-            found[tensor_name(graph, kernel)] = {"min": -largest, "max": largest}
-    return found
+            if axes is not None and is_constant(model, graph, operator.inputs[1]):
+                yield graph, operator, np.abs(constant(model, graph, operator.inputs[1])).max(axis=axes, keepdims=True)
+
+
+def is_constant(model: Any, graph: Any, index: int) -> bool:
+    return model.buffers[graph.tensors[index].buffer].data is not None
 
 
 def constant(model: Any, graph: Any, index: int) -> np.ndarray:

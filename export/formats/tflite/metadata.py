@@ -6,13 +6,13 @@ readers do not look, a zip archive with the files that the metadata names and wi
 
 import io
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
 
 import keras_resnet
-from keras_resnet._litert_internals import parse_model, schema
+from keras_resnet._litert_internals import parse_model, schema, serialize_model
 from keras_resnet.metadata import MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
@@ -21,7 +21,6 @@ from . import metadata_schema
 from .metadata_schema import Record
 
 NAME = "TFLITE_METADATA"
-MODEL_IDENTIFIER = b"TFL3"
 
 FEATURES: Record = {"content": {"content_properties": {"FeatureProperties": {}}}}
 CLASSES: Record = {
@@ -35,17 +34,22 @@ OUTPUTS: dict[str, Record] = {  # by the name of the signature
 }
 
 
-def with_metadata(content: bytes, metadata: ClassifierMetadata, *, description: str, license: str) -> bytes:
+def with_metadata(
+    content: bytes, metadata: ClassifierMetadata, *, description: str, license: str, outputs: Sequence[str] = ()
+) -> bytes:
     """Returns a `.tflite` file's bytes with metadata, labels and the classifier's record, in the place of any that it has.
 
-    To be called last: what edits a model drops the archive. Other metadata, such as the converter's, stay.
+    To be called last: what edits a model drops the archive. Other metadata, such as the converter's, stay. `outputs` are the
+    names of the outputs in the order that they get; TensorFlow sorts them.
 
     Raises:
         UserError: For a label that is not one line of `labels.txt`.
     """
     model = parse_model(content)
+    if outputs:
+        order_outputs(model, outputs)
     set_metadata(model, metadata_schema.pack(model_metadata(model, metadata, description, license)))
-    file = io.BytesIO(pack(model))
+    file = io.BytesIO(serialize_model(model))
     with zipfile.ZipFile(file, "a") as archive:
         # A ZipInfo of its own means stored, which is all that MediaPipe reads, and no time: the same export is the same file.
         archive.writestr(zipfile.ZipInfo(LABELS_FILE), labels_text(metadata.labels))
@@ -59,18 +63,11 @@ def read_metadata(content: bytes) -> Record | None:
     return buffer and metadata_schema.unpack(bytes(buffer.data))
 
 
-def pack(model: Any) -> bytes:
-    """Packs a `schema.ModelT`."""
-    builder = AlignedBuilder(1 << 20)
-    builder.Finish(model.Pack(builder), MODEL_IDENTIFIER)
-    return bytes(builder.Output())
-
-
-class AlignedBuilder(flatbuffers.Builder):
-    """Aligns vectors of bytes to multiples of 16: the schema wants it of weights, and the generated code forgets it."""
-
-    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803  the base class's names
-        return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+def order_outputs(model: Any, names: Sequence[str]) -> None:
+    """Brings the outputs of a `schema.ModelT` into an order, for those who read them by number."""
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
+    signature.outputs.sort(key=lambda output: names.index(output.name.decode()))
+    graph.outputs = [output.tensorIndex for output in signature.outputs]
 
 
 def metadata_buffer(model: Any) -> Any:
@@ -90,7 +87,7 @@ def set_metadata(model: Any, content: bytes) -> None:
 
 
 def model_metadata(model: Any, metadata: ClassifierMetadata, description: str, license: str) -> Record:
-    """Returns the record of a `ModelMetadata` about a `schema.ModelT` with one image as its input, and one output."""
+    """Returns the record of a `ModelMetadata` about a `schema.ModelT` with one image as its input."""
     names = {output.tensorIndex: output.name.decode() for output in model.signatureDefs[0].outputs}
     outputs = [OUTPUTS[names[index]] for index in model.subgraphs[0].outputs]
     return {
