@@ -82,7 +82,7 @@ def latency(predictor: Predictor, image: np.ndarray) -> float:
 
 def variants(predictor: Predictor, _: None) -> Answer:
     """Names the other ways in which the runtime computes the artifact on some machines."""
-    return {"variants": list(format_of(predictor.path).variants(Path(predictor.path)))}, None
+    return {"variants": list(format_of(predictor.path).variants(Path(predictor.path)))}, {}
 
 
 ANSWERS: dict[str, Callable[[Predictor, Any], Answer]] = {

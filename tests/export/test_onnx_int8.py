@@ -20,10 +20,10 @@ from keras_resnet.export.formats.onnx.format import ONNX, X64_QUANT_PRECISION
 from keras_resnet.export.formats.onnx.model import make_model
 from keras_resnet.export.formats.onnx.quantizer import OnnxQuantizer
 from keras_resnet.export.formats.onnx.saturation import largest_pair, saturating_kernels
+from keras_resnet.export.outputs import serving_function
 from keras_resnet.export.pipeline import export
 from keras_resnet.export.reporting.html_report import render
 from keras_resnet.export.sensitivity import explain
-from keras_resnet.export.serving import serving_function
 from keras_resnet.export.source_model import SourceModel
 from keras_resnet.export.verification.result import Tolerances
 from keras_resnet.export.verification.verify import verify
