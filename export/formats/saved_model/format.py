@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..format import ConversionContext, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_resnet.metadata import ClassifierMetadata
 
     from .runner import SavedModelRunner
@@ -18,20 +17,19 @@ if TYPE_CHECKING:
 SILENT = {"Placeholder", "Const", "Identity", "NoOp", "ReadVariableOp"}  # operations that compute nothing
 
 
-class SavedModelFormat(Format["keras.export.ExportArchive"]):
+class SavedModelFormat(Format[Mapping[str, Any]]):
     name = "saved_model"
     title = "SavedModel"
     suffix = ""
     libraries = ("tensorflow",)
     targets = (ExportTarget("saved_model", "none", "saved_model", max_difference=1e-4),)
 
-    def convert(self, context: ConversionContext, pixel_dtype: str) -> keras.export.ExportArchive:
-        from .archive import endpoints, make_archive
+    def convert(self, context: ConversionContext, pixel_dtype: str) -> Mapping[str, Any]:
+        from .archive import endpoints
 
-        serve = context.serving_function(pixel_dtype)
-        return make_archive(context.model, endpoints(serve, context.metadata.preprocessing))
+        return endpoints(context.serving_function(pixel_dtype), context.metadata.preprocessing)
 
-    def write(self, content: keras.export.ExportArchive, path: Path, context: ConversionContext) -> None:
+    def write(self, content: Mapping[str, Any], path: Path, context: ConversionContext) -> None:
         from .archive import write_archive
 
         write_archive(content, path, context.metadata)
