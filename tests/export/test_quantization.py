@@ -19,7 +19,7 @@ from keras_resnet.export.formats.onnx import quantizer as onnx_quantizer
 from keras_resnet.export.formats.onnx.model import make_model
 from keras_resnet.export.formats.onnx.options import LAYOUTS
 from keras_resnet.export.formats.onnx.quantizer import OnnxQuantizer
-from keras_resnet.export.formats.saved_model.archive import make_archive, write_archive
+from keras_resnet.export.formats.saved_model.archive import SERVING_DEFAULT, write_archive
 from keras_resnet.export.formats.select_operators import select_operators
 from keras_resnet.export.formats.tflite import quantizer as tflite_quantizer
 from keras_resnet.export.formats.tflite.conversion import convert
@@ -39,7 +39,7 @@ TOLERANCES = {"fp16": 2e-3, "int8_weight": 0.04, "int8_dynamic": 0.05, "int8": 0
 def to_tflite(model, folder, output="probabilities", dtype="float32"):
     """The bytes of a float `.tflite`."""
     path = folder / f"{output}_{dtype}"
-    write_archive(make_archive(model, {"serve": serving_function(model, output, dtype=dtype)}), path)
+    write_archive({SERVING_DEFAULT: serving_function(model, output, dtype=dtype)}, path)
     return convert(path)
 
 

@@ -11,11 +11,13 @@ import pytest
 import tensorflow as tf
 from conftest import scramble
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_resnet
 from keras_resnet._litert_internals import operator_names, parse_model
+from keras_resnet.export.fold.folding import fold
 from keras_resnet.export.formats.saved_model import decoding
-from keras_resnet.export.formats.saved_model.archive import endpoints, make_archive, write_archive
+from keras_resnet.export.formats.saved_model.archive import endpoints, write_archive
 from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.outputs import serving_function
 from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
@@ -32,8 +34,7 @@ def blotches(height, width, mode="RGB", seed=0):
 
 def write(model, metadata, path):
     """Writes the SavedModel of a network to logits."""
-    archive = make_archive(model, endpoints(serving_function(model, "logits"), metadata.preprocessing))
-    write_archive(archive, path, metadata)
+    write_archive(endpoints(serving_function(model, "logits"), metadata.preprocessing), path, metadata)
 
 
 def encoded(image, form, **options):
@@ -175,6 +176,54 @@ def test_tflite_is_made_of_the_pixels_alone(folder):
     assert not any(name.startswith("Flex") for name in operators)
 
 
+def stored_nodes(folder):
+    """The operations in the functions of a SavedModel."""
+    proto = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    return [node for function in proto.meta_graphs[0].graph_def.library.function for node in function.node_def]
+
+
+def with_a_layer_used_twice():
+    """A network as others make them: one layer in two places, and Flatten."""
+    inputs = keras.Input(PREPROCESSING.shape)
+    shared = keras.layers.Conv2D(3, 3, padding="same")
+    features = keras.layers.BatchNormalization()(shared(shared(inputs)))
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(features)))
+
+
+@pytest.mark.parametrize("kind", ["as it is", "folded", "others'"])
+def test_each_weight_is_stored_once(model, tmp_path, kind):
+    """Catches Keras' variables beside TensorFlow's, which are the same numbers, and weights as constants in the graphs."""
+    network = {"as it is": lambda: model, "folded": lambda: fold(model), "others'": with_a_layer_used_twice}[kind]()
+    write_archive(endpoints(serving_function(network, "logits"), PREPROCESSING), tmp_path / "saved")
+    stored = tf.train.list_variables(str(tmp_path / "saved" / "variables" / "variables"))
+    floats = sorted(tuple(shape) for name, shape in stored if "CHECKPOINTABLE" not in name and "save_counter" not in name)
+    assert floats == sorted(tuple(weight.shape) for weight in network.weights)
+    constants = [node.attr["value"].tensor for node in stored_nodes(tmp_path / "saved") if node.op == "Const"]
+    assert max(constant.ByteSize() for constant in constants if constant.dtype == tf.float32.as_datatype_enum) < 1000
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    assert len(loaded.variables) == len(network.weights)
+    assert len(loaded.trainable_variables) == len(network.trainable_weights)
+
+
+def test_a_function_is_traced_once(model, tmp_path):
+    """Catches a second trace while it is saved: half of the time that a deep network takes, and all operations twice."""
+    serve = serving_function(model, "logits")
+    write_archive(endpoints(serve, PREPROCESSING), tmp_path / "saved")
+    assert sum(node.op == "Conv2D" for node in stored_nodes(tmp_path / "saved")) == 19
+
+
+def test_keras_takes_it_for_a_layer_whose_weights_it_trains(model, folder, rng):
+    """Catches a copy of the weights that optimizers change while the function reads the other."""
+    layer = keras.layers.TFSMLayer(str(folder), call_endpoint="serve")
+    pixels = rng.integers(0, 256, (2, 16, 24, 3)).astype(np.uint8)
+    before = layer(pixels)["logits"]
+    np.testing.assert_allclose(before, model(pixels.astype("float32")), atol=1e-3)
+    assert len(layer.trainable_weights) == len(model.trainable_weights)
+    for weight in layer.trainable_weights:
+        weight.assign(weight * 0.5)
+    assert np.abs(layer(pixels)["logits"] - before).max() > 0.1
+
+
 def test_writing_says_nothing(model, metadata, tmp_path, capfd):
     write(model, metadata, tmp_path / "saved_model")
     assert capfd.readouterr() == ("", "")
@@ -185,7 +234,7 @@ def test_a_network_of_two_channels_is_served_pixels_only(tmp_path):
     two = ClassifierMetadata("flat", "none", ("a", "b", "c"), Preprocessing(8, 8, 2, (0.5, 0.5), (0.5, 0.5)))
     model = flat(channels=2)
     write(model, two, tmp_path / "saved_model")
-    assert set(tf.saved_model.load(str(tmp_path / "saved_model")).signatures) == {"serve", "serving_default"}
+    assert set(tf.saved_model.load(str(tmp_path / "saved_model")).signatures) == {"serving_default"}
 
 
 def test_pixels_may_come_as_floats(rng):

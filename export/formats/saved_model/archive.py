@@ -1,10 +1,10 @@
-"""SavedModel folders, by Keras' own export archive."""
+"""SavedModel folders: the signatures of a classifier, and each of its weights once."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import keras
+import tensorflow as tf
 
 from keras_resnet.files import tf_errors_as_oserror
 from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
@@ -18,27 +18,36 @@ SERVING_DEFAULT, IMAGE_BYTES = "serving_default", "image_bytes"  # signatures
 def endpoints(serve: Any, preprocessing: Preprocessing) -> dict[str, Any]:
     """Returns the `tf.function`s that a SavedModel offers: `serve`, on raw pixels, and one on image files.
 
-    The latter, `image_bytes`, takes string (N,) and prepares the images as evaluation does, except for their EXIF orientation
-    (see `decoding.image_bytes_signature`). Networks with other than 1 or 3 channels do not have it.
+    The latter, `image_bytes`, takes string (N,) and prepares the images as evaluation does (see
+    `decoding.image_bytes_signature`). Networks with other than 1 or 3 channels do not have it.
     """
     if preprocessing.channels not in decoding.CHANNELS:
-        return {"serve": serve}
-    return {"serve": serve, IMAGE_BYTES: decoding.image_bytes_signature(serve, preprocessing)}
+        return {SERVING_DEFAULT: serve}
+    return {SERVING_DEFAULT: serve, IMAGE_BYTES: decoding.image_bytes_signature(serve, preprocessing)}
 
 
-def make_archive(model: keras.Model, endpoints: Mapping[str, Any]) -> keras.export.ExportArchive:
-    """Collects the model's variables and a signature for each `{name: tf.function}`; the first is also `serving_default`."""
-    archive = cast(keras.export.ExportArchive, keras.export.ExportArchive())  # whose __new__ is the backend's class
-    archive.track(model)
-    for name, function in endpoints.items():
-        archive.add_endpoint(name, function)
-    return archive
+def write_archive(endpoints: Mapping[str, Any], path: Path, metadata: ClassifierMetadata | None = None) -> None:
+    """Writes a SavedModel folder, with the classifier's metadata in `assets.extra` where there are any.
 
+    Keras' `ExportArchive` is not used, because it stores each weight twice: its `track(model)` stores Keras' variables, and its
+    endpoints those of TensorFlow inside them. It also traces each function twice, and stores both traces.
 
-def write_archive(archive: keras.export.ExportArchive, path: Path, metadata: ClassifierMetadata | None = None) -> None:
-    """Writes a SavedModel folder, with the classifier's metadata in `assets.extra` where there are any."""
+    Args:
+        endpoints: A `tf.function` with an input signature for each signature, `serving_default` among them. That one is also
+            the attribute `serve` of the loaded object, as Keras' `TFSMLayer` expects.
+        path: The folder.
+        metadata: Of the classifier.
+    """
+    # TensorFlow traces a `tf.function` again while it saves. What is traced already is taken as it is.
+    functions = {name: function.get_concrete_function() for name, function in endpoints.items()}
+    variables = list({id(variable): variable for function in functions.values() for variable in function.variables}.values())
+    root = tf.train.Checkpoint(
+        serve=functions[SERVING_DEFAULT],
+        variables=variables,
+        trainable_variables=[variable for variable in variables if variable.trainable],
+    )
     with tf_errors_as_oserror():
-        archive.write_out(str(path), verbose=False)
+        tf.saved_model.save(root, str(path), signatures=functions)
     if metadata:
         record = path / SAVED_MODEL_MEMBER
         record.parent.mkdir()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..format import GRADCAM, ConversionContext, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_resnet.metadata import ClassifierMetadata
 
     from .runner import SavedModelRunner
@@ -18,25 +17,23 @@ if TYPE_CHECKING:
 SILENT = {"Placeholder", "Const", "Identity", "NoOp", "ReadVariableOp"}  # operations that compute nothing
 
 
-class SavedModelFormat(Format["keras.export.ExportArchive"]):
+class SavedModelFormat(Format[Mapping[str, Any]]):
     name = "saved_model"
     title = "SavedModel"
     suffix = ""
     libraries = ("tensorflow",)
     targets = (ExportTarget("saved_model", "none", "saved_model", max_difference=1e-4),)
 
-    def convert(self, context: ConversionContext, pixel_dtype: str) -> keras.export.ExportArchive:
+    def convert(self, context: ConversionContext, pixel_dtype: str) -> Mapping[str, Any]:
         """Grad-CAM has a signature of its own, with all outputs: who only classifies does not pay for it."""
-        from .archive import endpoints, make_archive
+        from .archive import endpoints
 
         names = context.options.output
         serve = context.serving_function(pixel_dtype, *(name for name in names if name != GRADCAM))
         functions = endpoints(serve, context.metadata.preprocessing)
-        if GRADCAM in names:
-            functions[GRADCAM] = context.serving_function(pixel_dtype)
-        return make_archive(context.model, functions)
+        return {**functions, GRADCAM: context.serving_function(pixel_dtype)} if GRADCAM in names else functions
 
-    def write(self, content: keras.export.ExportArchive, path: Path, context: ConversionContext) -> None:
+    def write(self, content: Mapping[str, Any], path: Path, context: ConversionContext) -> None:
         from .archive import write_archive
 
         write_archive(content, path, context.metadata)

@@ -43,13 +43,13 @@ class TFLiteFormat(Format[bytes]):
 
     def convert(self, context: ConversionContext, pixel_dtype: str) -> bytes:
         """By way of a SavedModel: the artifact, where there is one that takes such pixels."""
-        from ..saved_model.archive import make_archive, write_archive
+        from ..saved_model.archive import SERVING_DEFAULT, write_archive
         from .conversion import convert
 
         saved_model = context.artifacts.get("saved_model")
         if pixel_dtype != context.options.input_dtype or saved_model is None:
             saved_model = context.folder / f"{pixel_dtype}_saved_model"
-            write_archive(make_archive(context.model, {"serve": context.serving_function(pixel_dtype)}), saved_model)
+            write_archive({SERVING_DEFAULT: context.serving_function(pixel_dtype)}, saved_model)
         return convert(saved_model)
 
     def quantizer(
