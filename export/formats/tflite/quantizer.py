@@ -14,8 +14,8 @@ What full int8 needs beyond its recipe, each measured with LiteRT 2.3 on x86:
   overflows, unless the range is widened. The same holds for int16x8.
 
 `mse` chooses the scale of each kernel's channel that makes the squared error of its weights least, where `minmax` takes the
-largest weight. It applies to int8_dynamic and int8_weight as well. For activations the quantizer has no choice: their ranges are
-the full ones in either case.
+largest weight. It applies to int8_dynamic and int8_weight as well. The ranges of activations, for which the quantizer has no
+choice, are the full ones in either case.
 """
 
 import contextlib
