@@ -63,10 +63,16 @@ class TFLiteRuntime:
         self._model = self._interpreter(path, num_threads=self._threads)
         (inputs,), (outputs, *_) = self._model.get_input_details(), self._model.get_output_details()
         self._input, self._output = inputs["index"], outputs["index"]
-        shape = [None if size == -1 else int(size) for size in inputs["shape_signature"]]
-        self.images = random_pixels(shape, batch_size, inputs["dtype"])
+        # A batch of 1 is what files say that take any, when their input is resized. Others fail then, or give one output.
+        batch, *sides = (None if size == -1 else int(size) for size in inputs["shape_signature"])
+        self.images = random_pixels([None, *sides], batch_size, inputs["dtype"])
         self._model.resize_tensor_input(self._input, self.images.shape)
-        self._model.allocate_tensors()
+        try:
+            self._model.allocate_tensors()
+        except RuntimeError:
+            raise batch_error(batch, batch_size) from None
+        if self._model.get_output_details()[0]["shape"][0] != batch_size:
+            raise batch_error(batch, batch_size)
 
     def run(self) -> np.ndarray:
         self._model.set_tensor(self._input, self.images)
@@ -116,11 +122,15 @@ def runtime_of(format: str) -> Callable[[int], Runtime]:
     return RUNTIMES[format]
 
 
+def batch_error(takes: Any, given: int) -> UserError:
+    return UserError(f"takes a batch of {takes}, not of {given}")
+
+
 def random_pixels(shape: Sequence[Any], batch_size: int, dtype: Any) -> np.ndarray:
     """Returns random images of an artifact's input shape, in which a free axis is not a number. Floats are 0 to 255, too."""
     max_batch, *sides = shape
     if isinstance(max_batch, int) and max_batch != batch_size:
-        raise UserError(f"takes a batch of {max_batch}, not of {batch_size}")
+        raise batch_error(max_batch, batch_size)
     if not all(isinstance(side, int) for side in sides):
         raise UserError(f"takes images of any size, {shape}: there is no size to measure it at")
     low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else (0, 255)

@@ -24,10 +24,10 @@ UNKNOWN = np.nan  # a length that depends on the batch, and what is computed fro
 def fix_shapes(content: bytes) -> bytes:
     """Returns a float `.tflite` file's bytes with shapes that are constant, for one image, and right for every batch."""
     model = editable_model(content)
-    for graph in model.subgraphs:
+    for index, graph in enumerate(model.subgraphs):
         make_reshapes_constant(model, graph)
         remove_unread_operators(model, graph)
-        remove_unread_tensors(graph, [entry for signature in model.signatureDefs for entry in (*signature.inputs, *signature.outputs)])
+        remove_unread_tensors(graph, [signature for signature in model.signatureDefs if signature.subgraphIndex == index])
         for tensor in graph.tensors:
             tensor.shapeSignature = None
     return serialize_model(model)
@@ -35,19 +35,20 @@ def fix_shapes(content: bytes) -> bytes:
 
 def make_reshapes_constant(model: Any, graph: Any) -> None:
     """Gives a constant to each reshape that computes its shape, if at most one of the lengths depends on the batch."""
-    known: dict[int, np.ndarray | None] = {}
+    known: dict[int, np.ndarray] = {}  # shapes and lengths
     for operator in graph.operators:
-        name, (first, *others) = operator_name(model, operator), operator.inputs
-        if name == "SHAPE":
-            known[operator.outputs[0]] = lengths(graph.tensors[first])
-        elif name in SHAPE_ARITHMETIC:
-            values = [known.get(index, integers(model, graph.tensors[index])) for index in operator.inputs]
-            if not any(value is None for value in values):
-                known[operator.outputs[0]] = SHAPE_ARITHMETIC[name](values, operator.builtinOptions)
-        elif name == "RESHAPE" and others:
-            shape = known.get(others[0])
-            if shape is not None and np.isnan(shape).sum() <= 1:
-                operator.inputs[1] = add_constant(model, graph, np.nan_to_num(shape, nan=-1).astype(np.int32))
+        name, inputs = operator_name(model, operator), operator.inputs
+        if name == "SHAPE" and graph.tensors[inputs[0]].hasRank:
+            known[operator.outputs[0]] = lengths(graph.tensors[inputs[0]])
+        elif name in SHAPE_ARITHMETIC and known.keys() & set(inputs):
+            values = [known[index] if index in known else integers(model, graph.tensors[index]) for index in inputs]
+            found = [value for value in values if value is not None and value.ndim < 2]
+            if len(found) == len(inputs):
+                known[operator.outputs[0]] = SHAPE_ARITHMETIC[name](found, operator.builtinOptions)
+        elif name == "RESHAPE" and len(inputs) > 1 and inputs[1] in known:
+            shape = known[inputs[1]]
+            if shape.ndim == 1 and np.isnan(shape).sum() <= 1:
+                inputs[1] = add_constant(model, graph, np.nan_to_num(shape, nan=-1).astype(np.int32))
 
 
 def remove_unread_operators(model: Any, graph: Any) -> None:
@@ -57,26 +58,25 @@ def remove_unread_operators(model: Any, graph: Any) -> None:
     for operator in reversed(graph.operators):  # which are in the order of execution
         if operator_name(model, operator) not in ("SHAPE", "RESHAPE", *SHAPE_ARITHMETIC) or read.intersection(operator.outputs):
             kept.append(operator)
-            read.update(operator.inputs)
+            read.update(operator.inputs or ())
     graph.operators = kept[::-1]
 
 
-def remove_unread_tensors(graph: Any, entries: Sequence[Any]) -> None:
-    """Removes the tensors of no operator, which calibration would read; `entries` are those of the signatures."""
-    lists = [graph.inputs, graph.outputs, *(indices for operator in graph.operators for indices in (operator.inputs, operator.outputs))]
+def remove_unread_tensors(graph: Any, signatures: Sequence[Any]) -> None:
+    """Removes the tensors of no operator, which calibration would read; `signatures` are those of the graph."""
+    of_operators = [indices for o in graph.operators for indices in (o.inputs, o.outputs, o.intermediates) if indices]
+    lists = [graph.inputs, graph.outputs, *of_operators]
     used = sorted({index for indices in lists for index in indices if index >= 0})  # -1 stands for an input that is left out
     places = {-1: -1, **{index: place for place, index in enumerate(used)}}
     graph.tensors = [graph.tensors[index] for index in used]
     for indices in lists:
         indices[:] = [places[index] for index in indices]
-    for entry in entries:
+    for entry in (entry for signature in signatures for entry in (*signature.inputs, *signature.outputs)):
         entry.tensorIndex = places[entry.tensorIndex]
 
 
-def lengths(tensor: Any) -> np.ndarray | None:
-    """The lengths of a tensor's axes, or None where not even their number is known."""
-    if not tensor.hasRank:
-        return None
+def lengths(tensor: Any) -> np.ndarray:
+    """The lengths of a tensor's axes."""
     signature = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
     return np.array([UNKNOWN if length < 0 else length for length in signature], np.float64)
 

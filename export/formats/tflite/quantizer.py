@@ -13,9 +13,9 @@ What full int8 needs beyond its recipe, each measured with LiteRT 2.3 on x86:
 - A kernel of zeros, as of padded channels, gets a scale of nearly 0 from the quantizer; its bias, counted in that scale,
   overflows, unless the range is widened. The same holds for int16x8.
 
-`mse` chooses the scale of each kernel's channel that makes the squared error of its weights least, where minmax takes the
-largest weight; it applies to int8_dynamic and int8_weight as well. The quantizer has no choice for activations, whose ranges
-are the full ones in either.
+`mse` chooses the scale of each kernel's channel that makes the squared error of its weights least, where `minmax` takes the
+largest weight. It applies to int8_dynamic and int8_weight as well. The ranges of activations, for which the quantizer has no
+choice, are the full ones in either case.
 """
 
 import contextlib
