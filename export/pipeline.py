@@ -14,6 +14,7 @@ from .formats.format import BATCH_SIZE
 from .formats.labels import LABELS_FILE, labels_text
 from .output_dir import check_output_dir, publish, temporary_folder
 from .reporting import html_report, model_card, report
+from .selftest.archive import write_selftest
 from .serving import select_output
 from .source_model import SourceModel
 from .verification.verify import verify
@@ -67,11 +68,19 @@ def export(
                 files.remove(path)
                 error = f"cannot be made: {failure if isinstance(failure, UserError) else describe(failure)}"
             tolerances = config.tolerances(target, model, reference)
-            result, outputs[name] = verify(name, path, images, labels, reference, tolerances, error)
+            result, outputs[name] = verify(
+                name, path, images, labels, reference, tolerances, error, logits=config.output == "logits"
+            )
             results.append(result)
         if len(failures) == len(results):
             raise failures[0]
-        summary = report.Report(config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float)
+        passed = [
+            (config.targets[result.name], result, {config.output: outputs[result.name]}) for result in results if result.passed
+        ]
+        count = write_selftest(folder, config.selftest_images, images, {config.output: reference}, passed, metadata)
+        summary = report.Report(
+            config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float, selftest_images=count
+        )
         summary.write(folder)
         html_report.write_page(summary, folder)
         files.write_text(folder / LABELS_FILE, labels_lines)

@@ -25,7 +25,7 @@ COLUMNS = (
     "latency",
     "accuracy",
     "accuracy drop",
-    "same prediction",
+    "agreement",
     "max difference",
     "in XNNPACK",
     "passed",
@@ -48,6 +48,7 @@ class RecordedExport:
     artifacts: tuple[RecordedArtifact, ...]
     versions: dict[str, str]
     labels: tuple[str, ...] | None = None
+    selftest_images: int = 0
     source_path: str | None = None
 
 
@@ -72,6 +73,7 @@ class Report:
         reference: What Keras gives for them, (N, classes).
         outputs: `{name: what the artifact gives for them}`, NaN where it does not run.
         kept_float: `{name: operators}` that were not quantized, as the user named them or as measuring found them.
+        selftest_images: How many of the images are in the self-test beside the artifacts; 0 where there is none.
     """
 
     config: ExportConfig
@@ -82,6 +84,7 @@ class Report:
     reference: np.ndarray
     outputs: dict[str, np.ndarray]
     kept_float: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    selftest_images: int = 0
 
     @property
     def failed(self) -> list[VerificationResult]:
@@ -116,6 +119,7 @@ class Report:
             "output": self.config.output,
             "fold": self.config.fold,
             "images": len(self.images),
+            "selftest_images": self.selftest_images,
             "versions": {name: version(name) for name in LIBRARIES},
             "keras": {"bytes": self.model_bytes, "accuracy": self.accuracy},
             "artifacts": [self._artifact_to_dict(result) for result in self.results],
@@ -151,7 +155,7 @@ def table_row(result: VerificationResult) -> tuple[str, ...]:
         f"{result.milliseconds:.3g} ms" if math.isfinite(result.milliseconds) else "",
         f"{result.accuracy:.2%}",
         f"{result.accuracy_drop:+.2f}",
-        f"{result.top1_agreement:.2%}",
+        str(result.agreement),
         f"{result.max_difference:.1e}",
         "" if inspection.delegated is None else f"{inspection.delegated:.1%} in {inspection.partitions}",
         "yes" if result.passed else "NO",

@@ -3,6 +3,7 @@
 import dataclasses
 
 from ..formats.inspection import Inspection
+from .agreement import Agreement
 
 ROUNDING = 1e-9  # of a drop in points
 
@@ -14,10 +15,14 @@ class Tolerances:
     Attributes:
         max_difference: Of any output, see `VerificationResult`.
         max_accuracy_drop: In points.
+        min_agreement: With Keras' predictions, in percent of the decided images, see `agreement`; 0 asks for nothing.
+        output_step: Of integer probabilities, else 0.
     """
 
     max_difference: float
     max_accuracy_drop: float
+    min_agreement: float = 0.0
+    output_step: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +37,7 @@ class VerificationResult:
         max_difference: The largest absolute one over all outputs.
         mean_difference: The mean absolute one.
         top1_agreement: The share of images with the same prediction; two classes that tie may lower it.
+        agreement: Of predictions on the images that Keras has decided, and of outputs.
         accuracy: The share of images that the artifact gets right.
         accuracy_drop: How many points of accuracy it loses against Keras.
         milliseconds: For one image, median, in the process that verified it.
@@ -47,6 +53,7 @@ class VerificationResult:
     max_difference: float
     mean_difference: float
     top1_agreement: float
+    agreement: Agreement
     accuracy: float
     accuracy_drop: float
     milliseconds: float
@@ -68,4 +75,4 @@ class VerificationResult:
             found.append(f"differs by {self.max_difference:.1e}, {self.tolerances.max_difference:.1e} allowed")
         if not self.accuracy_drop <= self.tolerances.max_accuracy_drop + ROUNDING:
             found.append(f"loses {self.accuracy_drop:.2f} points of accuracy, {self.tolerances.max_accuracy_drop:g} allowed")
-        return found
+        return found + self.agreement.failures()

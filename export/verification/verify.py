@@ -9,6 +9,7 @@ from keras_resnet.metrics import accuracy, accuracy_drop, predicted_labels
 
 from ..formats.inspection import Inspection
 from ..isolation.process import ArtifactProcess
+from .agreement import compare
 from .result import Tolerances, VerificationResult
 
 
@@ -24,6 +25,7 @@ def verify(
     reference: np.ndarray,
     tolerances: Tolerances,
     error: str = "",
+    logits: bool = False,
 ) -> tuple[VerificationResult, np.ndarray]:
     """Compares an artifact with Keras.
 
@@ -35,6 +37,7 @@ def verify(
         reference: What Keras gives for them, (N, classes).
         tolerances: What is allowed.
         error: Why there is no artifact, where it could not be made.
+        logits: Whether the reference is logits, and not probabilities.
 
     Returns:
         The result, and the artifact's outputs, (N, classes), NaN where it does not run.
@@ -54,6 +57,7 @@ def verify(
         max_difference=float(difference.max()),
         mean_difference=float(difference.mean()),
         top1_agreement=accuracy(outputs, predicted_labels(reference)),
+        agreement=compare(outputs, reference, tolerances.min_agreement, tolerances.output_step, logits),
         accuracy=accuracy(outputs, labels),
         accuracy_drop=accuracy_drop(outputs, reference, labels),
         milliseconds=milliseconds,

@@ -17,7 +17,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("trian",), ["unknown command 'trian'", "list, train, launch, import, evaluate, predict, export, benchmark"]),
+        (("trian",), ["unknown command 'trian'", "list, train, launch, import, evaluate, predict, export, verify, benchmark"]),
         (("train", "--model=ResNet20V2"), ["train needs --workdir"]),
         (("train", "--model=ResNet20V2", "--workdir={0}/new"), ["train needs --dataset, or --config"]),
         ((*TRAIN, "--config={0}/none.json"), ["none.json cannot be read"]),
