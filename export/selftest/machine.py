@@ -20,6 +20,8 @@ SYSTEM_NAMES = {  # of what Linux and macOS call them
 }
 CPUID_NAMES = {"AVX2": "AVX2", "AVX-512": "AVX512F", "VNNI": "AVX512VNNI"}  # of NumPy, which asks x86 CPUs themselves
 WINDOWS_NUMBERS = {"NEON": 19, "dotprod": 43}  # PF_ARM_NEON_..., PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE
+CPUINFO = Path("/proc/cpuinfo")
+BOARD = Path("/proc/device-tree/model")  # where ARM's cores have no name
 WORDS = {True: "yes", False: "no", None: "unknown"}
 
 Features = dict[str, bool | None]  # None where nobody tells
@@ -32,7 +34,7 @@ def describe_cpu() -> str:
     labels = X86 if x86 else ARM if machine.startswith(("arm", "aarch64")) else ()
     try:
         name, found = {"Linux": linux_cpu, "Darwin": mac_cpu, "Windows": windows_cpu}[system](labels)
-    except (OSError, KeyError, AttributeError, subprocess.SubprocessError):  # another system, or one that does not show it
+    except (OSError, LookupError, ImportError, subprocess.SubprocessError):  # another system, or one that does not show it
         name, found = platform.processor(), dict.fromkeys(labels)
     if x86:
         found = checked(found, cpu_features())
@@ -48,19 +50,18 @@ def checked(found: Features, cpuid: Mapping[str, bool]) -> Features:
     """
     sure = {label: cpuid.get(name) for label, name in CPUID_NAMES.items()}
     agree = all(found[label] in (sure[label], None) for label in X86 if label != "VNNI")
-    if not sure["VNNI"]:
+    if sure["VNNI"] is False:
         sure["VNNI"] = found["VNNI"] if agree else False
     return {label: found[label] if value is None else value for label, value in sure.items()}
 
 
 def linux_cpu(labels: tuple[str, ...]) -> tuple[str, Features]:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     pairs = [line.split(":", 1) for line in lines if ":" in line]
     fields = {key.strip(): value.strip() for key, value in reversed(pairs)}  # of the first core
-    board = Path("/proc/device-tree/model")  # where ARM's cores have no name
     name = fields.get("model name") or fields.get("Hardware")
-    if not name and board.is_file():
-        name = board.read_text(encoding="utf-8", errors="replace").strip("\0")
+    if not name and BOARD.is_file():
+        name = BOARD.read_text(encoding="utf-8", errors="replace").strip("\0")
     return name or "", from_flags(labels, set((fields.get("flags") or fields.get("Features") or "").split()))
 
 

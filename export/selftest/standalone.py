@@ -25,6 +25,11 @@ import numpy as np
 SELF_TEST, SCRIPT, VERSION, EXPECTED = "selftest.npz", "verify.py", 1, "expected_"
 SCORES = ("probabilities", "logits")  # outputs whose largest number is the prediction
 PASSED, FAILED, NOT_RUN = "passed", "FAILED", "not run"
+MEASURES = {  # {what is measured: (its tolerance, in words)}
+    "max_difference": ("max_difference", "the largest difference"),
+    "rms_error": ("max_rms_error", "the RMS error"),
+    "disagreements": ("max_disagreements", "the number of other predictions"),
+}
 RUNTIMES = {  # of each format, the first that is installed
     "tflite": ("ai_edge_litert", "tflite_runtime", "tensorflow"),
     "onnx": ("onnxruntime",),
@@ -70,7 +75,7 @@ def read(path: Path) -> SelfTest:
     """Reads the self-test in the folder of an export, or beside one of its artifacts."""
     path = locate(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         record = json.loads(arrays["record"].tobytes().decode())
         expected = {name[len(EXPECTED) :]: array for name, array in arrays.items() if name.startswith(EXPECTED)}
@@ -152,21 +157,13 @@ def compare(test: SelfTest, name: str, found: np.ndarray, limits: dict[str, floa
     if name in SCORES:
         wrong = (found.argmax(axis=1) != expected.argmax(axis=1)) | np.isnan(found).any(axis=1)
         result["decided"], result["disagreements"] = int(test.decided.sum()), int((wrong & test.decided).sum())
-    result["failures"] = [
-        f"{label} of {name} is {result[key]:.3g}, {limits['max_' + key]:.3g} allowed"
-        for key, label in LABELS.items()
-        if key in result and limits.get("max_" + key) is not None and not result[key] <= limits["max_" + key]  # NaN fails
-    ]
+    result["failures"] = []
+    for key, (limit, label) in MEASURES.items():
+        if key in result and limits.get(limit) is not None and not result[key] <= limits[limit]:  # true for NaN
+            result["failures"].append(f"{label} of {name} is {result[key]:.3g}, {limits[limit]:.3g} allowed")
     if not np.isfinite(found).all():
         result["failures"].append(f"{name} has numbers that are NaN or infinite")
     return result
-
-
-LABELS = {
-    "max_difference": "the largest difference",
-    "rms_error": "the RMS error",
-    "disagreements": "the number of other predictions",
-}
 
 
 def judge(test: SelfTest, artifact: dict[str, Any], found: dict[str, np.ndarray]) -> Result:
