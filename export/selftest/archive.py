@@ -8,7 +8,9 @@ Its arrays are read by `standalone.read`, here and without this package:
 - `record`: JSON in UTF-8, as uint8: the artifacts, their digests and tolerances.
 """
 
+import io
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -25,6 +27,7 @@ from ..verification import agreement
 from ..verification.result import VerificationResult
 from . import standalone
 
+UNIX = 3  # a system of zip archives
 SOURCE = "standalone.py"  # which becomes `standalone.SCRIPT`
 FILES = (standalone.SELF_TEST, standalone.SCRIPT)
 RUNNABLE = ("saved_model", "tflite", "onnx")  # the formats of artifacts that `run` can open
@@ -81,12 +84,26 @@ def write_selftest(
         ],
     }
     arrays: dict[str, Any] = {f"{standalone.EXPECTED}{name}": output[rows] for name, output in reference.items()}
-    with open(folder / standalone.SELF_TEST, "wb") as file:
-        text = np.frombuffer(json_text(record).encode(), np.uint8)
-        np.savez(file, images=images[rows], decided=decided, record=text, **arrays)
+    arrays |= {"images": images[rows], "decided": decided, "record": np.frombuffer(json_text(record).encode(), np.uint8)}
+    save_npz(folder / standalone.SELF_TEST, arrays)
     with resources.as_file(resources.files(__name__.rpartition(".")[0]) / SOURCE) as script:
         shutil.copyfile(script, folder / standalone.SCRIPT)
     return len(rows)
+
+
+def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes what `np.load` reads, with the same bytes on every system.
+
+    Stored, and without the extension for archives of over 4 GB that `np.savez` always writes: an app can read it with what its
+    system has, see `docs/proof.md`.
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # of 1980
+            member.create_system, member.external_attr = UNIX, 0o644 << 16
+            with io.BytesIO() as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+                archive.writestr(member, file.getvalue())
 
 
 def tolerances(

@@ -99,6 +99,25 @@ def test_images_are_spread_over_those_of_the_verification(count, found, tmp_path
     assert found == 1 or test.images[-1, 0, 0, 0] == IMAGES[-1, 0, 0, 0]
 
 
+def test_an_app_can_read_it_with_a_few_lines(small):
+    """As the Swift snippet in docs/proof.md does: no compression, no comment, no extension for archives of over 4 GB."""
+    content = (small / standalone.SELF_TEST).read_bytes()
+
+    def integer(offset, size):
+        return int.from_bytes(content[offset : offset + size], "little")
+
+    found, end = {}, len(content) - 22
+    entry = integer(end + 16, 4)
+    for _ in range(integer(end + 10, 2)):
+        size, length, local = integer(entry + 20, 4), integer(entry + 28, 2), integer(entry + 42, 4)
+        start = local + 30 + integer(local + 26, 2) + integer(local + 28, 2)
+        header = 10 + integer(start + 8, 2)
+        found[content[entry + 46 : entry + 46 + length].decode()] = content[start + header : start + size]
+        entry += 46 + length + integer(entry + 30, 2) + integer(entry + 32, 2)
+    with np.load(small / standalone.SELF_TEST) as arrays:
+        assert found == {f"{name}.npy": arrays[name].tobytes() for name in arrays.files}
+
+
 # What is wrong with an artifact
 
 
