@@ -18,6 +18,7 @@ from .verification.result import Tolerances
 if TYPE_CHECKING:
     import keras
 
+OUTPUT_STEP = 1 / 256  # of probabilities in 8 bits
 SHALLOW = 100  # kernels; the rounding errors of a deeper network add up to more, in Keras as well
 
 
@@ -39,6 +40,9 @@ class ExportConfig:
         max_difference: The largest between an artifact's output and Keras'; for others than probabilities, as a share of the
             largest. None: what the table says, in float32 in proportion more for networks of over 100 kernels.
         max_accuracy_drop: In points.
+        min_agreement: Of quantized artifacts with Keras' predictions, in percent of the images that Keras has decided; see
+            `verification.agreement`. 0 asks for nothing.
+        selftest_images: How many of the images are published beside the artifacts, for `keras-resnet verify`; 0 for none.
         onnx_layout: See `onnx.model.make_model`.
         opset: Likewise.
         description: Of the network, for the files' metadata and the model card.
@@ -57,6 +61,8 @@ class ExportConfig:
     explain_quantization: bool = False
     max_difference: float | None = None
     max_accuracy_drop: float = 1.0
+    min_agreement: float = 97.0
+    selftest_images: int = 32
     onnx_layout: str = "nhwc"
     opset: int = OPSET
     description: str = ""
@@ -75,6 +81,10 @@ class ExportConfig:
             raise UserError(f"max_difference is {self.max_difference}; it is above 0")
         if not 0 <= self.max_accuracy_drop <= 100:
             raise UserError(f"max_accuracy_drop is {self.max_accuracy_drop}; it is in points, from 0 to 100")
+        if not 0 <= self.min_agreement <= 100:
+            raise UserError(f"min_agreement is {self.min_agreement}; it is in percent, from 0 to 100")
+        if self.selftest_images < 0:
+            raise UserError(f"selftest_images is {self.selftest_images}; it is at least 0")
 
     @property
     def targets(self) -> dict[str, ExportTarget]:
@@ -92,7 +102,12 @@ class ExportConfig:
         default = target.max_difference * (max(1, kernels / SHALLOW) if target.quantization == "none" else 1)
         max_difference = default if self.max_difference is None else self.max_difference
         scales = {name: 1.0 if name == "probabilities" else float(np.abs(output).max()) for name, output in reference.items()}
-        return Tolerances({name: max_difference * scale for name, scale in scales.items()}, self.max_accuracy_drop)
+        return Tolerances(
+            {name: max_difference * scale for name, scale in scales.items()},
+            self.max_accuracy_drop,
+            0.0 if target.quantization == "none" else self.min_agreement,
+            OUTPUT_STEP if target.calibrated else 0.0,
+        )
 
 
 def check_outputs(names: Sequence[str]) -> None:

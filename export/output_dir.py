@@ -15,6 +15,7 @@ from keras_resnet.metadata import ClassifierMetadata
 
 from .formats.labels import LABELS_FILE
 from .reporting import html_report, model_card, report
+from .selftest import archive as selftest
 from .targets import TARGETS
 from .verification.result import VerificationResult
 
@@ -30,13 +31,14 @@ def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collec
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --output_dir")
     artifacts = [name for target in TARGETS.values() for name in (target.file, target.failed_file)]
-    taken = [name for name in (*artifacts, *REPORT_FILES) if (folder / name).exists()]
+    taken = [name for name in (*artifacts, *REPORT_FILES, *selftest.FILES) if (folder / name).exists()]
     if not taken:
         return
     record = report.read(folder)
     earlier = [artifact.name for artifact in record.artifacts if artifact.name in TARGETS] if record else []
     known = {name for target in map(TARGETS.__getitem__, earlier) for name in (target.file, target.failed_file)}
     known |= set(REPORT_FILES) if record else set()
+    known |= set(selftest.FILES) if record and record.selftest_images else set()  # `verify.py` is a name of others, too
     odd = [name for name in taken if name not in known or (folder / name).is_dir() == bool(Path(name).suffix)]
     if odd or record is None:
         raise UserError(f"{folder} holds {comma_join(odd)} of another origin: choose another --output_dir")
@@ -80,6 +82,11 @@ def publish(results: Iterable[VerificationResult], folder: Path, output_dir: Pat
     """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are."""
     for name in REPORT_FILES:
         files.replace(folder / name, output_dir / name)
+    for name in selftest.FILES:
+        if (folder / name).exists():
+            files.replace(folder / name, output_dir / name)
+        else:  # an earlier export's would test its artifacts
+            files.remove(output_dir / name)
     for result in results:
         target = TARGETS[result.name]
         passed, failed = output_dir / target.file, output_dir / target.failed_file

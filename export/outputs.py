@@ -10,9 +10,10 @@ from keras import layers, ops
 
 from keras_resnet._keras_internals import producer, producer_inputs
 from keras_resnet.errors import UserError
+from keras_resnet.metrics import softmax
 
 from .fold.layers import is_identity
-from .formats.format import BATCH_SIZE, INPUT, OUTPUTS, SCORES, Outputs
+from .formats.format import BATCH_SIZE, INPUT, OUTPUTS, Outputs
 from .output_layer import BOTH_CLASSES, is_reshape, is_scaling, skip_trailing
 
 
@@ -100,13 +101,14 @@ def passes_on(operation: Any) -> bool:
 
 
 def scores_function(model: keras.Model, names: Sequence[str]) -> Callable[[Outputs], np.ndarray]:
-    """Returns the function from outputs to scores of the classes, (N, classes), whose largest is the prediction.
+    """Returns the function from outputs to probabilities of the classes, (N, classes), by which artifacts are judged.
 
     Features alone are judged by what the network's own head makes of them.
     """
-    for name in SCORES:
-        if name in names:
-            return lambda outputs: outputs[name]
+    if "probabilities" in names:
+        return lambda outputs: outputs["probabilities"]
+    if "logits" in names:
+        return lambda outputs: softmax(outputs["logits"])
     head: Any = keras.Model(features(model), model.outputs[0])
     return lambda outputs: head.predict(outputs["features"], batch_size=BATCH_SIZE, verbose=0)
 

@@ -15,6 +15,7 @@ from .formats.labels import LABELS_FILE, labels_text
 from .output_dir import check_output_dir, publish, temporary_folder
 from .outputs import scores_function, select_outputs
 from .reporting import html_report, model_card, report
+from .selftest.archive import write_selftest
 from .source_model import SourceModel
 from .verification.verify import verify
 from .writer import ArtifactWriter, CalibrationSplit
@@ -53,7 +54,7 @@ def export(
     labels_lines = labels_text(metadata.labels)
     reference, scores = keras_outputs(config, model, images), scores_function(model, config.output)
     with temporary_folder(config.output_dir) as folder:
-        writer, results, outputs = ArtifactWriter(config, model, metadata, calibration, folder, scores), [], {}
+        writer, results, found = ArtifactWriter(config, model, metadata, calibration, folder, scores), [], {}
         failures: list[Exception] = []
         for name, target in config.targets.items():
             report_progress(target.file)
@@ -67,12 +68,23 @@ def export(
                 files.remove(path)
                 error = f"cannot be made: {failure if isinstance(failure, UserError) else describe(failure)}"
             tolerances = config.tolerances(target, model, reference)
-            result, outputs[name] = verify(name, path, images, labels, reference, scores, tolerances, error)
+            result, found[name] = verify(name, path, images, labels, reference, scores, tolerances, error)
             results.append(result)
         if len(failures) == len(results):
             raise failures[0]
-        quantized = {"kept_float": writer.kept_float, "explanations": writer.explanations}
-        summary = report.Report(config, metadata, results, images, labels, scores(reference), outputs, **quantized)
+        passed = [(config.targets[result.name], result, found[result.name]) for result in results if result.passed]
+        summary = report.Report(
+            config,
+            metadata,
+            results,
+            images,
+            labels,
+            scores(reference),
+            {name: scores(outputs) for name, outputs in found.items()},
+            kept_float=writer.kept_float,
+            explanations=writer.explanations,
+            selftest_images=write_selftest(folder, config.selftest_images, images, reference, passed, metadata),
+        )
         summary.write(folder)
         html_report.write_page(summary, folder)
         files.write_text(folder / LABELS_FILE, labels_lines)

@@ -10,6 +10,7 @@ import numpy as np
 from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.metrics import softmax
 
 from .formats import READABLE_FORMATS
 from .formats.format import FEATURES, GRADCAM, Images, ReadableFormat, Runner, in_batches
@@ -72,9 +73,7 @@ class Predictor:
         outputs = self.run(images)
         if "probabilities" in outputs or "logits" not in outputs:
             return outputs.get("probabilities", next(iter(outputs.values())))
-        scores = outputs["logits"]
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return scores / scores.sum(axis=1, keepdims=True)
+        return softmax(outputs["logits"])
 
 
 def load_predictor(path: str | PathLike[str], variant: str = "") -> Predictor:

@@ -4,6 +4,13 @@ import numpy as np
 import numpy.typing as npt
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """The probabilities of logits, both (N, classes); NaN where a logit is NaN or infinite."""
+    with np.errstate(invalid="ignore"):
+        scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)
+
+
 def predicted_labels(probabilities: np.ndarray) -> np.ndarray:
     """The most probable class of each image, or -1 where one of its probabilities is NaN: (N, classes) -> (N,)."""
     return np.where(np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1))

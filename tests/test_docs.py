@@ -40,6 +40,7 @@ RUN_ELSEWHERE = {
     r"make test-newest$": ".ci/run with NEWEST=1",
     r"pip install": "`make` installs the checkout, .ci/run its extras, and tests/test_packaging.py a wheel",
     r"\.venv/bin/python -m pytest": "a part of `make test`",
+    r"python runs/mine/export/verify\.py$": "tests/export/test_selftest.py",
     r"keras-resnet export --model_path=runs/mine/model\.keras --output_dir=runs/mine/export$": "the fixture `exported`",
 }
 

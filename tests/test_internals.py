@@ -12,11 +12,11 @@ import tensorflow as tf
 from conftest import ROOT
 
 import keras_resnet
-from keras_resnet import _keras_internals, _tensorflow_internals
+from keras_resnet import _keras_internals, _numpy_internals, _tensorflow_internals
 
 INTERNALS = sorted(Path(keras_resnet.__file__).parent.glob("_*_internals.py"))
 FOLDERS = [ROOT / folder for folder in ("keras_resnet", "training", "export")]
-VERSIONS = {"keras": keras.__version__, "tensorflow": tf.__version__}
+VERSIONS = {"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}
 
 
 @contextlib.contextmanager
@@ -228,6 +228,16 @@ def test_an_entry_has_no_test_of_its_own(path):
     }
     missing = {name for name in entries if f"test_{snake_case(name)}" not in tests}
     assert not missing, f"{path.name} has {sorted(missing)} without a test in tests/**/test_*internals.py"
+
+
+# NumPy
+
+
+def test_cpu_features():
+    with using("numpy", "where it keeps what the CPU has"):
+        found = _numpy_internals.cpu_features()
+        assert {"AVX2", "AVX512F", "AVX512VNNI", "NEON", "ASIMDDP"} <= set(found)
+        assert {type(value) for value in found.values()} == {bool}
 
 
 # Private API outside of those files

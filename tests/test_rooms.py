@@ -16,7 +16,8 @@ LAYERS = {
     "keras_resnet": (
         ("errors", "recursion", "html", "metrics"), "foreign_files", ("records", "archives", "hdf5"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
-         "_tf2onnx_internals", "files", "environment", "batch_normalization", "images", "class_names", "keras_files"),
+         "_tf2onnx_internals", "_numpy_internals", "files", "environment", "batch_normalization", "images", "class_names",
+         "keras_files"),
         ("preprocessing", "child_process"), "models", ("metadata", "other_formats"), "saving", "weights", "constructors",
         "classifier", "published", "info", "benchmarks", ("training", "export"), "cli",
     ),
@@ -34,7 +35,7 @@ LAYERS = {
     ),
     "export": (
         ("formats", "sensitivity", "fold"), "targets", "runtime", "isolation", "verification", "config",
-        ("inlining", "output_layer"), ("source_model", "outputs"), "writer", "reporting", "output_dir", "pipeline",
+        ("inlining", "output_layer"), ("source_model", "outputs"), "writer", "selftest", "reporting", "output_dir", "pipeline",
         "benchmarks",
     ),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_resnet.errors import UserError
 from keras_resnet.records import from_record, read_json
 
+from ..selftest import archive as selftest
 from .report import COLUMNS, Report
 
 FILE = "model_card.md"
@@ -47,15 +48,30 @@ def model_card(report: Report) -> str:
         "## Files",
         "",
         f"Measured on {len(report.images)} images of the test split, which was used for nothing else. Accuracy drops are in",
-        "percentage points.",
+        "percentage points. Agreement is the share of images with the prediction of the Keras model, of those whose two best",
+        "probabilities differ by at least 0.1 there.",
         "",
         *(f"| {' | '.join(row)} |" for row in table),
         "",
+        *selftest_lines(report.selftest_images),
         "## License",
         "",
         config.license or "Not stated.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def selftest_lines(images: int) -> list[str]:
+    """Says how the files are checked again, and whose images are among them."""
+    if not images:
+        return []
+    return [
+        "## Self-test",
+        "",
+        f"{selftest.images_line(images)} To check the files again on another machine, run `keras-resnet verify` or",
+        "`python verify.py` on this folder.",
+        "",
+    ]
 
 
 def enumerated(names: Sequence[str], limit: int = 10) -> str:

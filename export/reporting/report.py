@@ -26,7 +26,7 @@ COLUMNS = (
     "latency",
     "accuracy",
     "accuracy drop",
-    "same prediction",
+    "agreement",
     "max difference",
     "in XNNPACK",
     "passed",
@@ -49,6 +49,7 @@ class RecordedExport:
     artifacts: tuple[RecordedArtifact, ...]
     versions: dict[str, str]
     labels: tuple[str, ...] | None = None
+    selftest_images: int = 0
     source_path: str | None = None
 
 
@@ -74,6 +75,7 @@ class Report:
         outputs: `{name: those of the artifact}`, NaN where it does not run.
         kept_float: `{name: operators}` that were not quantized, as the user named them or as measuring found them.
         explanations: `{name: where its quantization loses}`.
+        selftest_images: How many of the images are in the self-test beside the artifacts; 0 where there is none.
     """
 
     config: ExportConfig
@@ -85,6 +87,7 @@ class Report:
     outputs: dict[str, np.ndarray]
     kept_float: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     explanations: dict[str, Explanation] = dataclasses.field(default_factory=dict)
+    selftest_images: int = 0
 
     @property
     def failed(self) -> list[VerificationResult]:
@@ -120,6 +123,7 @@ class Report:
             "fold": self.config.fold,
             "calibration": self.config.calibration,
             "images": len(self.images),
+            "selftest_images": self.selftest_images,
             "versions": {name: version(name) for name in LIBRARIES},
             "keras": {"bytes": self.model_bytes, "accuracy": self.accuracy},
             "artifacts": [self._artifact_to_dict(result) for result in self.results],
@@ -162,7 +166,7 @@ def table_row(result: VerificationResult) -> tuple[str, ...]:
         f"{result.milliseconds:.3g} ms" if math.isfinite(result.milliseconds) else "",
         f"{result.accuracy:.2%}",
         f"{result.accuracy_drop:+.2f}",
-        f"{result.top1_agreement:.2%}",
+        str(result.agreement),
         f"{result.max_difference:.1e}",
         "" if inspection.delegated is None else f"{inspection.delegated:.1%} in {inspection.partitions}",
         "yes" if result.passed else "NO",

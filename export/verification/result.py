@@ -3,6 +3,7 @@
 import dataclasses
 
 from ..formats.inspection import Inspection
+from .agreement import Agreement
 
 ROUNDING = 1e-9  # of a drop in points
 
@@ -14,10 +15,14 @@ class Tolerances:
     Attributes:
         max_differences: `{output: largest}`, see `VerificationResult`.
         max_accuracy_drop: In points.
+        min_agreement: With Keras' predictions, in percent of the decided images, see `agreement`; 0 asks for nothing.
+        output_step: Of integer probabilities, else 0.
     """
 
     max_differences: dict[str, float]
     max_accuracy_drop: float
+    min_agreement: float = 0.0
+    output_step: float = 0.0
 
     @property
     def max_difference(self) -> float:
@@ -37,6 +42,7 @@ class VerificationResult:
         max_differences: `{output: the largest absolute one of its numbers}`.
         mean_difference: The mean absolute one of the first output.
         top1_agreement: The share of images with the same prediction; two classes that tie may lower it.
+        agreement: Of predictions on the images that Keras has decided, and of outputs.
         accuracy: The share of images that the artifact gets right.
         accuracy_drop: How many points of accuracy it loses against Keras.
         milliseconds: For one image, median, in the process that verified it.
@@ -53,6 +59,7 @@ class VerificationResult:
     max_differences: dict[str, float]
     mean_difference: float
     top1_agreement: float
+    agreement: Agreement
     accuracy: float
     accuracy_drop: float
     milliseconds: float
@@ -83,6 +90,7 @@ class VerificationResult:
                 found.append(f"differs by {difference:.1e}{where}, {allowed:.1e} allowed")
         if not self.accuracy_drop <= self.tolerances.max_accuracy_drop + ROUNDING:
             found.append(f"loses {self.accuracy_drop:.2f} points of accuracy, {self.tolerances.max_accuracy_drop:g} allowed")
+        found += self.agreement.failures()
         for name, result in self.variants.items():
             found += [f"{failure} ({name})" for failure in result.failures if failure not in found]
         return found

@@ -11,6 +11,7 @@ from keras_resnet.metrics import accuracy, accuracy_drop, predicted_labels
 from ..formats.format import Outputs
 from ..formats.inspection import Inspection
 from ..isolation.process import ArtifactProcess
+from .agreement import compare
 from .result import Tolerances, VerificationResult
 
 
@@ -28,7 +29,7 @@ def verify(
     tolerances: Tolerances,
     error: str = "",
     variant: str = "",
-) -> tuple[VerificationResult, np.ndarray]:
+) -> tuple[VerificationResult, Outputs]:
     """Compares an artifact with Keras.
 
     Args:
@@ -37,13 +38,13 @@ def verify(
         images: uint8 (N, H, W, C).
         labels: Their true classes, (N,).
         reference: What Keras gives for them, `{output: (N, ...)}`.
-        scores: From outputs to scores of the classes, (N, classes).
+        scores: From outputs to the probabilities of the classes, (N, classes).
         tolerances: What is allowed.
         error: Why there is no artifact, where it could not be made.
         variant: Which of the artifact's variants to run; by default it is run as it is, and then in all of them.
 
     Returns:
-        The result, and the artifact's scores, (N, classes), NaN where it does not run.
+        The result, and the artifact's outputs, NaN where it does not run.
     """
     inspection, milliseconds, variants = Inspection({}), float("nan"), []
     outputs: Outputs = {name: np.full(output.shape, np.nan, np.float32) for name, output in reference.items()}
@@ -62,6 +63,7 @@ def verify(
         max_differences={name: float(difference.max()) for name, difference in differences.items()},
         mean_difference=float(next(iter(differences.values())).mean()),
         top1_agreement=accuracy(given, predicted_labels(expected)),
+        agreement=compare(given, expected, tolerances.min_agreement, tolerances.output_step),
         accuracy=accuracy(given, labels),
         accuracy_drop=accuracy_drop(given, expected, labels),
         milliseconds=milliseconds,
@@ -71,7 +73,7 @@ def verify(
         variants={
             other: verify(name, path, images, labels, reference, scores, tolerances, variant=other)[0] for other in variants
         },
-    ), given
+    ), outputs
 
 
 def run_in_subprocess(path: Path, images: np.ndarray, variant: str) -> tuple[Outputs, Inspection, float, list[str]]:

@@ -6,7 +6,7 @@ A command is a file here, with its flags and its function, and a row of `COMMAND
 import sys
 from typing import NoReturn
 
-from . import benchmark, command, evaluate, export, import_weights, launch, list_models, predict, train
+from . import benchmark, command, evaluate, export, import_weights, launch, list_models, predict, train, verify
 from .command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -17,6 +17,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": evaluate.COMMAND,
     "predict": predict.COMMAND,
     "export": export.COMMAND,
+    "verify": verify.COMMAND,
     "benchmark": benchmark.COMMAND,
 }
 

@@ -1,6 +1,5 @@
 """`keras-resnet benchmark`: speed, measured against other libraries."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from .command import Command
 from .field_help import NETWORK
 from .flags import FlagHelp, Flags
 from .network import check_model, define_network, model_options
-from .output import log_line, print_lines, show_table
+from .output import check_json_file, log_line, print_lines, show_table
 
 EXPORT = "export"
 MEASUREMENT, EXPORTS = "Measurement", "Only with --task=export"
@@ -64,16 +63,6 @@ def baselines_help() -> FlagHelp:
         choices,
         "all that fit the network, and no folder",
     )
-
-
-def check_json_file(path: Path) -> None:
-    """Refuses a name under which there is something, and one in a folder that cannot be written to."""
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"--json is {path}, in a folder that is not there")
-    if os.path.lexists(path):
-        raise UserError(f"--json is {path}, which exists already: choose another name")
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise UserError(f"--json is {path}, in a folder that cannot be written to: choose another one")
 
 
 class Result(Protocol):

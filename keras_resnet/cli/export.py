@@ -80,6 +80,18 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
     "max_accuracy_drop": FlagHelp(
         VERIFICATION, "Largest loss of accuracy against Keras that passes, in percentage points.", "0 to 100"
     ),
+    "min_agreement": FlagHelp(
+        VERIFICATION,
+        "On how many percent of the images a quantized artifact must predict what Keras does, of those on which Keras' two "
+        "best probabilities differ by at least 0.1; 0 does not ask.",
+        "0 to 100",
+    ),
+    "selftest_images": FlagHelp(
+        VERIFICATION,
+        "How many images of the test split are written beside the artifacts, into selftest.npz, for keras-resnet verify; 0 "
+        "writes no self-test.",
+        "at least 0",
+    ),
 }
 CALIBRATION_VALIDATION = 0.1  # of the training split, which calibration leaves alone as training did
 
@@ -137,6 +149,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     environment.configure(flags.verbosity)
     from keras_resnet.export import pipeline
     from keras_resnet.export.reporting import html_report, report
+    from keras_resnet.export.selftest import archive as selftest
     from keras_resnet.export.source_model import load_source_model
 
     config = ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_HELP))
@@ -149,7 +162,8 @@ def export(flags: Flags, arguments: list[str]) -> int:
     with status_line() as show:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
     show_table(report.COLUMNS, result.rows())
-    print_lines(result.verdict(), f"report: {config.output_dir / html_report.PAGE}")
+    about = [selftest.images_line(result.selftest_images)] if result.selftest_images else []
+    print_lines(result.verdict(), *about, f"report: {config.output_dir / html_report.PAGE}")
     return 1 if result.failed else 0
 
 

@@ -8,11 +8,12 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from keras_resnet.errors import one_line, printable
+from keras_resnet.errors import UserError, one_line, printable
 
 PIPE_WIDTH = 160  # columns of a table that goes to a file or another program
 
@@ -71,3 +72,13 @@ def log_line(line: str) -> None:
     """Prints a line on standard error, where that is a terminal."""
     if sys.stderr.isatty():
         print(printable(line), file=sys.stderr)
+
+
+def check_json_file(path: Path) -> None:
+    """Refuses a name under which there is something, and one in a folder that cannot be written to."""
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"--json is {path}, in a folder that is not there")
+    if os.path.lexists(path):
+        raise UserError(f"--json is {path}, which exists already: choose another name")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UserError(f"--json is {path}, in a folder that cannot be written to: choose another one")

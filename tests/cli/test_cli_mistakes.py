@@ -17,7 +17,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("trian",), ["unknown command 'trian'", "list, train, launch, import, evaluate, predict, export, benchmark"]),
+        (("trian",), ["unknown command 'trian'", "list, train, launch, import, evaluate, predict, export, verify, benchmark"]),
         (("train", "--model=ResNet20V2"), ["train needs --workdir"]),
         (("train", "--model=ResNet20V2", "--workdir={0}/new"), ["train needs --dataset, or --config"]),
         ((*TRAIN, "--config={0}/none.json"), ["none.json cannot be read"]),
@@ -92,6 +92,14 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("export", "--model_path={0}/a.txt", "--output_dir={0}/out"), ["a.txt"]),
         (("export", "--model_path={1}/model.keras", "--output_dir={0}/a.txt"), ["a.txt is a file"]),
         ((*EXPORT, "--formats=coreml"), ["coreml", "onnx"]),
+        ((*EXPORT, "--min_agreement=101"), ["min_agreement is 101.0", "0 to 100"]),
+        (("verify",), ["verify needs FOLDER"]),
+        (("verify", "{0}", "{1}"), ["verify takes one folder or artifact"]),
+        (("verify", "{0}"), ["has no selftest.npz"]),
+        (("verify", "{0}/a.txt"), ["there is no selftest.npz beside"]),
+        (("verify", "{0}/none"), ["no file or folder", "none"]),
+        (("verify", "{0}", "--formats=tf"), ["unknown format 'tf'", "saved_model, tflite, onnx"]),
+        (("verify", "{0}", "--json={0}/a.txt"), ["a.txt", "exists already"]),
         ((*EXPORT, "--output=x"), ["probabilities, logits"]),
         ((*EXPORT, "--quantize=int4"), ["unknown quantization 'int4'", "int8_dynamic"]),
         ((*EXPORT, "--formats=onnx", "--quantize=int16x8"), ["no int16x8 in onnx", "onnx has none, fp16, int8"]),

@@ -193,7 +193,8 @@ def test_a_failed_artifact_does_not_get_its_final_name_and_the_report_says_how_f
     result = export(config, images, labels)
     assert [v.name for v in result.failed] == ["tflite"]
     assert {p.name for p in config.output_dir.iterdir()} == {
-        "labels.txt", "model.onnx", "model_card.md", "model_failed.tflite", "report.html", "report.json",
+        "labels.txt", "model.onnx", "model_card.md", "model_failed.tflite", "report.html", "report.json", "selftest.npz",
+        "verify.py",
     }  # fmt: skip
     assert (
         f"tflite differs by {result.failed[0].max_difference:.1e}, 1.0e-04 allowed"
@@ -346,7 +347,8 @@ def test_a_second_export_replaces_the_first(color, tmp_path):
     path, images, labels = color
     for _ in range(2):
         export(ExportConfig(path, tmp_path, formats=("saved_model",)), images[:2], labels[:2])
-    assert {p.name for p in tmp_path.iterdir()} == {"saved_model", "labels.txt", "report.json", "report.html", "model_card.md"}
+    accompanying = {"labels.txt", "report.json", "report.html", "model_card.md", "selftest.npz", "verify.py"}
+    assert {p.name for p in tmp_path.iterdir()} == {"saved_model", *accompanying}
 
 
 @pytest.mark.parametrize(
@@ -357,6 +359,8 @@ def test_a_second_export_replaces_the_first(color, tmp_path):
         ({"output": "labels"}, "unknown output 'labels'; it is one of probabilities, logits"),
         ({"max_difference": 0.0}, r"max_difference is 0\.0; it is above 0"),
         ({"max_accuracy_drop": -1.0}, r"max_accuracy_drop is -1\.0; it is in points"),
+        ({"min_agreement": 101.0}, r"min_agreement is 101\.0; it is in percent"),
+        ({"selftest_images": -1}, r"selftest_images is -1; it is at least 0"),
         ({"quantize": ("int4",)}, "unknown quantization 'int4'; the quantizations are none, fp16, int8_dynamic"),
         ({"formats": ("onnx",), "quantize": ("none", "int16x8")}, "there is no int16x8 in onnx: onnx has none, fp16, int8"),
         ({"onnx_layout": "chwn"}, "unknown ONNX layout 'chwn'"),

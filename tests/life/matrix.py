@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from life import artifacts, folders, pictures, records, weight_files, wrong_keras_files, wrong_weights
+from life import artifacts, folders, pictures, records, selftests, weight_files, wrong_keras_files, wrong_weights
 from life.harness import OUTPUT
 
 
@@ -55,6 +55,11 @@ def artifact(material, folder, rng):
     suffix, make, _ = artifacts.BAD_ARTIFACTS[any_of(artifacts.BAD_ARTIFACTS, rng)]
     make(folder / f"model{suffix}")
     return folder / f"model{suffix}"
+
+
+def selftest(material, folder, rng):
+    """An export whose self-test is wrong."""
+    return selftests.write_bad(any_of(selftests.BAD_SELF_TESTS, rng), folder / "export")
 
 
 def record(material, folder, rng):
@@ -166,6 +171,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], dict[Callable, tuple[str, ...]]]] = {
             no_file: ("--model_path={}",),
         },
     ),
+    "verify": ((), {selftest: ("{}",), no_file: ("{}",)}),
 }  # fmt: skip
 
 
