@@ -11,6 +11,7 @@ from conftest import scramble
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.export.formats.onnx.dense import rewrite_dense_layers
 from keras_resnet.export.formats.onnx.model import make_model
 from keras_resnet.export.outputs import serving_function
 from keras_resnet.metadata import MEMBER, ClassifierMetadata
@@ -98,6 +99,47 @@ def test_a_maximum_pads_itself_after_a_relu_and_there_only(relu):
     assert_agrees(proto, model, np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3)).astype(np.uint8))
 
 
+HEADS = {  # of a pooling of 4 channels, and how many Flatten and Gemm they become
+    "hidden":   (lambda x: keras.layers.Dense(3)(keras.layers.Dense(8, activation="relu", name="hidden")(x)), 1, 2),
+    "no bias":  (lambda x: keras.layers.Dense(3, use_bias=False)(x), 1, 1),
+    "gated":    (lambda x: keras.layers.Dense(3)(keras.layers.Multiply()([x, keras.layers.Dense(4)(x)])), 1, 2),
+    "rows":     (lambda x: keras.layers.Flatten()(keras.layers.Dense(3)(keras.layers.Reshape((1, 4))(x))), 1, 1),
+    "two axes": (lambda x: keras.layers.Flatten()(keras.layers.Dense(1)(keras.layers.Reshape((3, 1))(x[:, :3]))), 1, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("opset", [9, 15])
+def test_dense_layers_of_other_networks_are_flatten_and_gemm_with_the_names_of_their_layers(head, opset):
+    """Catches a rewrite of what only looks like a head, and a Gemm that the opset does not have."""
+    inputs = keras.Input((6, 6, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(inputs)))
+    make, flattens, gemms = HEADS[head]
+    model = scramble(keras.Model(inputs, make(x)))
+    metadata = ClassifierMetadata("other", "none", LABELS, Preprocessing(6, 6, 3, (0.5,) * 3, (0.5,) * 3))
+    proto = make_model(serving_function(model, "logits"), metadata, opset=opset)
+    histogram = collections.Counter(node.op_type for node in proto.graph.node)
+    assert (histogram["Flatten"], histogram["Squeeze"]) == (flattens, 0)
+    assert histogram["Gemm"] == (0 if opset < 11 and head not in ("hidden", "gated") else gemms)
+    if head == "hidden":
+        assert any("hidden" in name for node in proto.graph.node if node.op_type == "Gemm" for name in node.output)
+    assert_agrees(proto, model, np.random.default_rng(0).integers(0, 256, (5, 6, 6, 3)).astype(np.uint8))
+
+
+def test_a_reshape_that_mixes_images_is_not_a_flatten():
+    shapes = [("x", [None, 4, 5, 5]), ("y", [None, 2])]
+    given, taken = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes)
+    nodes = [
+        onnx.helper.make_node("GlobalAveragePool", ["x"], ["pooled"]),
+        onnx.helper.make_node("Reshape", ["pooled", "shape"], ["y"]),
+    ]
+    shape = onnx.numpy_helper.from_array(np.array([-1, 2]), "shape")
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "mixing", [given], [taken], [shape]))
+    before = model.SerializeToString()
+    rewrite_dense_layers(model)
+    assert model.SerializeToString() == before
+
+
 @pytest.mark.parametrize("opset", [9, 13, 17, 18, 21])
 def test_every_opset_gives_the_same_graph_and_numbers(opset, small):
     """From 18 on, tf2onnx leaves a Transpose in the head, and stops."""
@@ -107,6 +149,7 @@ def test_every_opset_gives_the_same_graph_and_numbers(opset, small):
     assert proto.ir_version == onnx.helper.find_min_ir_version_for(proto.opset_import)
     assert len(proto.graph.input) == 1, "weights among the inputs"
     assert [node.op_type for node in proto.graph.node].count("Transpose") == 1
+    assert [node.op_type for node in proto.graph.node][-2:] == ["Flatten", "Gemm"]
     assert_agrees(proto, model, pixels)
 
 
