@@ -1,5 +1,6 @@
 """Catches files that are quantized in name, lose more than they have to, or run outside of the runtimes' fast paths."""
 
+import re
 import types
 
 import keras
@@ -382,3 +383,101 @@ def test_overflows_are_no_gain():
         return np.full((count, 2), np.nan) if "b" not in kept else reference[:count]
 
     assert sensitive_layers(["a", "b", "c"], run, reference, labels) == ["b"]
+
+
+def outlier_network(folder):
+    """The float file of three convolutions, the kernel of whose second has one large weight that meets no signal; and noise."""
+    pixels = keras.Input(SHAPE)
+    y = keras.layers.Conv2D(8, 3, activation="relu", name="conv0")(keras.layers.Rescaling(1 / 255)(pixels))
+    y = keras.layers.Conv2D(8, 3, activation="relu", name="conv1", bias_initializer="ones")(y)
+    y = keras.layers.Conv2D(8, 3, activation="relu", name="conv2")(y)
+    model = keras.Model(pixels, keras.layers.Dense(CLASSES, name="head")(keras.layers.GlobalAveragePooling2D()(y)))
+    before, suffering = model.get_layer("conv0"), model.get_layer("conv1")
+    kernel, bias = before.get_weights()
+    kernel[..., 0], bias[0] = 0, 0
+    before.set_weights([kernel, bias])
+    kernel, bias = suffering.get_weights()
+    kernel[1, 1, 0] = 20
+    suffering.set_weights([kernel, bias])
+    images = np.random.default_rng(6).integers(0, 256, (24, *SHAPE)).astype(np.uint8)
+    return to_tflite(model, folder, "logits"), images
+
+
+def test_noise_is_blamed_on_the_operator_that_makes_it(tmp_path):
+    """Catches noise that adds up from operator to operator, by which the last ones look worst."""
+    content, images = outlier_network(tmp_path)
+    noise = {}
+    for quantization in tflite_quantizer.STATIC:
+        quantizer = TFLiteQuantizer(content, quantization, images)
+        noise[quantization] = quantizer.signal_to_noise(images)
+        assert list(noise[quantization]) == [name for name in quantizer.operators if name in noise[quantization]]
+        worst, *others = sorted(noise[quantization], key=lambda name: noise[quantization][name])
+        assert "conv1" in worst
+        assert noise[quantization][worst] < min(noise[quantization][name] for name in others) - 6
+    assert sum("conv" in name for name in noise["int8"]) == 3
+    calm = next(name for name in noise["int8"] if "conv2" in name)
+    assert noise["int16x8"][calm] > noise["int8"][calm]
+
+
+def test_noise_is_what_the_numbers_say(tmp_path):
+    """Catches another unit, a mean in the place of a sum, and images that are left out: one operator, computed by hand."""
+    pixels = keras.Input((1, 1, 1))
+    model = keras.Model(pixels, keras.layers.Flatten()(keras.layers.Conv2D(1, 1, name="conv", use_bias=False)(pixels)))
+    model.set_weights([np.full((1, 1, 1, 1), 0.7)])
+    images = np.arange(256, dtype=np.uint8).reshape(256, 1, 1, 1)
+    quantizer = TFLiteQuantizer(to_tflite(model, tmp_path, "logits"), "int16x8", images)
+    (found,) = (value for name, value in quantizer.signal_to_noise(images).items() if "conv" in name)
+    x, step = 0.7 * np.arange(256), 0.7 * 255 / 32767
+    given = np.round(np.arange(256) / (255 / 32767)) * (255 / 32767)
+    y = np.round(0.7 * given / step) * step
+    assert found == pytest.approx(10 * np.log10(np.square(x).sum() / np.square(x - y).sum()), abs=1.5)
+    assert found > 80
+
+
+def test_what_stays_float_makes_no_noise(int8, small):
+    """Catches operators that are listed and are not quantized, and others that are blamed for those before them."""
+    before, after = int8.signal_to_noise(small.images[:8]), int8.signal_to_noise(small.images[:8], ["stage2_unit1"])
+    assert set(before) == set(int8.operators)
+    gone = set(before) - set(after)
+    assert gone == {name for name in before if re.search(r"stage2_unit1(?!\d)", name)}
+    assert {name: before[name] for name in after} == pytest.approx(after, abs=0.5)
+
+
+@pytest.mark.parametrize("quantization", ["int8", "int16x8", "int8_dynamic", "int8_weight"])
+def test_least_squared_error_is_less_than_that_of_full_ranges(quantization, tmp_path, rng):
+    """Catches a choice that changes nothing; kernels with a few large weights are clipped, and the others get a finer scale."""
+    pixels = keras.Input((4, 4, 64))
+    model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, name="conv")(pixels)))
+    weights = rng.laplace(size=(3, 3, 64, 4)).astype(np.float32)
+    model.set_weights([weights, np.ones(4)])
+    content, images = to_tflite(model, tmp_path, "logits"), rng.integers(0, 256, (8, 4, 4, 64)).astype(np.uint8)
+    errors = {}
+    for calibration in tflite_quantizer.CALIBRATIONS:
+        interpreter = opened(TFLiteQuantizer(content, quantization, images, calibration).quantize())
+        (kernel,) = (
+            t for t in interpreter.get_tensor_details() if t["dtype"] == np.int8 and tuple(t["shape"]) == (4, 3, 3, 64)
+        )
+        scales = kernel["quantization_parameters"]["scales"].reshape(4, 1, 1, 1)
+        errors[calibration] = np.square(interpreter.get_tensor(kernel["index"]) * scales - weights.transpose(3, 0, 1, 2)).sum()
+    assert 0 < errors["mse"] < errors["minmax"]
+
+
+@pytest.mark.parametrize("quantization", ["int8", "int8_dynamic"])
+def test_kernels_with_channels_of_zeros_are_not_clipped_to_nothing(quantization, small, tmp_path):
+    """Catches a scale of 0, with which XNNPACK does not take option A's padding convolutions."""
+    content = TFLiteQuantizer(small.tflite, quantization, small.images, "mse").quantize()
+    (tmp_path / "mse.tflite").write_bytes(content)
+    assert delegation(tmp_path / "mse.tflite").partitions == 1
+    assert all((scales > 0).all() for scales in kernel_scales(content))
+    assert_near(TFLITE.run(content, small.images), small.reference, TOLERANCES[quantization])
+    assert content != TFLiteQuantizer(small.tflite, quantization, small.images).quantize()
+
+
+def kernel_scales(content):
+    tensors = opened(content).get_tensor_details()
+    return [tensor["quantization_parameters"]["scales"] for tensor in tensors if len(tensor["shape"]) == 4]
+
+
+def test_an_unknown_calibration_is_refused(small):
+    with pytest.raises(UserError, match="unknown calibration 'entropy' for TFLite; it is one of minmax, mse"):
+        TFLiteQuantizer(small.tflite, "int8", small.images, "entropy")
