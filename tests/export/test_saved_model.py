@@ -1,22 +1,15 @@
-"""Catches a server that classifies other pixels than evaluation does, and a SavedModel that needs more than TensorFlow."""
-
-import io
-import json
-import subprocess
-import sys
+"""Catches a SavedModel with weights, functions or signatures too many, and one that needs more than TensorFlow."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import scramble
-from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_resnet
 from keras_resnet._litert_internals import operator_names, parse_model
 from keras_resnet.export.fold.folding import fold
-from keras_resnet.export.formats.saved_model import decoding
 from keras_resnet.export.formats.saved_model.archive import endpoints, write_archive
 from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.outputs import serving_function
@@ -26,44 +19,9 @@ from keras_resnet.preprocessing import Preprocessing
 PREPROCESSING = Preprocessing(16, 24, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), crop_fraction=0.875, interpolation="bicubic")
 
 
-def blotches(height, width, mode="RGB", seed=0):
-    """Blotches: neither flat, where every decoder agrees, nor noise, of which JPEG leaves nothing."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (height // 6 + 2, width // 6 + 2, 4)).astype(np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
-
-
 def write(model, metadata, path):
     """Writes the SavedModel of a network to logits."""
     write_archive(endpoints(serving_function(model, "logits"), metadata.preprocessing), path, metadata)
-
-
-def encoded(image, form, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def sixteen_bits():
-    return Image.fromarray((np.asarray(blotches(60, 81, "L")).astype(np.uint16) << 8) + 200)
-
-
-FILES = {
-    "jpeg": lambda: encoded(blotches(60, 81), "JPEG"),
-    "jpeg, every pixel's color": lambda: encoded(blotches(60, 81), "JPEG", quality=95, subsampling=0),
-    "jpeg, progressive": lambda: encoded(blotches(60, 81), "JPEG", progressive=True),
-    "jpeg, gray": lambda: encoded(blotches(60, 81, "L"), "JPEG"),
-    "jpeg, four inks": lambda: encoded(blotches(60, 81, "CMYK"), "JPEG"),
-    "png": lambda: encoded(blotches(60, 81), "PNG"),
-    "png, gray": lambda: encoded(blotches(60, 81, "L"), "PNG"),
-    "png, 1 bit": lambda: encoded(blotches(60, 81, "1"), "PNG"),
-    "png, 16 bits": lambda: encoded(sixteen_bits(), "PNG"),
-    "png, transparent": lambda: encoded(blotches(60, 81, "RGBA"), "PNG"),
-    "png, transparent gray": lambda: encoded(blotches(60, 81, "LA"), "PNG"),
-    "png, palette": lambda: encoded(blotches(60, 81, "P"), "PNG", transparency=3),
-    "webp": lambda: encoded(blotches(60, 81), "WEBP"),
-    "bmp": lambda: encoded(blotches(60, 81), "BMP"),
-    "gif, two frames": lambda: encoded(blotches(60, 81, "P"), "GIF", save_all=True, append_images=[blotches(60, 81, "P", 1)]),
-}
 
 
 @pytest.fixture(scope="module")
@@ -90,37 +48,6 @@ def flat(channels, size=(8, 8)):
     return keras.Sequential([keras.Input((*size, channels)), keras.layers.Flatten(), keras.layers.Dense(3, name="head_dense")])
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", FILES)
-def test_files_are_decoded_to_the_pixels_that_evaluation_reads(name, channels):
-    content = FILES[name]()
-    exact = Preprocessing(60, 81, channels, (0.5,) * channels, (0.5,) * channels)
-    np.testing.assert_array_equal(decoding.load(content, exact), exact.load_image(io.BytesIO(content)))
-
-
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize(("channels", "target", "fraction"), [(3, (32, 32), 1.0), (1, (48, 30), 0.875), (3, (56, 56), 56 / 58)])
-def test_resize_and_crop_agree_with_evaluation_to_the_last_bit(channels, target, fraction, interpolation):
-    wanted = Preprocessing(*target, channels, (0.5,) * channels, (0.5,) * channels, fraction, interpolation)
-    load = tf.function(lambda content: decoding.load(content, wanted), input_signature=[tf.TensorSpec((), tf.string)])
-    noise = np.random.default_rng(0).integers(0, 256, (300, 401, 3)).astype(np.uint8)
-    # larger, smaller, up in one direction only, of the same size, a single pixel, tall, and with halves to round
-    for height, width in [(300, 401), (9, 13), (31, 200), target, (1, 1), (300, 3), (57, 58), (33, 33), (65, 57)]:
-        content = encoded(Image.fromarray(noise[:height, :width]), "PNG")
-        expected = wanted.load_image(io.BytesIO(content))
-        np.testing.assert_array_equal(load(content), expected, err_msg=f"{height}x{width}")
-
-
-def test_a_photograph_that_is_to_be_shown_turned_is_read_as_it_lies():
-    """The limit that the docstring names."""
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: turn right
-    content = encoded(blotches(20, 20), "JPEG", exif=exif)
-    square = Preprocessing(20, 20, 3, (0.5,) * 3, (0.5,) * 3)
-    upright = square.load_image(io.BytesIO(content))
-    np.testing.assert_array_equal(decoding.load(content, square), np.rot90(upright))
-
-
 def test_the_signatures_are_those_that_servers_are_told_of(folder):
     signatures = tf.saved_model.load(str(folder)).signatures
     described = {
@@ -130,42 +57,11 @@ def test_the_signatures_are_those_that_servers_are_told_of(folder):
     outputs = {"logits": tf.TensorSpec((None, 3), tf.float32, "logits")}
     assert described == {
         "serving_default": ({"pixels": tf.TensorSpec((None, 16, 24, 3), tf.uint8, "pixels")}, outputs),
-        "image_bytes": ({"image_bytes": tf.TensorSpec((None,), tf.string, "image_bytes")}, outputs),
+        "image_bytes": (
+            {"image_bytes": tf.TensorSpec((None,), tf.string, "image_bytes")},
+            {**outputs, "errors": tf.TensorSpec((None,), tf.string, "errors")},
+        ),
     }
-
-
-SERVER = """
-import json, pathlib, sys
-sys.modules["keras"] = sys.modules["keras_resnet"] = None
-import tensorflow as tf
-classify = tf.saved_model.load(sys.argv[1]).signatures["image_bytes"]
-files = [path.read_bytes() for path in sorted(pathlib.Path(sys.argv[2]).iterdir())]
-print(json.dumps([classify(image_bytes=tf.constant(batch))["logits"].numpy().tolist() for batch in (files, files[:1])]))
-"""
-
-
-def test_a_server_classifies_files_of_any_format_and_size_as_evaluation_does(folder, model, tmp_path):
-    """In a process that has TensorFlow and neither Keras nor this package: functions in Python would be missing there."""
-    contents = [FILES[name]() for name in ("jpeg", "png, transparent", "gif, two frames", "png, gray")]
-    contents.append(encoded(blotches(16, 24, seed=3), "PNG"))
-    for number, content in enumerate(contents):
-        (tmp_path / str(number)).write_bytes(content)
-    command = [sys.executable, "-P", "-c", SERVER, folder, tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    many, one = json.loads(done.stdout)
-    pixels = np.stack([PREPROCESSING.load_image(io.BytesIO(content)) for content in contents])
-    expected = model.predict(pixels.astype("float32"), verbose=0)
-    tolerance = 1e-4 * np.ptp(expected, axis=0).min()  # of what tells these images apart
-    np.testing.assert_allclose(many, expected, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(one, expected[:1], rtol=0, atol=tolerance)
-
-
-def test_one_damaged_file_is_an_error_and_no_guess(folder):
-    classify = tf.saved_model.load(str(folder)).signatures["image_bytes"]
-    whole = encoded(blotches(30, 30), "PNG")
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        classify(image_bytes=tf.constant([whole, whole[: len(whole) // 2]]))
 
 
 def test_tflite_is_made_of_the_pixels_alone(folder):

@@ -1,4 +1,4 @@
-"""Pillow's resize in TensorFlow's operations, to the last bit.
+"""Pillow's resize, and the crop of evaluation, in TensorFlow's operations, to the last bit.
 
 `tf.image.resize(antialias=True)` has the same filters, but rounds once, where Pillow rounds after each direction, and computes
 in floats where Pillow computes in integers: up to a fifth of the pixels differ, with the bicubic filter by up to 20 of 255. It
@@ -9,7 +9,33 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_resnet.preprocessing import Preprocessing
+
 PRECISION = 22  # bits of a weight
+
+
+def resize_and_crop(image: Any, preprocessing: Preprocessing) -> Any:
+    """Does what `Preprocessing.resize_and_crop` does: uint8 (H, W, C) -> uint8 (height, width, C)."""
+    target = (preprocessing.height, preprocessing.width)
+    least = [int(side / preprocessing.crop_fraction + 1e-6) for side in target]
+    sides: Any = tf.cast(tf.shape(image)[:2], tf.float64)  # as Python's floats, to truncate alike
+    size: Any = tf.maximum(least, tf.cast(sides * tf.reduce_max(least / sides) + 1e-6, tf.int32))
+    start: Any = tf.cast(tf.round((size - target) / 2), tf.int32)  # half to even, as Python's round
+
+    def resize() -> Any:
+        resized = image
+        for axis in (1, 0):
+            swapped = (axis, 1 - axis, 2)
+            lines = tf.transpose(resized, swapped)
+            lines = resample(lines, size[axis], start[axis], target[axis], preprocessing.interpolation)
+            resized = tf.transpose(lines, swapped)
+        return resized
+
+    def crop() -> Any:
+        return image[start[0] : start[0] + target[0], start[1] : start[1] + target[1]]
+
+    fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
+    return tf.ensure_shape(tf.cond(fits, crop, resize), preprocessing.shape)
 
 
 def resample(values: Any, size: Any, start: Any, count: int, interpolation: str) -> Any:
