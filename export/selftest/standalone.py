@@ -253,9 +253,9 @@ def describe(result: Result) -> str:
 def run_artifact(test: SelfTest, artifact: dict[str, Any], path: Path) -> Result:
     """Runs an artifact in this process."""
     name, file = artifact["name"], artifact["file"]
-    if reasons := differing_files(artifact, path):
-        return Result(name, file, FAILED, reasons, {})
     try:
+        if reasons := differing_files(artifact, path):
+            return Result(name, file, FAILED, reasons, {})
         return judge(test, artifact, RUNNERS[artifact["format"]](path, test.images))
     except ImportError as error:
         return Result(name, file, NOT_RUN, [f"its runtime is not installed: {error}"], {})
@@ -274,7 +274,7 @@ def main() -> int:
     try:
         test = read(flags.path)
         results = [run_artifact(test, artifact, path) for artifact, path in select(test, flags.path, formats)]
-    except SelfTestError as error:
+    except (SelfTestError, OSError) as error:
         print(f"{SCRIPT}: {error}", file=sys.stderr)
         return 2
     lines = [describe(result) for result in results]
