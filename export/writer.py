@@ -14,7 +14,7 @@ from keras_resnet.metadata import ClassifierMetadata
 from .config import ExportConfig
 from .fold.folding import fold
 from .formats import FORMATS
-from .formats.format import ConversionContext, Format, Quantizer
+from .formats.format import ConversionContext, Format, Quantizer, Samples
 from .sensitivity import sensitive_layers
 from .serving import select_output, serving_function
 from .targets import TARGETS, ExportTarget
@@ -45,6 +45,7 @@ class ArtifactWriter:
         metadata: What its artifacts say about themselves.
         calibration: For the targets that need it.
         folder: For intermediate files.
+        samples: For artifacts that show some.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ArtifactWriter:
         metadata: ClassifierMetadata,
         calibration: CalibrationSplit | None,
         folder: Path,
+        samples: Samples | None = None,
     ) -> None:
         self.kept_float: dict[str, tuple[str, ...]] = {}
         self._config, self._calibration, self._written = config, calibration, {}
@@ -68,6 +70,7 @@ class ArtifactWriter:
             options=config,
             folder=folder,
             artifacts=self._written,
+            samples=samples,
         )
         self._float_model = functools.lru_cache(CACHED_MODELS)(self._convert)
 
@@ -75,11 +78,22 @@ class ArtifactWriter:
         """Writes one of `TARGETS` to `path`."""
         target = TARGETS[name]
         format = FORMATS[target.format]
-        content = self._float_model(target.format, target.pixel_dtype)
-        if target.quantization != "none":
-            content = self._quantize(target, format, content)
+        if target.embeds:
+            content = self._embedded(target)
+        else:
+            content = self._float_model(target.format, target.pixel_dtype)
+            if target.quantization != "none":
+                content = self._quantize(target, format, content)
         format.write(content, path, self._context)
         self._written[name] = path
+
+    def _embedded(self, target: ExportTarget) -> Path:
+        """Returns the path of the artifact that `target` has inside; it is written where nobody else wanted it."""
+        if target.embeds not in self._written:
+            self.write(target.embeds, self._context.folder / TARGETS[target.embeds].file)
+        if target.embeds in self.kept_float:
+            self.kept_float[target.name] = self.kept_float[target.embeds]
+        return self._written[target.embeds]
 
     def _convert(self, format: str, pixel_dtype: str) -> Any:
         return FORMATS[format].convert(self._context, pixel_dtype)

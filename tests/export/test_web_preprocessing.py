@@ -17,8 +17,21 @@ MODULE = resources.files("keras_resnet.export.formats.web") / "page" / "preproce
 pytestmark = pytest.mark.skipif(NODE is None, reason="needs node")
 
 # Larger and smaller than the network's, up in one direction only, a pixel, lines, halves to round, extreme ratios, and one that
-# Pillow 13 would resize along its columns first.
-SIZES = [(300, 401), (9, 13), (31, 200), (32, 32), (1, 1), (300, 3), (57, 58), (33, 33), (65, 57), (1, 900), (700, 2), (600, 200)]
+# Pillow 13 would resize along its columns first
+SIZES = [
+    (300, 401),
+    (9, 13),
+    (31, 200),
+    (32, 32),
+    (1, 1),
+    (300, 3),
+    (57, 58),
+    (33, 33),
+    (65, 57),
+    (1, 900),
+    (700, 2),
+    (600, 200),
+]
 NETWORKS = [((32, 32), 1.0), ((48, 30), 0.875), ((56, 56), 56 / 58), ((1, 7), 0.5)]
 LONG = (4, 120_000)  # its resize to 64 rows would have over 10**8 pixels, so evaluation resizes the crop alone
 

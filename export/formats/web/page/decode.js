@@ -51,5 +51,21 @@ function isOpaque(rgba) {
 
 /** Reads rows by WebGL: a canvas multiplies colors by their alpha, and has lost those of transparent pixels. */
 function readTransparent(bitmap, y, count) {
-  return null;
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl", { premultipliedAlpha: false });
+  if (!gl || Math.max(bitmap.width, bitmap.height) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) return null;
+  gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
+  gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
+  gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
+  gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, gl.getParameter(gl.TEXTURE_BINDING_2D), 0);
+  const rgba = new Uint8Array(bitmap.width * count * 4);
+  gl.readPixels(0, y, bitmap.width, count, gl.RGBA, gl.UNSIGNED_BYTE, rgba);
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return rgba;
+}
+
+/** Reads an image that has the network's size already: its pixels, as `Classifier.run` takes them. */
+export async function decodePng(url, channels) {
+  return (await readPixels(await (await fetch(url)).blob(), channels)).data;
 }
