@@ -44,6 +44,7 @@ def model_card(report: Report) -> str:
         "",
         *(f"| {' | '.join(row)} |" for row in table),
         "",
+        *(line for note in report.notes for line in (note, "")),
         "## License",
         "",
         config.license or "Not stated.",

@@ -1,4 +1,4 @@
-"""`keras-resnet export`: a classifier written as SavedModel, TFLite and ONNX, each verified."""
+"""`keras-resnet export`: a classifier written as SavedModel, TFLite, ONNX and a web page, each verified."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     with status_line() as show:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
     show_table(report.COLUMNS, result.rows())
-    print_lines(result.verdict(), f"report: {config.output_dir / html_report.PAGE}")
+    print_lines(result.verdict(), *result.notes, f"report: {config.output_dir / html_report.PAGE}")
     return 1 if result.failed else 0
 
 

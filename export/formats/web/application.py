@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_resnet.errors import comma_join
 from keras_resnet.files import json_text
 from keras_resnet.metadata import ClassifierMetadata
 
@@ -24,6 +25,7 @@ from . import litertjs
 
 PAGE, MODEL, DESCRIPTION, SAMPLES = "index.html", "model.tflite", "classifier.json", "samples.json"
 STYLE = "style.css"
+SHOWN_LABELS = 12
 MODULES = ("preprocess.js", "assets.js", "decode.js", "classify.js", "camera.js", "page.js")  # each imports those before it
 LOCAL_IMPORT = re.compile(r'^import .*? from "\./.*?";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(async )?(function|class|const))", re.MULTILINE)
@@ -83,6 +85,7 @@ def write_folder(folder: Path, metadata: ClassifierMetadata, contents: dict[str,
     head = [
         f'<link rel="stylesheet" href="{STYLE}">',
         f'<script type="importmap">{imports}</script>',
+        *(f'<link rel="modulepreload" href="{name}">' for name in MODULES),
         '<script type="module" src="page.js"></script>',
     ]
     policy = POLICY.format(scripts=f"'self' {hash_of(imports)}", styles="'self'", connections="'self' data:")
@@ -111,11 +114,9 @@ def write_single_file(folder: Path, metadata: ClassifierMetadata, contents: dict
 
 
 def write_page(folder: Path, metadata: ClassifierMetadata, policy: str, head: Sequence[str]) -> None:
-    template = string.Template(source(PAGE))
-    trained = f"Trained on {metadata.dataset}. " if metadata.dataset else ""
-    page = template.substitute(
+    page = string.Template(source(PAGE)).substitute(
         title=html.escape(metadata.model),
-        summary=html.escape(f"{trained}Tells {len(metadata.labels)} classes apart."),
+        summary=html.escape(f"Knows {len(metadata.labels)} classes: {comma_join(metadata.labels, SHOWN_LABELS)}"),
         policy=html.escape(policy),
         head="\n".join(head),
     )

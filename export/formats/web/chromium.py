@@ -7,9 +7,8 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 from keras_resnet.child_process import ChildProcess
 from keras_resnet.errors import UserError, first_line
@@ -24,28 +23,42 @@ class BrowserUnavailableError(Exception):
     """The browser does not start."""
 
 
+class Site(Protocol):
+    """What a page consists of. url: the page's own address."""
+
+    url: str
+
+    def owns(self, url: str) -> bool:
+        """Whether an address belongs to the page; no other is ever asked."""
+        ...
+
+    def file_at(self, url: str) -> bytes | None:
+        """The content of one of its files, or None where it has none of that address."""
+        ...
+
+
 class Page(ChildProcess):
     """A page in a browser of its own, which ends with the `with` block, or when this process is gone.
 
     Attributes:
         version: The browser's name and version.
-        foreign_requests: The addresses that the page has asked for and `read_file` does not have.
+        foreign_requests: The addresses that the page has asked for and does not own.
 
     Args:
         program: The browser.
-        url: The page's address.
-        read_file: Returns the content of a file by its address, or None for an address that the page must not ask for.
+        site: The page's files.
 
     Raises:
         BrowserUnavailableError: The browser does not start.
     """
 
-    def __init__(self, program: Path, url: str, read_file: Callable[[str], bytes | None]) -> None:
+    def __init__(self, program: Path, site: Site) -> None:
         super().__init__(f"{__package__}.chromium_process", str(program), verbosity="quiet")
-        self._program, self._url, self._read_file = program, url, read_file
+        self._program, self._site = program, site
         self._messages: queue.Queue[Params | None] = queue.Queue()
         self._last_id, self._session = 0, ""
-        self.version, self.foreign_requests, self.errors = "", [], []
+        self.version = ""
+        self.foreign_requests: list[str] = []
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -62,7 +75,7 @@ class Page(ChildProcess):
             raise
         self._call("Runtime.enable")
         self._call("Fetch.enable", {"patterns": [{"urlPattern": "*"}]})
-        self._call("Page.navigate", {"url": self._url})
+        self._call("Page.navigate", {"url": self._site.url})
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -114,18 +127,15 @@ class Page(ChildProcess):
     def _answer_request(self, request: Params) -> None:
         self._last_id += 1
         url, number = request["request"]["url"].partition("#")[0], {"requestId": request["requestId"]}
-        content = self._read_file(url)
-        if content is None:
+        if not self._site.owns(url):
             self.foreign_requests.append(url)
             self._send(self._last_id, "Fetch.failRequest", {**number, "errorReason": "BlockedByClient"})
             return
-        suffix = Path(url).suffix
-        kind = MIME_TYPES.get(suffix) or mimetypes.guess_type(url)[0] or "application/octet-stream"
-        headers = [{"name": "Content-Type", "value": kind}]
-        body = base64.b64encode(content).decode()
-        self._send(
-            self._last_id, "Fetch.fulfillRequest", {**number, "responseCode": 200, "responseHeaders": headers, "body": body}
-        )
+        content = self._site.file_at(url)
+        kind = MIME_TYPES.get(Path(url).suffix) or mimetypes.guess_type(url)[0] or "application/octet-stream"
+        response: Params = {"responseCode": 404 if content is None else 200, "body": base64.b64encode(content or b"").decode()}
+        response["responseHeaders"] = [{"name": "Content-Type", "value": kind}]
+        self._send(self._last_id, "Fetch.fulfillRequest", {**number, **response})
 
     def _send(self, number: int, method: str, params: Params) -> None:
         message: Params = {"id": number, "method": method, "params": params}

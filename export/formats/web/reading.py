@@ -48,12 +48,14 @@ class Application:
     def has_runtime(self) -> bool:
         return self.is_single_file or (self.folder / litertjs.FOLDER / litertjs.CORE).is_file()
 
+    def owns(self, url: str) -> bool:
+        """Whether an address is one of the page's."""
+        return url == self.url or (url.startswith(ORIGIN) and not self.is_single_file)
+
     def file_at(self, url: str) -> bytes | None:
-        """The content of the page's file with an address, or None for an address that is not the page's."""
-        if url == self.url:
+        """The content of the page's file with an address that it owns, or None where there is no such file."""
+        if self.is_single_file:
             return (self.folder / application.PAGE).read_bytes()
-        if self.is_single_file or not url.startswith(ORIGIN):
-            return None
         path = self.folder / urllib.parse.unquote(url.removeprefix(ORIGIN))
         inside = path.resolve().is_relative_to(self.folder.resolve())
         return path.read_bytes() if inside and path.is_file() else None

@@ -23,12 +23,13 @@ async (base64, count) => {
   const pixels = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const size = pixels.length / count;
   const outputs = {};
+  const begin = performance.now();
   for (let start = 0; start < pixels.length; start += size) {
     for (const [name, values] of Object.entries(await classifier.run(pixels.subarray(start, start + size)))) {
       (outputs[name] ??= []).push(Array.from(values));
     }
   }
-  return outputs;
+  return { outputs, seconds: (performance.now() - begin) / 1000 };
 }
 """
 PREPARE = """
@@ -41,7 +42,12 @@ async (base64) => {
 
 
 class WebRunner:
-    """A page. output: the name of its output. note: what it was run in, for reports.
+    """A page.
+
+    Attributes:
+        output: The name of its output.
+        note: What it was run in, for reports.
+        seconds: How long the last images took, by the browser's clock; missing where there is no browser.
 
     Raises:
         UserError: The page does not load, or prepares images otherwise than evaluation does.
@@ -56,7 +62,7 @@ class WebRunner:
         elif not self._application.has_runtime:
             self._run_model_alone("it has no runtime yet (--web_runtime copies it)")
         else:
-            page = Page(program, self._application.url, self._application.file_at)
+            page = Page(program, self._application)
             try:
                 self._page = page.__enter__()
             except BrowserUnavailableError as error:
@@ -69,8 +75,10 @@ class WebRunner:
         """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
         if self._page is None:
             return self._litert.run(images)
-        outputs = self._page.evaluate(CLASSIFY, base64.b64encode(np.ascontiguousarray(images).data).decode(), len(images))
-        return np.asarray(outputs[self.output], np.float32)
+        pixels = base64.b64encode(np.ascontiguousarray(images).data).decode()
+        answer = self._page.evaluate(CLASSIFY, pixels, len(images))
+        self.seconds = answer["seconds"]
+        return np.asarray(answer["outputs"][self.output], np.float32)
 
     def close(self) -> None:
         """Ends the browser, which otherwise ends with this process."""

@@ -18,7 +18,11 @@ export class Classifier {
    */
   static async load() {
     const [description, model, litert] = await Promise.all([readJson("classifier.json"), readAsset("model.tflite"), loadLiteRT()]);
-    return new Classifier(description, await litert.loadAndCompile(model, { accelerator: "wasm" }), litert.Tensor);
+    const compiled = await litert.loadAndCompile(model, { accelerator: "wasm" });
+    const classifier = new Classifier(description, compiled, litert.Tensor);
+    const { height, width, channels } = description.preprocessing;
+    await classifier.run(new Uint8Array(height * width * channels)); // the first run takes several times as long as the others
+    return classifier;
   }
 
   /**
@@ -99,11 +103,13 @@ async function loadLiteRT() {
   } catch (error) {
     throw new RuntimeMissing("LiteRT.js is not in the folder runtime/", { cause: error });
   }
+  const Module = { printErr: (line) => line.startsWith("ERROR") && console.error(line) }; // not its many INFO lines
   if (isSingleFile()) {
     const [script, wasmBinary] = await Promise.all(["litert.js", "litert.wasm"].map(readAsset));
-    self.Module = { wasmBinary };
+    self.Module = { ...Module, wasmBinary };
     await litert.loadLiteRt(`${URL.createObjectURL(new Blob([script], { type: "text/javascript" }))}#.js`);
   } else {
+    self.Module = Module;
     await litert.loadLiteRt(new URL(RUNTIME, import.meta.url).href);
   }
   return litert;
