@@ -8,12 +8,12 @@ from types import MappingProxyType
 from keras_resnet.errors import UserError
 
 VERSION = "2.5.3"  # that the page was tried with
-PACKAGES = ("core", "wasm-utils")
 FOLDER = "runtime"  # of the page
 CORE, HELPERS = "core/dist/index.js", "wasm-utils/dist/index.js"
 # Browsers get the first, which is faster, or, if they lack relaxed SIMD instructions, the second.
 WASM = ("core/wasm/litert_wasm_internal", "core/wasm/litert_wasm_compat_internal")
-FILES = (CORE, HELPERS, *(f"{name}{suffix}" for name in WASM for suffix in (".js", ".wasm")))
+RECORDS = ("core/package.json", "wasm-utils/package.json")  # which state the version and the license
+FILES = (CORE, HELPERS, *RECORDS, *(f"{name}{suffix}" for name in WASM for suffix in (".js", ".wasm")))
 IMPORTS: Mapping[str, str] = MappingProxyType({"@litertjs/core": CORE, "@litertjs/wasm-utils": HELPERS})
 
 
@@ -38,11 +38,6 @@ def find_runtime(folder: Path) -> Path:
 def requirement() -> str:
     """The package, as npm takes it."""
     return f"@litertjs/core@{VERSION}"
-
-
-def installed_version(runtime: Path) -> str:
-    """The version of LiteRT.js in the folder `@litertjs`."""
-    return str(json.loads((runtime / "core" / "package.json").read_text(encoding="utf-8"))["version"])
 
 
 def package_json() -> str:

@@ -49,14 +49,19 @@ function answer(classifier, { probabilities, milliseconds, preparation }) {
   ];
 }
 
+/** An image, enlarged without smoothing if it is small. */
+function picture(source, name, alt) {
+  const made = make("img", name);
+  made.alt = alt;
+  made.addEventListener("load", () => made.classList.toggle("small", made.naturalWidth < SMALL));
+  made.src = source;
+  return made;
+}
+
 /** Adds a card with a picture to the results, and returns what fills in the answer. */
 function addCard(source, name) {
-  const picture = make("img", "picture");
-  picture.alt = "";
-  picture.addEventListener("load", () => picture.classList.toggle("small", picture.naturalWidth < SMALL));
-  picture.src = source;
   const place = make("div", "answer", make("p", "note", "…"));
-  results.prepend(make("article", "card", picture, make("p", "name", name), place));
+  results.prepend(make("article", "card", picture(source, "picture", ""), make("p", "name", name), place));
   return (...content) => place.replaceChildren(...content);
 }
 
@@ -68,17 +73,10 @@ async function show(files) {
     const fill = addCard(url, file.name ?? "image");
     try {
       fill(...answer(classifier, await classifier.classify(file)));
-      reportFirstResult();
     } catch (error) {
       fill(make("p", "failed", `This cannot be read as an image: ${error.message}`));
     }
   }
-}
-
-let first = true;
-function reportFirstResult() {
-  if (first) element("timing").textContent = `First result ${duration(performance.now())} after the page was opened.`;
-  first = false;
 }
 
 /** Shows the sample images as buttons. They have the network's size already, and come with what Keras gives for them. */
@@ -87,10 +85,7 @@ async function showSamples(classifier) {
   if (samples.length === 0) return;
   for (const { image, label, outputs } of samples) {
     const source = `data:image/png;base64,${image}`;
-    const picture = make("img", "");
-    picture.src = source;
-    picture.alt = `sample: ${label}`;
-    const button = make("button", "button sample", picture);
+    const button = make("button", "button sample", picture(source, "", `sample: ${label}`));
     button.type = "button";
     button.addEventListener("click", async () => {
       const fill = addCard(source, `sample: ${label}`);
@@ -102,7 +97,6 @@ async function showSamples(classifier) {
       const difference = Math.max(...found.map((probability, index) => Math.abs(probability - expected[index])));
       const compared = `Differs from Keras by at most ${difference.toFixed(4)}`;
       fill(...answer(classifier, { probabilities: found, milliseconds }), make("p", "note", compared));
-      reportFirstResult();
     });
     element("sample-list").append(button);
   }
@@ -147,7 +141,6 @@ async function useCamera() {
   try {
     const camera = await startCamera(video, async () => {
       place.replaceChildren(...answer(classifier, await classifier.classify(video)));
-      reportFirstResult();
     });
     say("");
     live.hidden = false;
@@ -167,6 +160,7 @@ connect();
 try {
   const classifier = await globalThis.classifier;
   say("");
+  element("timing").textContent = `The model was ready ${duration(performance.now())} after the page was opened.`;
   await showSamples(classifier);
 } catch (error) {
   say(
