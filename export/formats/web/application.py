@@ -43,13 +43,15 @@ def description_json(metadata: ClassifierMetadata, outputs: dict[str, Any]) -> s
 
 def samples_json(samples: Samples | None, class_names: Sequence[str]) -> str:
     """Images as PNG in base64, with their true classes and what Keras gives for them."""
+    if samples is None:
+        return "[]\n"
     records = [
         {
             "image": base64.b64encode(png_bytes(image)).decode(),
             "label": class_names[samples.labels[number]],
             "outputs": {name: samples.outputs[name][number].tolist() for name in OUTPUTS if name in samples.outputs},
         }
-        for number, image in enumerate(samples.images if samples else ())
+        for number, image in enumerate(samples.images)
     ]
     return json_text(records) + "\n"
 
@@ -78,9 +80,10 @@ def write_folder(folder: Path, metadata: ClassifierMetadata, contents: dict[str,
         (folder / name).write_bytes(content)
     if runtime is None:
         (folder / "package.json").write_text(litertjs.package_json(), encoding="utf-8", newline="\n")
-    for name in litertjs.FILES if runtime else ():
-        (folder / litertjs.FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(runtime / name, folder / litertjs.FOLDER / name)
+    else:
+        for name in litertjs.FILES:
+            (folder / litertjs.FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(runtime / name, folder / litertjs.FOLDER / name)
     imports = import_map({name: f"./{litertjs.FOLDER}/{file}" for name, file in litertjs.IMPORTS.items()})
     head = [
         f'<link rel="stylesheet" href="{STYLE}">',

@@ -69,7 +69,7 @@ def inherit_pipes() -> tuple[list[str], dict[str, Any]]:
     return ["--remote-debugging-pipe"], {"pass_fds": (3, 4), "start_new_session": True}
 
 
-def end(browser: subprocess.Popen[bytes]) -> None:
+def end(browser: subprocess.Popen[Any]) -> None:
     """Ends a browser that does not end by itself, with all of its processes."""
     if sys.platform == "win32":
         browser.kill()

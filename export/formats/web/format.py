@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 
 from ..format import ConversionContext, ExportOptions, ExportTarget, Format
 from ..inspection import Inspection
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from keras_resnet.metadata import ClassifierMetadata
 
     from .runner import WebRunner
+
+SCORES = {"probabilities", "logits"}  # the outputs of which the page can show one
+CHANNELS = (1, 3)  # of the images that a browser decodes
 
 
 class WebFormat(Format[Path]):
@@ -46,12 +49,17 @@ class WebFormat(Format[Path]):
             )
 
     def write(self, content: Path, path: Path, context: ConversionContext) -> None:
-        from .outputs import output_quantization
+        from .model_outputs import describe_outputs
 
         options, metadata, model = context.options, context.metadata, content.read_bytes()
+        outputs, channels = describe_outputs(model), metadata.preprocessing.channels
+        if not SCORES & set(outputs):
+            raise UserError(f"a web page shows probabilities, and the model gives {comma_join(outputs)} only")
+        if channels not in CHANNELS:
+            raise UserError(f"a web page shows images of 1 or 3 channels, and the model takes {channels}")
         contents = {
             application.MODEL: model,
-            application.DESCRIPTION: application.description_json(metadata, output_quantization(model)).encode(),
+            application.DESCRIPTION: application.description_json(metadata, outputs).encode(),
             application.SAMPLES: application.samples_json(context.samples, metadata.labels).encode(),
         }
         runtime = None if options.web_runtime is None else litertjs.find_runtime(Path(options.web_runtime))

@@ -50,7 +50,9 @@ class Application:
 
     def owns(self, url: str) -> bool:
         """Whether an address is one of the page's."""
-        return url == self.url or (url.startswith(ORIGIN) and not self.is_single_file)
+        if self.is_single_file:  # browsers and Python write addresses of files with other characters as %XX
+            return urllib.parse.unquote(url) == urllib.parse.unquote(self.url)
+        return url.startswith(ORIGIN)
 
     def file_at(self, url: str) -> bytes | None:
         """The content of the page's file with an address that it owns, or None where there is no such file."""

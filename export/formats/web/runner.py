@@ -73,12 +73,17 @@ class WebRunner:
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Computes uint8 (N, H, W, C) -> float32 (N, classes)."""
-        if self._page is None:
-            return self._litert.run(images)
+        return self._litert.run(images) if self._page is None else self._run_in_page(self._page, images)[self.output]
+
+    def _run_in_page(self, page: Page, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
         pixels = base64.b64encode(np.ascontiguousarray(images).data).decode()
-        answer = self._page.evaluate(CLASSIFY, pixels, len(images))
+        answer = page.evaluate(CLASSIFY, pixels, len(images))
         self.seconds = answer["seconds"]
-        return np.asarray(answer["outputs"][self.output], np.float32)
+        return {
+            name: np.asarray(answer["outputs"][name], np.float32).reshape(len(images), *described["shape"])
+            for name, described in self._application.outputs.items()
+        }
 
     def close(self) -> None:
         """Ends the browser, which otherwise ends with this process."""
