@@ -31,6 +31,7 @@ setup(
         "keras_resnet": ["model_sizes.json", "py.typed", "__init__.pyi"],
         "keras_resnet.training.data.digits": ["*.npz", "README.md"],
         "keras_resnet.training.reporting": ["report_template.html"],
+        "keras_resnet.export.formats.web": ["page/*"],
         "keras_resnet.export.reporting": ["report_template.html"],
     },
     install_requires=[  # upper bounds: where private API is used (_*_internals.py), no further than was tried

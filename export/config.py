@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 
-from .formats import FORMATS
+from .formats import DEFAULT_FORMATS, FORMATS
 from .formats.format import CALIBRATIONS, GRADCAM, INPUT_DTYPES, OUTPUTS, Outputs
 from .formats.onnx.options import OPSET
 from .targets import ExportTarget, select_targets
@@ -47,11 +47,14 @@ class ExportConfig:
         opset: Likewise.
         description: Of the network, for the files' metadata and the model card.
         license: Likewise.
+        web_runtime: A folder with LiteRT.js from npm, for the web page; None leaves a `package.json` that brings it.
+        web_single_file: Whether the web page is one file, which carries the runtime and the model.
+        sample_images: How many of the verification images the web page shows, with what Keras gives for them.
     """
 
     model_path: Path
     output_dir: Path
-    formats: tuple[str, ...] = tuple(FORMATS)
+    formats: tuple[str, ...] = DEFAULT_FORMATS
     quantize: tuple[str, ...] | None = None
     input_dtype: str = "uint8"
     output: tuple[str, ...] = ("probabilities",)
@@ -67,6 +70,9 @@ class ExportConfig:
     opset: int = OPSET
     description: str = ""
     license: str = ""
+    web_runtime: str | None = None
+    web_single_file: bool = False
+    sample_images: int = 0
 
     def __post_init__(self) -> None:
         check_outputs(self.output)
@@ -79,6 +85,8 @@ class ExportConfig:
             raise UserError(f"unknown input_dtype {self.input_dtype!r}; it is one of {comma_join(INPUT_DTYPES)}")
         if self.max_difference is not None and not self.max_difference > 0:
             raise UserError(f"max_difference is {self.max_difference}; it is above 0")
+        if self.sample_images < 0:
+            raise UserError(f"sample_images is {self.sample_images}; it is at least 0")
         if not 0 <= self.max_accuracy_drop <= 100:
             raise UserError(f"max_accuracy_drop is {self.max_accuracy_drop}; it is in points, from 0 to 100")
         if not 0 <= self.min_agreement <= 100:

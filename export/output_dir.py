@@ -30,7 +30,7 @@ def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collec
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another --output_dir")
-    artifacts = [name for target in TARGETS.values() for name in (target.file, target.failed_file)]
+    artifacts = dict.fromkeys(name for target in TARGETS.values() for name in (target.file, target.failed_file))
     taken = [name for name in (*artifacts, *REPORT_FILES, *selftest.FILES) if (folder / name).exists()]
     if not taken:
         return
@@ -46,7 +46,8 @@ def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collec
         raise UserError(f"{folder} holds the export of {record.model} on {record.dataset}: choose another --output_dir")
     if record.labels not in (None, metadata.labels):
         raise UserError(f"{folder} holds the export of a network with other classes: choose another --output_dir")
-    if left := [name for name in earlier if name not in targets]:
+    replaced = {TARGETS[name].file for name in targets}
+    if left := [name for name in earlier if TARGETS[name].file not in replaced]:
         raise UserError(
             f"{folder} holds an export with {comma_join(left)}, which this one does not have: choose another --output_dir"
         )

@@ -10,7 +10,7 @@ from keras_resnet import files
 from keras_resnet.errors import UserError, comma_join, first_line, one_line
 
 from .config import ExportConfig
-from .formats.format import BATCH_SIZE, Outputs
+from .formats.format import BATCH_SIZE, Outputs, Samples
 from .formats.labels import LABELS_FILE, labels_text
 from .output_dir import check_output_dir, publish, temporary_folder
 from .outputs import scores_function, select_outputs
@@ -54,7 +54,8 @@ def export(
     labels_lines = labels_text(metadata.labels)
     reference, scores = keras_outputs(config, model, images), scores_function(model, config.output)
     with temporary_folder(config.output_dir) as folder:
-        writer, results, found = ArtifactWriter(config, model, metadata, calibration, folder, scores), [], {}
+        samples = choose_samples(images, labels, reference, config.sample_images)
+        writer, results, found = ArtifactWriter(config, model, metadata, calibration, folder, scores, samples), [], {}
         failures: list[Exception] = []
         for name, target in config.targets.items():
             report_progress(target.file)
@@ -91,6 +92,14 @@ def export(
         files.write_text(folder / model_card.FILE, model_card.model_card(summary))
         publish(results, folder, config.output_dir)
     return summary
+
+
+def choose_samples(images: np.ndarray, labels: np.ndarray, outputs: dict[str, np.ndarray], count: int) -> Samples | None:
+    """Evenly spread ones of the images, or None for a count of 0."""
+    if count == 0:
+        return None
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))
+    return Samples(images[chosen], labels[chosen], {name: values[chosen] for name, values in outputs.items()})
 
 
 def describe(failure: Exception) -> str:

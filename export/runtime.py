@@ -1,6 +1,7 @@
 """Runs any artifact on images. Only what its format needs is imported: Keras for `.keras` files and for nothing else."""
 
 import functools
+import time
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -12,7 +13,7 @@ from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import softmax
 
-from .formats import READABLE_FORMATS
+from .formats import FORMATS, READABLE_FORMATS
 from .formats.format import FEATURES, GRADCAM, Images, ReadableFormat, Runner, in_batches
 from .formats.inspection import Inspection
 
@@ -66,6 +67,13 @@ class Predictor:
                 raise UserError(f"{self.path} has {output.shape[1]} outputs and {len(self.metadata.labels)} labels")
         return outputs
 
+    def seconds(self, images: Images) -> float:
+        """Measures how long the images take, by the clock of the runtime where it has one: a browser is far away."""
+        begin = time.perf_counter()
+        self.run(images)
+        elapsed = time.perf_counter() - begin
+        return getattr(self._runner, "seconds", elapsed)
+
     def probabilities(self, images: Images) -> np.ndarray:
         """Computes uint8 (N, H, W, C), 0 to 255 -> float32 (N, classes), the probability of each class."""
         if tuple(self.outputs) == (FEATURES,):
@@ -77,7 +85,7 @@ class Predictor:
 
 
 def load_predictor(path: str | PathLike[str], variant: str = "") -> Predictor:
-    """Opens a `.keras`, `.tflite` or `.onnx` file or a SavedModel folder, or raises a `UserError` of one line.
+    """Opens a `.keras`, `.tflite` or `.onnx` file, a SavedModel folder or a web page's, or raises a `UserError` of one line.
 
     Args:
         path: The file or folder.
@@ -110,6 +118,6 @@ def format_of(path: str | PathLike[str]) -> ReadableFormat:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     if format is None:
         *suffixes, last = [format.suffix for format in READABLE_FORMATS if format.suffix]
-        folders = [format.title for format in READABLE_FORMATS if not format.suffix]
-        raise UserError(f"{path} is not a {comma_join(suffixes)} or {last} file nor a {comma_join(folders)} folder")
+        folders = " or ".join(format.title for format in FORMATS.values() if not format.suffix)
+        raise UserError(f"{path} is not a {comma_join(suffixes)} or {last} file nor a {folders} folder")
     return format

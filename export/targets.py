@@ -15,7 +15,7 @@ DEFAULT_QUANTIZATIONS = ("none", "fp16", "int8")
 
 
 def select_targets(formats: Sequence[str], quantizations: Sequence[str] | None = None) -> dict[str, ExportTarget]:
-    """Returns `{name: ExportTarget}` of all quantizations that the formats have.
+    """Returns `{name: ExportTarget}` of all quantizations that the formats have, but only the last of those with one file name.
 
     Args:
         formats: Keys of `FORMATS`.
@@ -36,6 +36,6 @@ def select_targets(formats: Sequence[str], quantizations: Sequence[str] | None =
     if missing:
         has = "; ".join(f"{name} has {comma_join(names)}" for name, names in available.items())
         raise UserError(f"there is no {comma_join(missing)} in {comma_join(formats)}: {has}")
-    return {
-        name: target for name, target in TARGETS.items() if target.format in formats and target.quantization in quantizations
-    }
+    chosen = [target for target in TARGETS.values() if target.format in formats and target.quantization in quantizations]
+    by_file = {target.file: target for target in chosen}  # of those that would have the same name, the last
+    return {target.name: target for target in by_file.values()}

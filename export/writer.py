@@ -14,7 +14,7 @@ from keras_resnet.metadata import ClassifierMetadata
 from .config import ExportConfig
 from .fold.folding import fold
 from .formats import FORMATS
-from .formats.format import ConversionContext, Format, Quantizer
+from .formats.format import ConversionContext, Format, Quantizer, Samples
 from .outputs import Outputs, select_outputs, serving_function
 from .sensitivity import Explanation, explain, sensitive_layers
 from .targets import TARGETS, ExportTarget
@@ -48,6 +48,7 @@ class ArtifactWriter:
         calibration: For the targets that need it.
         folder: For intermediate files.
         scores: See `outputs.scores_function`.
+        samples: For artifacts that show some.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class ArtifactWriter:
         calibration: CalibrationSplit | None,
         folder: Path,
         scores: Callable[[Outputs], np.ndarray],
+        samples: Samples | None = None,
     ) -> None:
         self.kept_float: dict[str, tuple[str, ...]] = {}
         self.explanations: dict[str, Explanation] = {}
@@ -75,6 +77,7 @@ class ArtifactWriter:
             options=config,
             folder=folder,
             artifacts=self._written,
+            samples=samples,
         )
         self._float_model = functools.lru_cache(CACHED_MODELS)(self._convert)
 
@@ -82,11 +85,22 @@ class ArtifactWriter:
         """Writes one of `TARGETS` to `path`."""
         target = TARGETS[name]
         format = FORMATS[target.format]
-        content = self._float_model(target.format, target.pixel_dtype or self._config.input_dtype)
-        if target.quantization != "none":
-            content = self._quantize(target, format, content)
+        if target.embeds:
+            content = self._embedded(target)
+        else:
+            content = self._float_model(target.format, target.pixel_dtype or self._config.input_dtype)
+            if target.quantization != "none":
+                content = self._quantize(target, format, content)
         format.write(content, path, self._context)
         self._written[name] = path
+
+    def _embedded(self, target: ExportTarget) -> Path:
+        """Returns the path of the artifact that `target` has inside; it is written where nobody else wanted it."""
+        if target.embeds not in self._written:
+            self.write(target.embeds, self._context.folder / TARGETS[target.embeds].file)
+        if target.embeds in self.kept_float:
+            self.kept_float[target.name] = self.kept_float[target.embeds]
+        return self._written[target.embeds]
 
     def _convert(self, format: str, pixel_dtype: str) -> Any:
         return FORMATS[format].convert(self._context, pixel_dtype)

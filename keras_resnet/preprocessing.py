@@ -124,7 +124,7 @@ class Preprocessing:
     def resize_and_crop(self, image: Image.Image) -> np.ndarray:
         """Scales a PIL image so that its crop covers height x width, aspect ratio kept, and cuts out the center.
 
-        The same to the pixel as torchvision's Resize and CenterCrop.
+        The same to the pixel as torchvision's Resize and CenterCrop with Pillow before version 13, see `resize`.
         """
         from PIL import Image
 
@@ -138,10 +138,23 @@ class Preprocessing:
         if width * height > MAX_RESIZED_PIXELS:  # of a long and narrow image; what is not in the crop is never made
             across, down = image.width / width, image.height / height
             part = (left * across, top * down, min(box[2] * across, image.width), min(box[3] * down, image.height))
-            image = image.resize((self.width, self.height), resampling, part)
+            image = resize(image, (self.width, self.height), resampling, part)
         else:
-            image = (image if (width, height) == image.size else image.resize((width, height), resampling)).crop(box)
+            image = resize(image, (width, height), resampling, (0, 0, *image.size)).crop(box)
         return np.asarray(image, np.uint8).reshape(self.height, self.width, self.channels)
+
+
+def resize(
+    image: Image.Image, size: tuple[int, int], resampling: Image.Resampling, box: tuple[float, float, float, float]
+) -> Image.Image:
+    """Resizes the part of a PIL image in `box`, first along its rows and then along its columns.
+
+    Pillow has done so in one call; from version 13 on it begins with the columns of tall images, which rounds otherwise. The
+    pixels are to be the same with every version, and as the exported SavedModel and web page compute them.
+    """
+    left, top, right, bottom = box
+    image = image.resize((size[0], image.height), resampling, (left, 0, right, image.height))
+    return image.resize(size, resampling, (0, top, size[0], bottom))
 
 
 def open_image(file: str | os.PathLike[str] | IO[bytes], channels: int, name: object = None) -> Image.Image:

@@ -7,7 +7,7 @@ from keras_resnet.errors import UserError
 
 from ..formats import FORMATS
 from ..reporting import report
-from ..targets import TARGETS
+from ..targets import TARGETS, ExportTarget
 from ..verification.verify import size
 
 OURS = "ours"
@@ -37,7 +37,12 @@ class Artifact:
 
 def failed_artifacts(folder: Path) -> list[str]:
     """Returns the names of the artifacts that failed verification."""
-    return [target.failed_file for target in TARGETS.values() if (folder / target.failed_file).exists()]
+    return [target.failed_file for target in measured_targets() if (folder / target.failed_file).exists()]
+
+
+def measured_targets() -> list[ExportTarget]:
+    """All that run in this process's reach; the others have the file of one of these inside."""
+    return [target for target in TARGETS.values() if not target.embeds]
 
 
 def find_artifacts(folder: Path, exporter: str) -> list[Artifact]:
@@ -50,7 +55,7 @@ def find_artifacts(folder: Path, exporter: str) -> list[Artifact]:
         raise UserError(f"no folder {folder}")
     if report.read(folder) is None:
         raise UserError(f"{folder} has no {report.RECORD} of an export: `keras-resnet export` did not write it")
-    paths = [folder / target.file for target in TARGETS.values() if (folder / target.file).exists()]
+    paths = [folder / target.file for target in measured_targets() if (folder / target.file).exists()]
     if not paths:
         raise UserError(f"{folder} has no artifact that passed verification")
     where = "" if exporter == OURS else f"{folder}/"

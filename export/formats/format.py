@@ -93,6 +93,10 @@ class ExportOptions(Protocol):
     def description(self) -> str: ...
     @property
     def license(self) -> str: ...
+    @property
+    def web_runtime(self) -> str | None: ...
+    @property
+    def web_single_file(self) -> bool: ...
 
 
 class Images(Protocol):
@@ -113,6 +117,21 @@ class ServingFunctions(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Samples:
+    """Images that an artifact shows its users. Whoever exports asks for them: they are published with it.
+
+    Attributes:
+        images: uint8 (N, H, W, C).
+        labels: Their true classes, (N,).
+        outputs: What Keras gives for them, (N, classes), by the names of the outputs.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    outputs: Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
 class ConversionContext:
     """The network that is exported, as all formats take it.
 
@@ -123,6 +142,7 @@ class ConversionContext:
         options: The user's choices.
         folder: For intermediate files.
         artifacts: The paths of the artifacts that are already written, by the names of their targets.
+        samples: For artifacts that show some; None where nobody asked for them.
     """
 
     model: keras.Model
@@ -131,6 +151,7 @@ class ConversionContext:
     options: ExportOptions
     folder: Path
     artifacts: Mapping[str, Path]
+    samples: Samples | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +166,7 @@ class ExportTarget:
             judged by their accuracy instead.
         calibrated: Whether quantization needs images.
         pixel_dtype: Of the input of the float model that it is made from; None for that of the artifact.
+        embeds: The name of the target whose file it has inside; "" for one that is made from the network itself.
     """
 
     format: str
@@ -153,6 +175,7 @@ class ExportTarget:
     max_difference: float = math.inf
     calibrated: bool = False
     pixel_dtype: str | None = None
+    embeds: str = ""
 
     @property
     def name(self) -> str:
@@ -227,13 +250,13 @@ class Format(ReadableFormat, Generic[Content]):
             has = comma_join(self.calibrations)
             raise UserError(f"there is no {options.calibration} calibration in {self.name}: {self.name} has {has}")
 
-    @abc.abstractmethod
     def convert(self, context: ConversionContext, pixel_dtype: str) -> Content:
-        """Converts the network to a float model that takes pixels of that dtype."""
+        """Converts the network to a float model that takes pixels of that dtype; needed for targets that embed no other."""
+        raise NotImplementedError(f"{self.title} has another format's file inside")
 
     @abc.abstractmethod
     def write(self, content: Content, path: Path, context: ConversionContext) -> None:
-        """Writes the artifact, its metadata included."""
+        """Writes the artifact, its metadata included. Of a target that embeds another, `content` is that one's path."""
 
     def quantizer(
         self,

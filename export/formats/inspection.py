@@ -19,12 +19,14 @@ class Inspection:
         partitions: Into how many pieces XNNPACK takes the network; None where the runtime has no XNNPACK delegate.
         undelegated_ops: How often each operator is outside of those pieces, or None likewise.
         saturating: Kernels with which some CPUs compute something else; see `onnx.saturation`.
+        note: What reports are to say about how the artifact was run, in whole sentences.
     """
 
     operators: dict[str, int]
     partitions: int | None = None
     undelegated_ops: dict[str, int] | None = None
     saturating: Sequence[str] = ()
+    note: str = ""
 
     @property
     def delegated(self) -> float | None:

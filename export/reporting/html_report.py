@@ -44,6 +44,7 @@ def render(report: Report) -> str:
         verdict=html.escape(report.verdict()),
         verdict_class="failed" if report.failed else "passed",
         table=table(COLUMNS, report.rows()),
+        notes="".join(f"\n<p>{html.escape(note)}</p>" for note in report.notes),
         images=len(report.images),
         sizes=charts.bars(megabytes, "{:.2f} MB"),
         latencies=charts.bars({result.name: result.milliseconds for result in report.results}, "{:.3g} ms"),

@@ -54,6 +54,7 @@ def model_card(report: Report) -> str:
         *(f"| {' | '.join(row)} |" for row in table),
         "",
         *selftest_lines(report.selftest_images),
+        *(line for note in report.notes for line in (note, "")),
         "## License",
         "",
         config.license or "Not stated.",

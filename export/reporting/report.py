@@ -152,6 +152,11 @@ class Report:
         which = f"All {len(self.results)} artifacts" if len(self.results) > 1 else "The artifact"
         return f"{which} passed.{worst} The largest drop in accuracy is {drop:.2f} points."
 
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known about how artifacts were run, one line each."""
+        return [f"{result.name}: {result.inspection.note}" for result in self.results if result.inspection.note]
+
     def rows(self) -> list[tuple[str, ...]]:
         """The table of `COLUMNS` as text, Keras first."""
         keras = ("keras", megabytes(self.model_bytes), "", f"{self.accuracy:.2%}", *[""] * 5)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 MODEL = "Model"
 ARTIFACT = FlagHelp(
-    MODEL, "A .keras, .tflite or .onnx file or a SavedModel folder that train, import or export wrote.", placeholder="PATH"
+    MODEL,
+    "A .keras, .tflite or .onnx file or a folder, SavedModel or web page, that train, import or export wrote.",
+    placeholder="PATH",
 )
 DATASET = FlagHelp(
     DATA,

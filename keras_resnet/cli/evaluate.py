@@ -22,7 +22,7 @@ def define_flags(flags: Flags) -> None:
 
 
 def evaluate(flags: Flags, arguments: list[str]) -> None:
-    """Measures the accuracy of a .keras, .tflite or .onnx file or a SavedModel folder on a test split."""
+    """Measures the accuracy of a .keras, .tflite or .onnx file, a SavedModel or a web page on a test split."""
     configure = functools.partial(configure_for_data, flags.verbosity)
     with open_predictor(flags.model_path, flags.verbosity, meanwhile=configure) as predictor:
         metadata = predictor.metadata

@@ -1,4 +1,4 @@
-"""`keras-resnet export`: a classifier written as SavedModel, TFLite and ONNX, each verified."""
+"""`keras-resnet export`: a classifier written as SavedModel, TFLite, ONNX and a web page, each verified."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from keras_resnet.export import targets
 from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPUTS
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
+from keras_resnet.export.formats.web import litertjs
 from keras_resnet.metadata import ClassifierMetadata
 
 from .command import Command
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
     from keras_resnet.training.data.splits import ArraySplit, Split
 
-ARTIFACTS, VERIFICATION, FOREIGN = "Artifacts", "Verification", "Models from elsewhere"
+ARTIFACTS, WEB, VERIFICATION, FOREIGN = "Artifacts", "Web page", "Verification", "Models from elsewhere"
 NORMALIZATIONS = ("none", "caffe", "tf", "torch")  # of a module that needs TensorFlow; a test compares them
 CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order of the help
     "formats": FlagHelp(ARTIFACTS, "The formats to write.", tuple(targets.FORMATS)),
@@ -70,6 +71,19 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
     "opset": FlagHelp(ARTIFACTS, "Version of the ONNX operator set.", f"{OPSETS[0]} to {OPSETS[-1]}"),
     "description": FlagHelp(ARTIFACTS, "A sentence about the model, for the files and the model card."),
     "license": FlagHelp(ARTIFACTS, "License of the model, for the files and the model card."),
+    "web_runtime": FlagHelp(
+        WEB,
+        f"A folder in which `npm install {litertjs.requirement()}` was run; the page gets its LiteRT.js. Without it "
+        "`npm install` in the page's folder brings it.",
+        default="none",
+        placeholder="FOLDER",
+    ),
+    "web_single_file": FlagHelp(
+        WEB, "Write the page as one HTML file that carries LiteRT.js and the model, and opens from a disk."
+    ),
+    "sample_images": FlagHelp(
+        WEB, "How many of the test images the page shows as samples. They are published with it.", "at least 0"
+    ),
     "max_difference": FlagHelp(
         VERIFICATION,
         "Largest difference from Keras' output that passes: of a probability, or of others as a share of the largest. It "
@@ -163,7 +177,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
     show_table(report.COLUMNS, result.rows())
     about = [selftest.images_line(result.selftest_images)] if result.selftest_images else []
-    print_lines(result.verdict(), *about, f"report: {config.output_dir / html_report.PAGE}")
+    print_lines(result.verdict(), *result.notes, *about, f"report: {config.output_dir / html_report.PAGE}")
     return 1 if result.failed else 0
 
 

@@ -71,7 +71,10 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/a.txt/new"), ["a.txt"]),
         (("train", "--model=ResNet20V2", "--dataset=digits", "--workdir=/proc/new"), ["/proc/new"]),
         (("evaluate", "--model_path={0}/none.keras"), ["none.keras"]),
-        (("evaluate", "--model_path={0}/a.txt"), ["a.txt is not a .keras, .tflite or .onnx file nor a SavedModel folder"]),
+        (
+            ("evaluate", "--model_path={0}/a.txt"),
+            ["a.txt is not a .keras, .tflite or .onnx file nor a SavedModel or web page folder"],
+        ),
         (("evaluate", "--model_path={0}"), ["carries no labels"]),
         (("predict", "--model_path={1}/model.keras"), ["predict needs IMAGE..."]),
         (("predict", "--model_path={1}/model.keras", "{0}/a.txt"), ["a.txt cannot be read as an image"]),

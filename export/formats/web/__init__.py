@@ -1,0 +1,1 @@
+"""An application for browsers: a page that classifies images, with the network in it."""
