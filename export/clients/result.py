@@ -1,0 +1,142 @@
+"""What a client made of an artifact, and whether that is the same classifier."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_resnet.metrics import predicted_labels
+
+from ..formats.format import OUTPUTS, ExportTarget
+from ..verification.result import Tolerances
+from .table import Client
+
+MIN_AGREEMENT = 0.97  # of the predictions, on the images that the artifact is decided about
+DECIDED = 0.1  # between the two largest probabilities; where they are closer, rounding chooses
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchAnswer:
+    """What a client said about an artifact, with so many images per inference.
+
+    Attributes:
+        outputs: By name, (N, ...).
+        note: What came out of a conversion.
+        error: Why it cannot be run.
+    """
+
+    outputs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    note: str = ""
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClientResult:
+    """A client on an artifact, compared with the artifact's own outputs, which verification has compared with Keras'.
+
+    Attributes:
+        client: The client's name.
+        title: As people write it.
+        artifact: The target's name.
+        versions: Of the client and what it runs in.
+        batch_sizes: Images per inference that were tried.
+        images: How many were compared.
+        max_difference: The largest of any output; NaN where none was computed.
+        agreement: The share of images with the same prediction, of those that the artifact is decided about.
+        note: What came out of a conversion.
+        failures: Why it is not the same classifier, one line each.
+    """
+
+    client: str
+    title: str
+    artifact: str
+    versions: dict[str, str]
+    batch_sizes: tuple[int, ...]
+    images: int
+    max_difference: float = math.nan
+    agreement: float = math.nan
+    note: str = ""
+    failures: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+def judge(
+    client: Client,
+    target: ExportTarget,
+    versions: dict[str, str],
+    answers: Mapping[int, BatchAnswer],
+    reference: Mapping[str, np.ndarray],
+    tolerances: Tolerances,
+) -> ClientResult:
+    """Compares what a client answered with the artifact's own outputs.
+
+    Args:
+        client: The client.
+        target: The artifact's.
+        versions: What the client says about itself.
+        answers: By images per inference.
+        reference: The artifact's outputs in its own runtime by name, (N, ...).
+        tolerances: The artifact's: the largest difference is that, for integers none is set.
+    """
+    images = len(next(iter(reference.values())))
+    result = ClientResult(client.name, client.title, target.name, versions, tuple(answers), images)
+    differences, agreements, failures = [], [], []
+    for size, answer in answers.items():
+        if answer.error:
+            failures.append(f"batch {size}: {answer.error}")
+            continue
+        if not client.runs:
+            continue
+        problem = compare(answer.outputs, reference, differences, agreements)
+        if problem:
+            failures.append(f"batch {size}: {problem}")
+    worst, least = max(differences, default=math.nan), min(agreements, default=math.nan)
+    if differences and not worst <= tolerances.max_difference:
+        failures.append(f"differs by {worst:.1e}, {tolerances.max_difference:.1e} allowed")
+    if agreements and not least >= MIN_AGREEMENT:
+        failures.append(f"gives the same prediction for {least:.2%} of the images, {MIN_AGREEMENT:.0%} needed")
+    notes = "; ".join(dict.fromkeys(answer.note for answer in answers.values() if answer.note))
+    return dataclasses.replace(
+        result, max_difference=worst, agreement=least, note=notes, failures=tuple(dict.fromkeys(failures))
+    )
+
+
+def compare(
+    outputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], differences: list[float], agreements: list[float]
+) -> str:
+    """Adds the difference of each output, and the agreement of the predictions. Returns what keeps them from being compared.
+
+    Readers rename outputs: where a name is not there, the output of the same shape is meant.
+    """
+    for name, expected in reference.items():
+        same_shape = [found for found in outputs.values() if found.shape == expected.shape]
+        found = outputs.get(name, same_shape[0] if same_shape else None)
+        if found is None or found.shape != expected.shape:
+            shapes = ", ".join(f"{other} {tuple(values.shape)}" for other, values in outputs.items())
+            return f"gives {shapes or 'nothing'} for {name} {tuple(expected.shape)}"
+        differences.append(float(np.abs(found.astype(np.float64) - expected).max()))
+        if name in OUTPUTS:
+            agreements.append(agreement(found, expected, name))
+    return ""
+
+
+def agreement(scores: np.ndarray, reference: np.ndarray, output: str) -> float:
+    """The share of images with the same prediction, of those whose two best classes differ in the reference; 1 if none does.
+
+    Args:
+        scores: (N, classes).
+        reference: Likewise, of the artifact in its own runtime.
+        output: "probabilities", or "logits", which are made probabilities first.
+    """
+    if output == "logits":
+        reference = np.exp(reference - reference.max(axis=1, keepdims=True))
+        reference = reference / reference.sum(axis=1, keepdims=True)
+    second, best = np.sort(reference, axis=1)[:, -2:].T
+    decided = best - second >= DECIDED
+    if not decided.any():
+        return 1.0
+    return float(np.mean(predicted_labels(scores)[decided] == predicted_labels(reference)[decided]))

@@ -1,0 +1,25 @@
+"""OpenVINO, on the CPU. Its plugin may choose bfloat16 on the newest processors: float32 is asked for."""
+
+from typing import Any
+
+import numpy as np
+import openvino  # pyright: ignore[reportMissingImports]
+from protocol import Outputs, Run, answer
+
+core = openvino.Core()
+
+
+def load(artifact: dict[str, Any], size: int) -> Run:
+    model = core.read_model(artifact["path"])
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    signature = {port: sorted(port.get_names()) for port in compiled.outputs}
+
+    def run(images: np.ndarray) -> Outputs:
+        images = images.transpose(0, 3, 1, 2) if artifact["layout"] == "nchw" else images
+        outputs = compiled([np.ascontiguousarray(images)])
+        return {(names or ["output"])[0]: np.asarray(outputs[port], np.float32) for port, names in signature.items()}
+
+    return run
+
+
+answer({"openvino": openvino.__version__.partition("-")[0]}, load)
