@@ -1,6 +1,7 @@
 """What to export, and how exactly it must agree with Keras."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 
+from .clients.installation import FOLDER, Installation, find_installations
+from .clients.table import select_clients
 from .formats import FORMATS
 from .formats.format import OUTPUTS
 from .formats.onnx.options import OPSET
@@ -35,6 +38,8 @@ class ExportConfig:
         max_difference: The largest between an artifact's output and Keras'; for logits, as a share of the largest. None: what
             the table says, in float32 in proportion more for networks of over 100 kernels.
         max_accuracy_drop: In points.
+        verify_in: Clients that the verified artifacts are tried in as well: of `clients.table.CLIENTS` and `GROUPS`.
+        clients_dir: The folder that `make clients` installs them in; others are looked for beside this package.
         onnx_layout: See `onnx.model.make_model`.
         opset: Likewise.
         description: Of the network, for the files' metadata and the model card.
@@ -50,6 +55,8 @@ class ExportConfig:
     keep_float: tuple[str, ...] = ()
     max_difference: float | None = None
     max_accuracy_drop: float = 1.0
+    verify_in: tuple[str, ...] = ()
+    clients_dir: str = FOLDER
     onnx_layout: str = "nhwc"
     opset: int = OPSET
     description: str = ""
@@ -65,11 +72,19 @@ class ExportConfig:
             raise UserError(f"max_difference is {self.max_difference}; it is above 0")
         if not 0 <= self.max_accuracy_drop <= 100:
             raise UserError(f"max_accuracy_drop is {self.max_accuracy_drop}; it is in points, from 0 to 100")
+        _ = self.clients  # raises for one that is not installed
 
     @property
     def targets(self) -> dict[str, ExportTarget]:
         """The artifacts to write, by name."""
         return select_targets(self.formats, self.quantize)
+
+    @functools.cached_property
+    def clients(self) -> list[Installation]:
+        """What `verify_in` names, as it is installed here."""
+        names = dict.fromkeys(name.strip() for name in self.verify_in if name.strip())
+        clients = select_clients(names, self.targets.values())
+        return find_installations(list(names), clients, Path(self.clients_dir))
 
     @property
     def calibrated(self) -> list[str]:

@@ -1,6 +1,7 @@
 """From a trained classifier to a folder of verified artifacts."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,7 +9,10 @@ import numpy as np
 
 from keras_resnet import files
 from keras_resnet.errors import UserError, comma_join, first_line, one_line
+from keras_resnet.metadata import ClassifierMetadata
 
+from .clients.result import ClientResult
+from .clients.verify import check_channels, verify_in_clients
 from .config import ExportConfig
 from .formats.format import BATCH_SIZE
 from .formats.labels import LABELS_FILE, labels_text
@@ -16,6 +20,7 @@ from .output_dir import check_output_dir, publish, temporary_folder
 from .reporting import html_report, model_card, report
 from .serving import select_output
 from .source_model import SourceModel
+from .verification.result import VerificationResult
 from .verification.verify import verify
 from .writer import ArtifactWriter, CalibrationSplit
 
@@ -48,6 +53,7 @@ def export(
             any of the formats.
     """
     check_calibration(config, calibration)
+    check_channels(config.clients, source.metadata.preprocessing.shape[-1])
     model, metadata = source.model, source.metadata
     check_output_dir(config.output_dir, metadata, config.targets)
     labels_lines = labels_text(metadata.labels)
@@ -71,13 +77,36 @@ def export(
             results.append(result)
         if len(failures) == len(results):
             raise failures[0]
-        summary = report.Report(config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float)
+        clients = try_in_clients(config, metadata, results, folder, images, outputs, report_progress)
+        summary = report.Report(
+            config, metadata, results, images, labels, reference, outputs, kept_float=writer.kept_float, clients=clients
+        )
         summary.write(folder)
         html_report.write_page(summary, folder)
         files.write_text(folder / LABELS_FILE, labels_lines)
         files.write_text(folder / model_card.FILE, model_card.model_card(summary))
         publish(results, folder, config.output_dir)
     return summary
+
+
+def try_in_clients(
+    config: ExportConfig,
+    metadata: ClassifierMetadata,
+    results: list[VerificationResult],
+    folder: Path,
+    images: np.ndarray,
+    outputs: dict[str, np.ndarray],
+    report_progress: Callable[[str], None],
+) -> list[ClientResult]:
+    """Runs the artifacts that passed in the clients of `config.verify_in`, and compares with what they gave in verification."""
+    artifacts = {
+        result.name: (config.targets[result.name], folder / result.file, result.tolerances)
+        for result in results
+        if result.passed
+    }
+    references = {name: {config.output: outputs[name]} for name in artifacts}
+    layout, clients = config.onnx_layout, config.clients
+    return list(verify_in_clients(clients, artifacts, metadata, layout, images, references, report_progress))
 
 
 def describe(failure: Exception) -> str:

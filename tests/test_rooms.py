@@ -33,7 +33,7 @@ LAYERS = {
         "context", "reporting", ("callbacks", "fit_callbacks"), "finalize", "train", "benchmarks",
     ),
     "export": (
-        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "config",
+        ("formats", "sensitivity", "fold"), ("targets", "serving"), "runtime", "isolation", "verification", "clients", "config",
         ("inlining", "output_layer"), "source_model", "writer", "reporting", "output_dir", "pipeline", "benchmarks",
     ),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from keras_resnet.errors import UserError, comma_join, first_line
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.records import read_json
 
 from .table import Client, group_of
@@ -42,7 +42,7 @@ class Installation:
         return [self.interpreter, str(SCRIPTS / self.client.script), str(folder), *self.arguments]
 
 
-class NotInstalled(UserError):
+class NotInstalledError(UserError):
     """A client that cannot be run here; the message says what to install."""
 
 
@@ -50,7 +50,7 @@ def find_installation(client: Client, folder: Path) -> Installation:
     """Finds a client in its subfolder of the folder that `install` makes, or else beside this package.
 
     Raises:
-        NotInstalled: If it is nowhere.
+        NotInstalledError: If it is nowhere.
     """
     made = (folder / client.name).resolve()
     if client.uses_node:
@@ -61,21 +61,21 @@ def find_installation(client: Client, folder: Path) -> Installation:
     if any(requirement.specifier.contains(version, prereleases=True) for version in versions(client.distributions)):
         return Installation(client, sys.executable)
     wanted = " ".join(f"'{package}'" for package in client.packages)
-    raise NotInstalled(f"{client.name} is not installed: pip install {wanted}, or {make_command(client, folder)}")
+    raise NotInstalledError(f"{client.name} is not installed: pip install {wanted}, or {make_command(client, folder)}")
 
 
 def find_node_installation(client: Client, made: Path) -> Installation:
     node = shutil.which("node")
     if not node:
-        raise NotInstalled(f"{client.name} runs in Node.js, and no node is on the PATH: install Node.js 20 or newer")
+        raise NotInstalledError(f"{client.name} runs in Node.js, and no node is on the PATH: install Node.js 20 or newer")
     if not is_complete(client, made):
-        raise NotInstalled(f"{client.name} is not installed: {make_command(client, made.parent)}")
+        raise NotInstalledError(f"{client.name} is not installed: {make_command(client, made.parent)}")
     if not client.in_browser:
         return Installation(client, node, (str(made),))
     names = [os.environ[BROWSER_VARIABLE]] if os.environ.get(BROWSER_VARIABLE) else BROWSERS
     browser = next(filter(None, map(shutil.which, names)), None)
     if not browser:
-        raise NotInstalled(
+        raise NotInstalledError(
             f"{client.name} runs in a page, and no browser is there ({comma_join(names)}): install Chromium, or name one in "
             f"{BROWSER_VARIABLE}"
         )
@@ -86,13 +86,13 @@ def find_installations(names: Sequence[str], clients: Iterable[Client], folder: 
     """Finds the clients that a user chose by `names`. Of a group, those that are installed; one of them must be.
 
     Raises:
-        NotInstalled: For the first that is missing.
+        NotInstalledError: For the first that is missing.
     """
     found, missing = [], {}
     for client in clients:
         try:
             found.append(find_installation(client, folder))
-        except NotInstalled as error:
+        except NotInstalledError as error:
             missing.setdefault(group_of(names, client), error)
     present = {group_of(names, installation.client) for installation in found}
     for name, error in missing.items():

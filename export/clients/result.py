@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_resnet.errors import comma_join
 from keras_resnet.metrics import predicted_labels
 
 from ..formats.format import OUTPUTS, ExportTarget
@@ -84,25 +85,23 @@ def judge(
     """
     images = len(next(iter(reference.values())))
     result = ClientResult(client.name, client.title, target.name, versions, tuple(answers), images)
-    differences, agreements, failures = [], [], []
+    differences, agreements, problems = [], [], {}
     for size, answer in answers.items():
-        if answer.error:
-            failures.append(f"batch {size}: {answer.error}")
-            continue
-        if not client.runs:
-            continue
-        problem = compare(answer.outputs, reference, differences, agreements)
+        problem = answer.error
+        if not problem and not answer.note:
+            problem = compare(answer.outputs, reference, differences, agreements)
         if problem:
-            failures.append(f"batch {size}: {problem}")
+            problems.setdefault(problem, []).append(size)
+    failures = [
+        text if len(sizes) == len(answers) else f"batch {comma_join(sizes)}: {text}" for text, sizes in problems.items()
+    ]
     worst, least = max(differences, default=math.nan), min(agreements, default=math.nan)
     if differences and not worst <= tolerances.max_difference:
         failures.append(f"differs by {worst:.1e}, {tolerances.max_difference:.1e} allowed")
     if agreements and not least >= MIN_AGREEMENT:
         failures.append(f"gives the same prediction for {least:.2%} of the images, {MIN_AGREEMENT:.0%} needed")
     notes = "; ".join(dict.fromkeys(answer.note for answer in answers.values() if answer.note))
-    return dataclasses.replace(
-        result, max_difference=worst, agreement=least, note=notes, failures=tuple(dict.fromkeys(failures))
-    )
+    return dataclasses.replace(result, max_difference=worst, agreement=least, note=notes, failures=tuple(failures))
 
 
 def compare(

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from keras_resnet.environment import describe_exit
 from keras_resnet.errors import one_line
 
 from .installation import Installation
+from .integers import Scale
 from .result import BatchAnswer
 
 SECONDS = 900  # for one artifact; a client that takes longer hangs
@@ -29,6 +31,7 @@ class ClientTask:
         format: The name of its format.
         layout: Of the pixels that it takes, "nhwc" or "nchw".
         labels: The class names, for clients that answer by them.
+        scales: Of outputs that are whole numbers, by name.
     """
 
     name: str
@@ -36,6 +39,7 @@ class ClientTask:
     format: str
     layout: str
     labels: tuple[str, ...]
+    scales: Mapping[str, Scale] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +68,7 @@ def run_client(installation: Installation, tasks: Sequence[ClientTask], images: 
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             write_request(Path(folder), remaining, images, sizes)
             ending = run_process(installation, Path(folder), len(remaining))
-            answers = read_answers(Path(folder), len(images))
+            answers = read_answers(Path(folder), remaining, len(images))
         for answer in answers:
             versions = answer.versions
             yield answer
@@ -79,9 +83,7 @@ def write_request(folder: Path, tasks: Sequence[ClientTask], images: np.ndarray,
     count = -(-len(images) // np.lcm.reduce(sizes)) * np.lcm.reduce(sizes)
     repeated = np.resize(images, (count, *images.shape[1:]))
     (folder / "images.bin").write_bytes(repeated.tobytes())
-    artifacts = [
-        {**dataclasses.asdict(task), "path": str(task.path.resolve()), "batch_sizes": list(sizes)} for task in tasks
-    ]
+    artifacts = [{**dataclasses.asdict(task), "path": str(task.path.resolve()), "batch_sizes": list(sizes)} for task in tasks]
     (folder / "request.json").write_text(json.dumps({"shape": repeated.shape, "artifacts": artifacts}), encoding="utf-8")
 
 
@@ -111,24 +113,28 @@ def run_process(installation: Installation, folder: Path, artifacts: int) -> str
     return one_line(f"its process {describe_exit(done.returncode)}{f' ({lines[-1].strip()})' if lines else ''}")
 
 
-def read_answers(folder: Path, count: int) -> list[Answer]:
-    """Reads what the script has answered so far, for the first `count` images."""
+def read_answers(folder: Path, tasks: Sequence[ClientTask], count: int) -> list[Answer]:
+    """Reads what the script has answered so far, in the order of the tasks, for the first `count` images."""
     path = folder / "answers.jsonl"
     if not path.exists():
         return []
     answers = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+    for task, line in zip(tasks, path.read_text(encoding="utf-8").splitlines(keepends=True), strict=False):
         if not line.endswith("\n"):  # the process ended while it wrote
             break
         record = json.loads(line)
-        batches = {int(size): read_batch(answer, count) for size, answer in record["batches"].items()}
-        answers.append(Answer(record["name"], record["versions"], batches))
+        batches = {int(size): read_batch(answer, task.scales, count) for size, answer in record["batches"].items()}
+        answers.append(Answer(task.name, record["versions"], batches))
     return answers
 
 
-def read_batch(answer: Mapping, count: int) -> BatchAnswer:
-    outputs = {
-        name: np.array(output["values"], np.float64).reshape(output["shape"])[:count]
-        for name, output in answer.get("outputs", {}).items()
-    }
+def read_batch(answer: Mapping[str, Any], scales: Mapping[str, Scale], count: int) -> BatchAnswer:
+    """Reads the answer for one number of images per inference. Outputs that are whole numbers get their scale."""
+    outputs = {}
+    for name, output in answer.get("outputs", {}).items():
+        values = np.array(output["values"], np.float64).reshape(output["shape"])[:count]
+        if output["integer"]:
+            scale, zero = scales.get(name, (1.0, 0))
+            values = (values - zero) * scale
+        outputs[name] = values
     return BatchAnswer(outputs, answer.get("note", ""), one_line(answer.get("error", "")))

@@ -19,8 +19,8 @@ class Client:
     Attributes:
         name: As flags and tables have it.
         title: As people write it.
-        packages: What is installed for it, of PyPI or, where the script is JavaScript, of npm. The first one is the client itself;
-            the ranges end at what was tried.
+        packages: What is installed for it, of PyPI or, where the script is JavaScript, of npm. The first one is the client
+            itself; the ranges end at what was tried.
         script: Runs it; see `scripts/protocol.py`.
         reads: `{format: quantizations}`.
         batch_sizes: Images per inference that it takes.

@@ -11,6 +11,7 @@ from keras_resnet.metadata import ClassifierMetadata
 from ..formats.format import ExportTarget
 from ..verification.result import Tolerances
 from .installation import Installation
+from .integers import output_scales
 from .result import ClientResult, judge
 from .run import ClientTask, run_client
 
@@ -50,7 +51,14 @@ def verify_in_clients(
         client = installation.client
         report_progress(client.title)
         tasks = [
-            ClientTask(name, path, target.format, layout if target.format == "onnx" else "nhwc", metadata.labels)
+            ClientTask(
+                name,
+                path,
+                target.format,
+                layout if target.format == "onnx" else "nhwc",
+                metadata.labels,
+                output_scales(path, target.format),
+            )
             for name, (target, path, _) in artifacts.items()
             if client.reads_target(target)
         ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_resnet import environment
 from keras_resnet.export import targets
+from keras_resnet.export.clients.table import CLIENTS, GROUPS
 from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.formats.format import OUTPUTS
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
@@ -59,6 +60,15 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
     ),
     "max_accuracy_drop": FlagHelp(
         VERIFICATION, "Largest loss of accuracy against Keras that passes, in percentage points.", "0 to 100"
+    ),
+    "verify_in": FlagHelp(
+        VERIFICATION,
+        "Other runtimes and tools that the artifacts are tried in after verification; exit status 1 if one does not agree. "
+        "opencv and web stand for those of their kind that are installed.",
+        (*CLIENTS, *GROUPS),
+    ),
+    "clients_dir": FlagHelp(
+        VERIFICATION, "Folder in which `make clients` has installed what --verify_in names.", placeholder="FOLDER"
     ),
 }
 CALIBRATION_VALIDATION = 0.1  # of the training split, which calibration leaves alone as training did
@@ -129,8 +139,11 @@ def export(flags: Flags, arguments: list[str]) -> int:
     with status_line() as show:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
     show_table(report.COLUMNS, result.rows())
-    print_lines(result.verdict(), f"report: {config.output_dir / html_report.PAGE}")
-    return 1 if result.failed else 0
+    if result.clients:
+        show_table(report.CLIENT_COLUMNS, map(report.client_row, result.clients))
+    verdicts = filter(None, (result.verdict(), result.client_verdict()))
+    print_lines(*verdicts, f"report: {config.output_dir / html_report.PAGE}")
+    return 1 if result.failed or result.failed_in_clients else 0
 
 
 def read_class_names(flags: Flags) -> tuple[str, ...] | None:

@@ -1,4 +1,5 @@
 """Core ML Tools: converts a SavedModel anywhere, and runs what came out on macOS."""
+# pyright: reportMissingImports=false
 
 import os
 import sys
@@ -6,7 +7,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import coremltools  # pyright: ignore[reportMissingImports]
+import coremltools
 import numpy as np
 import tensorflow as tf
 from protocol import Outputs, Run, answer

@@ -1,4 +1,5 @@
 """MediaPipe Tasks' ImageClassifier: one color image at a time, and the answers by class names, which are put in order here."""
+# pyright: reportMissingImports=false
 
 from typing import Any
 

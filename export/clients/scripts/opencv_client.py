@@ -1,4 +1,5 @@
 """OpenCV's dnn module, on the CPU. Its reader of TFLite files turns the network round to channels first, and takes floats."""
+# pyright: reportMissingImports=false
 
 from typing import Any
 
@@ -17,7 +18,7 @@ def load(artifact: dict[str, Any], size: int) -> Run:
     def run(images: np.ndarray) -> Outputs:
         images = images.transpose(0, 3, 1, 2) if is_tflite or artifact["layout"] == "nchw" else images
         network.setInput(np.ascontiguousarray(images, np.float32 if is_tflite else np.uint8))
-        return {name: np.asarray(output, np.float32) for name, output in zip(names, network.forward(names), strict=True)}
+        return {name: np.asarray(output) for name, output in zip(names, network.forward(names), strict=True)}
 
     return run
 

@@ -1,9 +1,10 @@
 """OpenVINO, on the CPU. Its plugin may choose bfloat16 on the newest processors: float32 is asked for."""
+# pyright: reportMissingImports=false
 
 from typing import Any
 
 import numpy as np
-import openvino  # pyright: ignore[reportMissingImports]
+import openvino
 from protocol import Outputs, Run, answer
 
 core = openvino.Core()
@@ -17,7 +18,7 @@ def load(artifact: dict[str, Any], size: int) -> Run:
     def run(images: np.ndarray) -> Outputs:
         images = images.transpose(0, 3, 1, 2) if artifact["layout"] == "nchw" else images
         outputs = compiled([np.ascontiguousarray(images)])
-        return {(names or ["output"])[0]: np.asarray(outputs[port], np.float32) for port, names in signature.items()}
+        return {(names or ["output"])[0]: np.asarray(outputs[port]) for port, names in signature.items()}
 
     return run
 

@@ -1,8 +1,8 @@
 """What a client's script is asked and answers: files in one folder. Needs NumPy and nothing of this package.
 
-`request.json` names the artifacts and the numbers of images per inference, `images.bin` holds the pixels. The script appends one
-line to `answers.jsonl` for each artifact as soon as it is through with it: where an artifact crashes the process, the answers
-before it are there.
+`request.json` names the artifacts and the numbers of images per inference, `images.bin` holds the pixels. The script appends
+one line to `answers.jsonl` for each artifact as soon as it is through with it: where an artifact crashes the process, the
+answers before it are there.
 """
 
 import json
@@ -22,8 +22,8 @@ def answer(versions: dict[str, str], load: Callable[[dict[str, Any], int], "Run 
 
     Args:
         versions: Of the client.
-        load: Opens an artifact, a record with `path`, `format` and `layout`, for so many images per inference. Returns what runs
-            it or, for a client that only converts, a sentence about what came out.
+        load: Opens an artifact, a record with `path`, `format`, `layout` and `labels`, for so many images per inference.
+            Returns what runs it or, for a client that only converts, a note about what came out.
     """
     folder = Path(sys.argv[1])
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
@@ -49,4 +49,4 @@ def attempt(load: Callable[[dict[str, Any], int], "Run | str"], artifact: dict[s
 
 
 def record(outputs: np.ndarray) -> dict[str, Any]:
-    return {"shape": outputs.shape, "values": outputs.ravel().tolist()}
+    return {"shape": outputs.shape, "integer": outputs.dtype.kind in "iu", "values": outputs.ravel().tolist()}

@@ -38,7 +38,7 @@ function channelsFirst(pixels, [count, height, width, channels]) {
   return [turned, [count, channels, height, width]];
 }
 
-// The answer for one artifact, with so many images per inference: `{outputs: {name: {shape, values}}}`, or `{error}`.
+// The answer for one artifact, with so many images per inference: `{outputs: {name: {shape, integer, values}}}`, or `{error}`.
 export async function classify(runtime, artifact, bytes, pixels, [count, ...rest], size) {
   try {
     const run = await OPEN[artifact.format](runtime, bytes);
@@ -48,9 +48,9 @@ export async function classify(runtime, artifact, bytes, pixels, [count, ...rest
       let batch = [pixels.slice(start * stride, (start + size) * stride), [size, ...rest]];
       if (artifact.layout === "nchw") batch = channelsFirst(...batch);
       for (const [name, { dims, data }] of Object.entries(await run(...batch))) {
-        outputs[name] ??= { shape: [0, ...dims.slice(1)], values: [] };
+        outputs[name] ??= { shape: [0, ...dims.slice(1)], integer: !(data instanceof Float32Array), values: [] };
         outputs[name].shape[0] += dims[0];
-        outputs[name].values.push(...data);
+        for (const value of data) outputs[name].values.push(value);
       }
     }
     return { outputs };
