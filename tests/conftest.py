@@ -28,6 +28,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 # Files, by how long they take. Of the first two, one makes `exported` while the other does not need it.
 LONGEST = (
+    "test_clients.py",
     "test_kill_and_resume.py",
     "test_cli_mistakes.py",
     "test_cli_export.py",
@@ -44,6 +45,7 @@ LONGEST = (
 
 def pytest_addoption(parser):
     parser.addoption("--generated", type=int, default=74, help="how many inputs tests/life/test_generated.py makes up")
+    parser.addoption("--update_clients_table", action="store_true", help="write what tests/clients finds into docs/clients.md")
     parser.addoption("--generated_seed", type=int, default=0, help="of the first of them")
 
 

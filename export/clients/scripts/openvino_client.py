@@ -12,6 +12,9 @@ core = openvino.Core()
 
 def load(artifact: dict[str, Any], size: int) -> Run:
     model = core.read_model(artifact["path"])
+    shape = model.inputs[0].partial_shape
+    if shape[0].is_static:  # a TFLite file says 1, and takes others when it is asked to
+        model.reshape([size, *list(shape)[1:]])
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     signature = {port: sorted(port.get_names()) for port in compiled.outputs}
 
