@@ -105,8 +105,8 @@ def try_in_clients(
         if result.passed
     }
     references = {name: {config.output: outputs[name]} for name in artifacts}
-    layout, clients = config.onnx_layout, config.clients
-    return list(verify_in_clients(clients, artifacts, metadata, layout, images, references, report_progress))
+    layout, dtype = config.onnx_layout, "uint8"
+    return list(verify_in_clients(config.clients, artifacts, metadata, layout, dtype, images, references, report_progress))
 
 
 def describe(failure: Exception) -> str:

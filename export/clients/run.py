@@ -30,6 +30,7 @@ class ClientTask:
         path: The file or folder.
         format: The name of its format.
         layout: Of the pixels that it takes, "nhwc" or "nchw".
+        dtype: Of the pixels, for clients that do not say what they want.
         labels: The class names, for clients that answer by them.
         scales: Of outputs that are whole numbers, by name.
     """
@@ -38,6 +39,7 @@ class ClientTask:
     path: Path
     format: str
     layout: str
+    dtype: str
     labels: tuple[str, ...]
     scales: Mapping[str, Scale] = dataclasses.field(default_factory=dict)
 

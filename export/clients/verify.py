@@ -31,6 +31,7 @@ def verify_in_clients(
     artifacts: Mapping[str, tuple[ExportTarget, Path, Tolerances]],
     metadata: ClassifierMetadata,
     layout: str,
+    dtype: str,
     images: np.ndarray,
     references: Mapping[str, Mapping[str, np.ndarray]],
     report_progress: Callable[[str], None] = lambda line: None,
@@ -41,7 +42,8 @@ def verify_in_clients(
         installations: The clients.
         artifacts: By name.
         metadata: The classifier's.
-        layout: Of the pixels that ONNX files take.
+        layout: Of the pixels that ONNX files take, "nhwc" or "nchw".
+        dtype: Of the pixels that the artifacts take.
         images: uint8 (N, H, W, C); at most `IMAGES` of them are used.
         references: Of each artifact, what it gives for the images in its own runtime, by the name of the output, (N, ...).
         report_progress: Is told the name of each client as it begins.
@@ -56,6 +58,7 @@ def verify_in_clients(
                 path,
                 target.format,
                 layout if target.format == "onnx" else "nhwc",
+                dtype,
                 metadata.labels,
                 output_scales(path, target.format),
             )

@@ -24,22 +24,17 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def networks(request, tmp_path_factory):
-    """Makes a network at its first use."""
-    made = {}
-
-    def network(name):
-        if name not in made and name == "color":
-            made[name] = color_network(tmp_path_factory.mktemp("color"))
-        if name not in made and name == "gray":
-            made[name] = gray_network(request.getfixturevalue("exported"))
-        return made[name]
-
-    return network
+def color(tmp_path_factory):
+    return color_network(tmp_path_factory.mktemp("color"))
 
 
 @pytest.fixture(scope="module")
-def answers(request, networks):
+def gray(exported):
+    return gray_network(exported)
+
+
+@pytest.fixture(scope="module")
+def answers(request):
     """What a client makes of the artifacts of a network, `{artifact: ClientResult}`; skips where it is not installed."""
     results, references = {}, {}
 
@@ -49,11 +44,11 @@ def answers(request, networks):
         except NotInstalledError as error:
             pytest.skip(f"{error} (or all: make clients)")
         if (client, name) not in results:
-            network = networks(name)
+            network = request.getfixturevalue(name)
             if name not in references:
                 references[name] = network.references()
             outputs, metadata = references[name]
-            found = verify_in_clients([installation], network.artifacts, metadata, "nhwc", network.images, outputs)
+            found = verify_in_clients([installation], network.artifacts, metadata, "nhwc", "uint8", network.images, outputs)
             results[client, name] = {result.artifact: result for result in found}
         return results[client, name]
 

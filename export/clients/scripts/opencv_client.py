@@ -17,7 +17,7 @@ def load(artifact: dict[str, Any], size: int) -> Run:
 
     def run(images: np.ndarray) -> Outputs:
         images = images.transpose(0, 3, 1, 2) if is_tflite or artifact["layout"] == "nchw" else images
-        network.setInput(np.ascontiguousarray(images, np.float32 if is_tflite else np.uint8))
+        network.setInput(np.ascontiguousarray(images, np.float32 if is_tflite else artifact["dtype"]))
         return {name: np.asarray(output) for name, output in zip(names, network.forward(names), strict=True)}
 
     return run

@@ -16,11 +16,12 @@ def load(artifact: dict[str, Any], size: int) -> Run:
     if shape[0].is_static:  # a TFLite file says 1, and takes others when it is asked to
         model.reshape([size, *list(shape)[1:]])
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    dtype = compiled.inputs[0].element_type.to_dtype()
     signature = {port: sorted(port.get_names()) for port in compiled.outputs}
 
     def run(images: np.ndarray) -> Outputs:
         images = images.transpose(0, 3, 1, 2) if artifact["layout"] == "nchw" else images
-        outputs = compiled([np.ascontiguousarray(images)])
+        outputs = compiled([np.ascontiguousarray(images, dtype)])
         return {(names or ["output"])[0]: np.asarray(outputs[port]) for port, names in signature.items()}
 
     return run

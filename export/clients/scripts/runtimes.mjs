@@ -3,8 +3,11 @@
 
 async function openOnnx(ort, bytes) {
   const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, executionProviders: [ort.provider] });
-  const [input] = session.inputNames;
-  return (pixels, dims) => session.run({ [input]: new ort.Tensor("uint8", pixels, dims) });
+  const [{ name, type }] = session.inputMetadata;
+  return (pixels, dims) => {
+    const values = type === "uint8" ? pixels : Float32Array.from(pixels);
+    return session.run({ [name]: new ort.Tensor(type, values, dims) });
+  };
 }
 
 async function openLiteRt(litert, bytes) {
