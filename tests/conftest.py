@@ -54,6 +54,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Names the clients that were not there: a run that tried none of them looks like one that tried all."""
+    skipped = (report for report in terminalreporter.stats.get("skipped", ()) if "tests/clients/" in report.nodeid)
+    for reason in dict.fromkeys(report.longrepr[2].removeprefix("Skipped: ") for report in skipped):
+        terminalreporter.write_line(f"not tried: {reason}")
+
+
 def pytest_runtest_setup():
     """Networks are the same in every run, and in whichever process and order the tests come."""
     keras.utils.set_random_seed(0)
