@@ -26,6 +26,12 @@ lint: .venv/installed-test
 	@.venv/bin/ruff format --check .
 	@.venv/bin/basedpyright
 
+# The runtimes of other people that the artifacts are tried in, each in an environment of its own. One that cannot be installed
+# here is reported in a line; its tests are skipped.
+.PHONY: clients
+clients: .venv/installed
+	@.venv/bin/python -m keras_resnet.export.clients.install --folder=.clients || true
+
 # The site, in build/site. Strict: a link or a docstring that leads nowhere is an error.
 .PHONY: docs
 docs: .venv/installed-docs

@@ -32,6 +32,7 @@ setup(
         "keras_resnet.training.data.digits": ["*.npz", "README.md"],
         "keras_resnet.training.reporting": ["report_template.html"],
         "keras_resnet.export.formats.web": ["page/*"],
+        "keras_resnet.export.clients": ["scripts/*"],
         "keras_resnet.export.reporting": ["report_template.html"],
     },
     install_requires=[  # upper bounds: where private API is used (_*_internals.py), no further than was tried
@@ -46,6 +47,7 @@ setup(
         "numpy>=1.26",
         "onnx>=1.17",
         "onnxruntime>=1.27,<1.33",
+        "packaging>=23",
         "pillow>=10.0",
         "psutil>=5.9",
         "requests>=2.19",

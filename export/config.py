@@ -1,6 +1,7 @@
 """What to export, and how exactly it must agree with Keras."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 
+from .clients.installation import FOLDER, Installation, find_installations
+from .clients.table import select_clients
 from .formats import DEFAULT_FORMATS, FORMATS
 from .formats.format import CALIBRATIONS, GRADCAM, INPUT_DTYPES, OUTPUTS, Outputs
 from .formats.onnx.options import OPSET
@@ -43,6 +46,8 @@ class ExportConfig:
         min_agreement: Of quantized artifacts with Keras' predictions, in percent of the images that Keras has decided; see
             `verification.agreement`. 0 asks for nothing.
         selftest_images: How many of the images are published beside the artifacts, for `keras-resnet verify`; 0 for none.
+        verify_in: Clients that the verified artifacts are tried in as well: of `clients.table.CLIENTS` and `GROUPS`.
+        clients_dir: The folder that `make clients` installs them in; others are looked for beside this package.
         onnx_layout: See `onnx.model.make_model`.
         opset: Likewise.
         description: Of the network, for the files' metadata and the model card.
@@ -66,6 +71,8 @@ class ExportConfig:
     max_accuracy_drop: float = 1.0
     min_agreement: float = 97.0
     selftest_images: int = 32
+    verify_in: tuple[str, ...] = ()
+    clients_dir: str = FOLDER
     onnx_layout: str = "nhwc"
     opset: int = OPSET
     description: str = ""
@@ -93,11 +100,19 @@ class ExportConfig:
             raise UserError(f"min_agreement is {self.min_agreement}; it is in percent, from 0 to 100")
         if self.selftest_images < 0:
             raise UserError(f"selftest_images is {self.selftest_images}; it is at least 0")
+        _ = self.clients  # raises for one that is not installed
 
     @property
     def targets(self) -> dict[str, ExportTarget]:
         """The artifacts to write, by name."""
         return select_targets(self.formats, self.quantize)
+
+    @functools.cached_property
+    def clients(self) -> list[Installation]:
+        """What `verify_in` names, as it is installed here."""
+        names = dict.fromkeys(name.strip() for name in self.verify_in if name.strip())
+        clients = select_clients(names, self.targets.values())
+        return find_installations(list(names), clients, Path(self.clients_dir))
 
     @property
     def calibrated(self) -> list[str]:

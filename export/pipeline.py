@@ -1,6 +1,7 @@
 """From a trained classifier to a folder of verified artifacts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,15 +9,19 @@ import numpy as np
 
 from keras_resnet import files
 from keras_resnet.errors import UserError, comma_join, first_line, one_line
+from keras_resnet.metadata import ClassifierMetadata
 
+from .clients.result import ClientResult
+from .clients.verify import check_channels, verify_in_clients
 from .config import ExportConfig
-from .formats.format import BATCH_SIZE, Outputs, Samples
+from .formats.format import BATCH_SIZE, ExportTarget, Outputs, Samples
 from .formats.labels import LABELS_FILE, labels_text
 from .output_dir import check_output_dir, publish, temporary_folder
 from .outputs import scores_function, select_outputs
 from .reporting import html_report, model_card, report
 from .selftest.archive import write_selftest
 from .source_model import SourceModel
+from .verification.result import VerificationResult
 from .verification.verify import verify
 from .writer import ArtifactWriter, CalibrationSplit
 
@@ -49,6 +54,7 @@ def export(
             any of the formats.
     """
     check_calibration(config, calibration)
+    check_channels(config.clients, source.metadata.preprocessing.shape[-1])
     model, metadata = source.model, source.metadata
     check_output_dir(config.output_dir, metadata, config.targets)
     labels_lines = labels_text(metadata.labels)
@@ -85,6 +91,7 @@ def export(
             kept_float=writer.kept_float,
             explanations=writer.explanations,
             selftest_images=write_selftest(folder, config.selftest_images, images, reference, passed, metadata),
+            clients=try_in_clients(config, metadata, passed, folder, images, report_progress),
         )
         summary.write(folder)
         html_report.write_page(summary, folder)
@@ -94,12 +101,27 @@ def export(
     return summary
 
 
-def choose_samples(images: np.ndarray, labels: np.ndarray, outputs: dict[str, np.ndarray], count: int) -> Samples | None:
+def choose_samples(images: np.ndarray, labels: np.ndarray, outputs: Outputs, count: int) -> Samples | None:
     """Evenly spread ones of the images, or None for a count of 0."""
     if count == 0:
         return None
     chosen = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))
     return Samples(images[chosen], labels[chosen], {name: values[chosen] for name, values in outputs.items()})
+
+
+def try_in_clients(
+    config: ExportConfig,
+    metadata: ClassifierMetadata,
+    passed: Sequence[tuple[ExportTarget, VerificationResult, Outputs]],
+    folder: Path,
+    images: np.ndarray,
+    report_progress: Callable[[str], None],
+) -> list[ClientResult]:
+    """Runs the artifacts that passed in the clients of `config.verify_in`, and compares with what they gave in verification."""
+    artifacts = {target.name: (target, folder / target.file, result.tolerances) for target, result, _ in passed}
+    references = {target.name: outputs for target, _, outputs in passed}
+    layout, dtype = config.onnx_layout, config.input_dtype
+    return list(verify_in_clients(config.clients, artifacts, metadata, layout, dtype, images, references, report_progress))
 
 
 def describe(failure: Exception) -> str:

@@ -28,6 +28,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 # Files, by how long they take. Of the first two, one makes `exported` while the other does not need it.
 LONGEST = (
+    "test_clients.py",
     "test_kill_and_resume.py",
     "test_cli_mistakes.py",
     "test_cli_export.py",
@@ -44,12 +45,20 @@ LONGEST = (
 
 def pytest_addoption(parser):
     parser.addoption("--generated", type=int, default=74, help="how many inputs tests/life/test_generated.py makes up")
+    parser.addoption("--update_clients_table", action="store_true", help="write what tests/clients finds into docs/clients.md")
     parser.addoption("--generated_seed", type=int, default=0, help="of the first of them")
 
 
 def pytest_collection_modifyitems(items):
     """The longest files begin first, so that two processes end at about the same time."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Names the clients that were not there: a run that tried none of them looks like one that tried all."""
+    skipped = (report for report in terminalreporter.stats.get("skipped", ()) if "tests/clients/" in report.nodeid)
+    for reason in dict.fromkeys(report.longrepr[2].removeprefix("Skipped: ") for report in skipped):
+        terminalreporter.write_line(f"not tried: {reason}")
 
 
 def pytest_runtest_setup():

@@ -36,7 +36,7 @@ OUTPUT_OF = re.compile(r"<!-- output of: keras-resnet (.+) -->")  # what `docs/h
 # Lines of blocks that are not marked and that other tests or `.ci/run` run, and which.
 RUN_ELSEWHERE = {
     r"make run$": "its two commands are the fixtures `run`, with fewer epochs, and `exported`",
-    r"make (test|lint|docs)$": ".ci/run",
+    r"make (test|lint|docs|clients)$": ".ci/run",
     r"make test-newest$": ".ci/run with NEWEST=1",
     r"pip install": "`make` installs the checkout, .ci/run its extras, and tests/test_packaging.py a wheel",
     r"\.venv/bin/python -m pytest": "a part of `make test`",

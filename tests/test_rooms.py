@@ -34,7 +34,7 @@ LAYERS = {
         "context", "reporting", ("callbacks", "fit_callbacks"), "finalize", "train", "benchmarks",
     ),
     "export": (
-        ("formats", "sensitivity", "fold"), "targets", "runtime", "isolation", "verification", "config",
+        ("formats", "sensitivity", "fold"), "targets", "runtime", "isolation", "verification", "clients", "config",
         ("inlining", "output_layer"), ("source_model", "outputs"), "writer", "selftest", "reporting", "output_dir", "pipeline",
         "benchmarks",
     ),

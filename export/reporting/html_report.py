@@ -15,7 +15,7 @@ from keras_resnet.metrics import predicted_labels
 from ..sensitivity import Explanation
 from ..verification.result import VerificationResult
 from . import charts
-from .report import COLUMNS, Report
+from .report import CLIENT_COLUMNS, COLUMNS, Report, client_row
 
 PAGE, TEMPLATE = "report.html", "report_template.html"
 EXAMPLES = MISTAKES = 16
@@ -52,6 +52,7 @@ def render(report: Report) -> str:
         agreement=agreement_table(report.outputs_by_name),
         operators=operators_table(report.results),
         noise=noise_section(report.explanations),
+        clients=clients_section(report),
         mistakes=mistakes_section(report),
         examples=figures(report, example_indices(report)),
         curves=f"<h2>Training</h2>\n{img(curves.read_bytes(), 'training curves')}" if curves.is_file() else "",
@@ -65,6 +66,20 @@ def agreement_table(outputs: dict[str, np.ndarray]) -> str:
         [name, *(f"{np.mean((one == other) & (one >= 0)):.2%}" for other in labels.values())] for name, one in labels.items()
     ]
     return table(["", *labels], rows)
+
+
+def clients_section(report: Report) -> str:
+    """What other runtimes made of the artifacts; nothing where none was asked."""
+    if not report.clients:
+        return ""
+    images = report.clients[0].images
+    return f"""<h2>Other runtimes</h2>
+<p class="verdict {"failed" if report.failed_in_clients else "passed"}">{html.escape(report.client_verdict())}</p>
+<p>Each artifact that passed was run on {images} of the images, and compared with what it gives above. A prediction counts where
+the two best classes are apart.</p>
+<div class="wide">
+{table(CLIENT_COLUMNS, map(client_row, report.clients))}
+</div>"""
 
 
 def operators_table(results: Sequence[VerificationResult]) -> str:

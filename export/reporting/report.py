@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.files import json_text, sha256_of, write_text
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import accuracy
 from keras_resnet.records import from_record, read_json
 
+from ..clients.result import ClientResult
 from ..config import ExportConfig
 from ..formats import LIBRARIES
 from ..sensitivity import Explanation
@@ -31,6 +32,7 @@ COLUMNS = (
     "in XNNPACK",
     "passed",
 )
+CLIENT_COLUMNS = ("client", "version", "artifact", "batch", "same prediction", "max difference", "result")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Report:
         kept_float: `{name: operators}` that were not quantized, as the user named them or as measuring found them.
         explanations: `{name: where its quantization loses}`.
         selftest_images: How many of the images are in the self-test beside the artifacts; 0 where there is none.
+        clients: What the clients of `config.verify_in` made of the artifacts that passed.
     """
 
     config: ExportConfig
@@ -88,10 +91,15 @@ class Report:
     kept_float: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     explanations: dict[str, Explanation] = dataclasses.field(default_factory=dict)
     selftest_images: int = 0
+    clients: list[ClientResult] = dataclasses.field(default_factory=list)
 
     @property
     def failed(self) -> list[VerificationResult]:
         return [result for result in self.results if not result.passed]
+
+    @property
+    def failed_in_clients(self) -> list[ClientResult]:
+        return [result for result in self.clients if not result.passed]
 
     @property
     def accuracy(self) -> float:
@@ -127,6 +135,7 @@ class Report:
             "versions": {name: version(name) for name in LIBRARIES},
             "keras": {"bytes": self.model_bytes, "accuracy": self.accuracy},
             "artifacts": [self._artifact_to_dict(result) for result in self.results],
+            "clients": [{**dataclasses.asdict(result), "passed": result.passed} for result in self.clients],
         }
 
     def _artifact_to_dict(self, result: VerificationResult) -> dict[str, Any]:
@@ -157,6 +166,17 @@ class Report:
         """What is to be known about how artifacts were run, one line each."""
         return [f"{result.name}: {result.inspection.note}" for result in self.results if result.inspection.note]
 
+    def client_verdict(self) -> str:
+        """One line: that all clients agree with the artifacts, or which do not on which; empty where none was asked."""
+        wrong: dict[str, list[str]] = {}
+        for result in self.failed_in_clients:
+            wrong.setdefault(result.title, []).append(result.artifact)
+        if wrong:
+            return "; ".join(f"{title} fails with {comma_join(artifacts)}" for title, artifacts in wrong.items())
+        return (
+            f"The artifacts pass in {comma_join(titles)}." if (titles := dict.fromkeys(r.title for r in self.clients)) else ""
+        )
+
     def rows(self) -> list[tuple[str, ...]]:
         """The table of `COLUMNS` as text, Keras first."""
         keras = ("keras", megabytes(self.model_bytes), "", f"{self.accuracy:.2%}", *[""] * 5)
@@ -176,6 +196,25 @@ def table_row(result: VerificationResult) -> tuple[str, ...]:
         "" if inspection.delegated is None else f"{inspection.delegated:.1%} in {inspection.partitions}",
         "yes" if result.passed else "NO",
     )
+
+
+def client_row(result: ClientResult) -> tuple[str, ...]:
+    """A row of `CLIENT_COLUMNS`."""
+    return (
+        result.title,
+        versions_text(result),
+        result.artifact,
+        ", ".join(map(str, result.batch_sizes)),
+        f"{result.agreement:.2%}" if math.isfinite(result.agreement) else "",
+        f"{result.max_difference:.1e}" if math.isfinite(result.max_difference) else "",
+        "; ".join(result.failures) or result.note or "yes",
+    )
+
+
+def versions_text(result: ClientResult) -> str:
+    """The client's own version, then those of what it runs in with their names."""
+    texts = [f"{name} {version}" for name, version in result.versions.items()]
+    return ", ".join([text.partition(" ")[2] if index == 0 else text for index, text in enumerate(texts)])
 
 
 def megabytes(size: int) -> str:

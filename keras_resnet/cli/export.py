@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_resnet import environment
 from keras_resnet.export import targets
+from keras_resnet.export.clients.table import CLIENTS, GROUPS
 from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPUTS
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
@@ -106,6 +107,15 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
         "writes no self-test.",
         "at least 0",
     ),
+    "verify_in": FlagHelp(
+        VERIFICATION,
+        "Other runtimes and tools that the artifacts are tried in after verification; exit status 1 if one does not agree. "
+        "opencv and web stand for those of their kind that are installed.",
+        (*CLIENTS, *GROUPS),
+    ),
+    "clients_dir": FlagHelp(
+        VERIFICATION, "Folder in which `make clients` has installed what --verify_in names.", placeholder="FOLDER"
+    ),
 }
 CALIBRATION_VALIDATION = 0.1  # of the training split, which calibration leaves alone as training did
 
@@ -176,9 +186,12 @@ def export(flags: Flags, arguments: list[str]) -> int:
     with status_line() as show:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
     show_table(report.COLUMNS, result.rows())
+    if result.clients:
+        show_table(report.CLIENT_COLUMNS, map(report.client_row, result.clients))
     about = [selftest.images_line(result.selftest_images)] if result.selftest_images else []
-    print_lines(result.verdict(), *result.notes, *about, f"report: {config.output_dir / html_report.PAGE}")
-    return 1 if result.failed else 0
+    verdicts = filter(None, (result.verdict(), result.client_verdict()))
+    print_lines(*verdicts, *result.notes, *about, f"report: {config.output_dir / html_report.PAGE}")
+    return 1 if result.failed or result.failed_in_clients else 0
 
 
 def read_class_names(flags: Flags) -> tuple[str, ...] | None:
