@@ -14,14 +14,14 @@ from keras_resnet.metrics import softmax
 
 from .fold.layers import is_identity
 from .formats.format import BATCH_SIZE, INPUT, OUTPUTS, Outputs
-from .output_layer import BOTH_CLASSES, is_reshape, is_scaling, skip_trailing
+from .source_model.output_layer import BOTH_CLASSES, is_reshape, is_scaling, skip_trailing
 
 
 def select_outputs(model: keras.Model, names: Sequence[str]) -> keras.Model:
     """Returns a classifier with some of `OUTPUTS`, as a dictionary.
 
     Args:
-        model: Ends in an activation layer, see `output_layer.with_output_layer`.
+        model: Ends in an activation layer, see `source_model.output_layer.with_output_layer`.
         names: "probabilities", (N, classes); "logits", what its activation reads, (N, classes); "features", what its last dense
             layer reads, (N, C), in a ResNet the average of the last feature maps; "gradcam", (N, h, w), see `gradcam`.
 

@@ -20,7 +20,7 @@ from .output_dir import check_output_dir, publish, temporary_folder
 from .outputs import scores_function, select_outputs
 from .reporting import html_report, model_card, report
 from .selftest.archive import write_selftest
-from .source_model import SourceModel
+from .source_model.loading import SourceModel
 from .verification.result import VerificationResult
 from .verification.verify import verify
 from .writer import ArtifactWriter, CalibrationSplit

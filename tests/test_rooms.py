@@ -35,7 +35,7 @@ LAYERS = {
     ),
     "export": (
         ("formats", "sensitivity", "fold"), "targets", "runtime", "isolation", "verification", "clients", "config",
-        ("inlining", "output_layer"), ("source_model", "outputs"), "writer", "selftest", "reporting", "output_dir", "pipeline",
+        "source_model", "outputs", "writer", "selftest", "reporting", "output_dir", "pipeline",
         "benchmarks",
     ),
 }  # fmt: skip

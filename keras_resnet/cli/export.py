@@ -174,7 +174,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     from keras_resnet.export import pipeline
     from keras_resnet.export.reporting import html_report, report
     from keras_resnet.export.selftest import archive as selftest
-    from keras_resnet.export.source_model import load_source_model
+    from keras_resnet.export.source_model.loading import load_source_model
 
     config = ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_HELP))
     class_names = read_class_names(flags)

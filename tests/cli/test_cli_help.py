@@ -10,7 +10,7 @@ import pytest
 from keras_resnet import UserError, cli
 from keras_resnet.cli import export, field_help, train
 from keras_resnet.export.config import ExportConfig
-from keras_resnet.export.source_model import NORMALIZATIONS
+from keras_resnet.export.source_model.loading import NORMALIZATIONS
 from keras_resnet.models import shortcuts
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes

@@ -11,7 +11,7 @@ import keras_resnet
 from keras_resnet.export import pipeline
 from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.runtime import load_predictor
-from keras_resnet.export.source_model import load_source_model
+from keras_resnet.export.source_model.loading import load_source_model
 from keras_resnet.export.targets import TARGETS
 from keras_resnet.export.verification.result import Tolerances
 from keras_resnet.metadata import ClassifierMetadata

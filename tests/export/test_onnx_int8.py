@@ -24,7 +24,7 @@ from keras_resnet.export.outputs import serving_function
 from keras_resnet.export.pipeline import export
 from keras_resnet.export.reporting.html_report import render
 from keras_resnet.export.sensitivity import explain
-from keras_resnet.export.source_model import SourceModel
+from keras_resnet.export.source_model.loading import SourceModel
 from keras_resnet.export.verification.result import Tolerances
 from keras_resnet.export.verification.verify import verify
 from keras_resnet.metadata import ClassifierMetadata

@@ -14,10 +14,10 @@ from keras_resnet.export import pipeline
 from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.fold.folding import fold
 from keras_resnet.export.formats.tflite.metadata import read_metadata
-from keras_resnet.export.output_layer import with_output_layer
 from keras_resnet.export.outputs import scores_function, select_outputs
 from keras_resnet.export.runtime import load_predictor
-from keras_resnet.export.source_model import load_source_model
+from keras_resnet.export.source_model.loading import load_source_model
+from keras_resnet.export.source_model.output_layer import with_output_layer
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier

@@ -22,7 +22,7 @@ from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.formats.inspection import Inspection
 from keras_resnet.export.formats.tflite import conversion, metadata
 from keras_resnet.export.runtime import load_predictor
-from keras_resnet.export.source_model import load_source_model
+from keras_resnet.export.source_model.loading import load_source_model
 from keras_resnet.export.targets import TARGETS, select_targets
 from keras_resnet.export.verification.result import Tolerances
 from keras_resnet.export.verification.verify import ArtifactError, run_in_subprocess, verify

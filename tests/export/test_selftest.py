@@ -20,7 +20,7 @@ from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.selftest import archive, machine, run, standalone
 from keras_resnet.export.selftest.run import run_selftest
 from keras_resnet.export.selftest.standalone import FAILED, NOT_RUN, PASSED, SelfTestError
-from keras_resnet.export.source_model import load_source_model
+from keras_resnet.export.source_model.loading import load_source_model
 from keras_resnet.export.targets import TARGETS
 from keras_resnet.export.verification.result import Tolerances
 

@@ -10,7 +10,7 @@ from keras_resnet import UserError
 from keras_resnet._keras_internals import tensors_read
 from keras_resnet.export.fold.folding import fold
 from keras_resnet.export.outputs import select_outputs
-from keras_resnet.export.source_model import inline_submodels, load_source_model
+from keras_resnet.export.source_model.loading import inline_submodels, load_source_model
 
 CLASS_NAMES = ("a", "b", "c")
 layers = keras.layers

@@ -105,7 +105,7 @@ def refused(function):
 @entry
 def keras_files(material, folder, rng):
     """A classifier's file, read to go on with and to export."""
-    from keras_resnet.export.source_model import load_source_model
+    from keras_resnet.export.source_model.loading import load_source_model
 
     path = folder / "model.keras"
     shutil.copy(material["model"], path)

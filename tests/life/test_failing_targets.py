@@ -12,7 +12,7 @@ from keras_resnet.export import pipeline
 from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.formats.onnx.format import OnnxFormat
 from keras_resnet.export.formats.tflite import conversion
-from keras_resnet.export.source_model import load_source_model
+from keras_resnet.export.source_model.loading import load_source_model
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier

@@ -10,7 +10,7 @@ from keras_resnet import UserError
 from keras_resnet.export.fold.folding import fold
 from keras_resnet.export.fold.layers import AUGMENTATIONS
 from keras_resnet.export.outputs import select_outputs
-from keras_resnet.export.source_model import load_source_model
+from keras_resnet.export.source_model.loading import load_source_model
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import to_fast
 

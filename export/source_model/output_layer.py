@@ -12,7 +12,7 @@ from keras_resnet._keras_internals import operation_kind, producer, producer_inp
 from keras_resnet.errors import UserError
 from keras_resnet.models.naming import LOGITS_LAYER, PREDICTIONS_LAYER
 
-from .fold.layers import is_identity
+from ..fold.layers import is_identity
 
 Activation = Callable[..., Any]
 
