@@ -80,8 +80,8 @@ def run_in_subprocess(path: Path, images: np.ndarray, variant: str) -> tuple[Out
     """Runs the artifact at `path`, or a variant of it, in a process of its own without Keras.
 
     Returns:
-        Its outputs, its operators, the median time for one image in milliseconds, and, of an artifact that was run as it is,
-        its variants.
+        Its outputs, its operators, the median time for one image in milliseconds, and its variants; the last two only of an
+        artifact that is run as it is.
 
     Raises:
         ArtifactError: If it does not run.
@@ -89,7 +89,9 @@ def run_in_subprocess(path: Path, images: np.ndarray, variant: str) -> tuple[Out
     try:
         with ArtifactProcess(path, variant=variant) as process:
             outputs = process.predictor.run(images)
-            return outputs, process.inspect(), process.latency(images[:1]), [] if variant else process.variants()
+            if variant:
+                return outputs, process.inspect(), float("nan"), []
+            return outputs, process.inspect(), process.latency(images[:1]), process.variants()
     except UserError as error:
         raise ArtifactError(f"cannot be run without Keras: {str(error).removeprefix(f'{path} ')}") from error
 
