@@ -411,6 +411,31 @@ def test_full_int8_is_integer_at_both_edges_and_takes_raw_pixels(exported):
     assert runner.get_output_details()["probabilities"]["dtype"] == np.uint8
 
 
+def test_artifacts_of_float_pixels_are_the_same_network_in_every_format(color, tmp_path):
+    """Catches a cast that is left at an edge, calibration and runners that feed bytes, and image files that do not fit."""
+    path, images, labels = color
+    config = ExportConfig(path, tmp_path / "out", quantize=("none", "int8"), input_dtype="float32", max_accuracy_drop=10)
+    found = pipeline.export(config, load_source_model(path), images, labels, ArraySplit(images, labels))
+    assert [result.file for result in found.results if result.passed] == [
+        *ARTIFACTS[:2],
+        "model_int8.tflite",
+        ARTIFACTS[2],
+        "model_int8.onnx",
+    ]
+    for name in ("model.tflite", "model_int8.tflite"):
+        predictor = load_predictor(config.output_dir / name)
+        assert predictor.inspect().delegated == 1, "XNNPACK takes no cast from uint8"
+    for name in ("model.onnx", "model_int8.onnx"):
+        graph = onnx.load(config.output_dir / name).graph
+        assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        assert "Cast" not in {node.op_type for node in graph.node}
+    loaded = tf.saved_model.load(str(config.output_dir / "saved_model"))
+    served = loaded.signatures["serving_default"](pixels=tf.constant(images[:1], tf.float32))["probabilities"]
+    files = tf.stack([tf.io.encode_png(images[0])])
+    np.testing.assert_array_equal(loaded.signatures["image_bytes"](image_bytes=files)["probabilities"], served)
+    assert "raw float32 pixels from 0 to 255" in (config.output_dir / "model_card.md").read_text(encoding="utf-8")
+
+
 def test_deep_networks_may_differ_by_the_roundings_of_all_their_layers(tmp_path):
     inputs = x = keras.Input((4, 4, 1))
     for _ in range(200):
