@@ -27,8 +27,8 @@ from ..verification import agreement
 from ..verification.result import VerificationResult
 from . import standalone
 
-# How much more an artifact may differ than at its export. On 4,000 choices of 32 images, a CIFAR ResNet-20 in int8 TFLite exceeded
-# 3 times in tflite-runtime 2.14, against LiteRT 2.3, on 0.05 %; in int8 ONNX that saturates, on a CPU without VNNI, on 89 %.
+# How much more an artifact may differ than at its export. On 4,000 choices of 32 images, a CIFAR ResNet-20 exceeded 3 times
+# on 0.05 % in int8 TFLite in tflite-runtime 2.14 against LiteRT 2.3; on 89 % in int8 ONNX that saturates on a CPU without VNNI.
 SEEN = 3
 UNIX = 3  # a system of zip archives
 SOURCE = "standalone.py"  # which becomes `standalone.SCRIPT`
