@@ -27,7 +27,9 @@ from ..verification import agreement
 from ..verification.result import VerificationResult
 from . import standalone
 
-SEEN = 2  # how far the RMS error of an artifact may exceed that at its export
+# How much more an artifact may differ than at its export. On 4,000 choices of 32 images, a CIFAR ResNet-20 exceeded 3 times
+# on 0.05 % in int8 TFLite in tflite-runtime 2.14 against LiteRT 2.3; on 89 % in int8 ONNX that saturates on a CPU without VNNI.
+SEEN = 3
 UNIX = 3  # a system of zip archives
 SOURCE = "standalone.py"  # which becomes `standalone.SCRIPT`
 FILES = (standalone.SELF_TEST, standalone.SCRIPT)
@@ -110,16 +112,16 @@ def tolerances(
 ) -> dict[str, float]:
     """Returns what one output of an artifact may differ by on the images of the self-test.
 
-    It must do as it does here: at most `SEEN` times its RMS error. int8 ONNX whose sums saturate on CPUs without VNNI had four
-    times as much there. Of other predictions, as many as verification allows, and never fewer than there are here: a file that
-    passes on 1,000 images may have its few mistakes among these.
+    It must do as it does here, and differ by at most `SEEN` times as much on the average over all numbers. Of other predictions
+    there may be as many as verification allows, and never fewer than here: a file that passes on 1,000 images may have its few
+    mistakes among these.
     """
     allowed = result.tolerances
     limits: dict[str, float] = {"max_difference": allowed.max_differences[name]}
     given, wanted = found[rows], expected[rows]
     if allowed.min_agreement:
-        size = agreement.rms_error(wanted, np.zeros_like(wanted))
-        limits["max_rms_error"] = max(SEEN * agreement.rms_error(given, wanted), agreement.RELATIVE * size)
+        least = agreement.RELATIVE * np.abs(wanted).mean()
+        limits["max_mean_difference"] = float(max(SEEN * np.abs(given.astype(np.float64) - wanted).mean(), least))
     if allowed.min_agreement and name in standalone.SCORES:
         seen = int((decided & (predicted_labels(given) != predicted_labels(wanted))).sum())
         limits["max_disagreements"] = max(agreement.allowed_disagreements(int(decided.sum()), allowed.min_agreement), seen)
