@@ -470,6 +470,6 @@ def test_every_format_has_what_the_table_says():
     assert list(select_targets(["tflite", "onnx"])) == [
         "tflite", "tflite_fp16", "tflite_int8", "onnx", "onnx_fp16", "onnx_int8",
     ]  # fmt: skip
-    assert len({target.file for target in TARGETS.values()}) == len(TARGETS)
+    assert len({target.file for target in TARGETS.values()}) == len(TARGETS) - 2, "a web page's three have one folder"
     assert TARGETS["tflite_int8"].failed_file == "model_int8_failed.tflite"
     assert TARGETS["saved_model"].failed_file == "saved_model_failed"

@@ -17,7 +17,8 @@ export class Classifier {
    * @throws {RuntimeMissing} If the runtime is not in its folder.
    */
   static async load() {
-    const [description, model, litert] = await Promise.all([readJson("classifier.json"), readAsset("model.tflite"), loadLiteRT()]);
+    const files = [readJson("classifier.json"), readAsset("model.tflite"), loadLiteRT()];
+    const [description, model, litert] = await Promise.all(files);
     const compiled = await litert.loadAndCompile(model, { accelerator: "wasm" });
     const classifier = new Classifier(description, compiled, litert.Tensor);
     const { height, width, channels } = description.preprocessing;

@@ -127,8 +127,8 @@ function connect() {
     event.preventDefault();
     drop.classList.remove("over");
     const images = imagesOf(event.dataTransfer);
-    if (images.length > 0) show(images);
-    else say("What was dropped is not an image file.", true);
+    say(images.length > 0 ? "" : "What was dropped is not an image file.", images.length === 0);
+    show(images);
   });
   element("camera").addEventListener("click", useCamera);
 }
@@ -163,6 +163,7 @@ try {
   element("timing").textContent = `The model was ready ${duration(performance.now())} after the page was opened.`;
   await showSamples(classifier);
 } catch (error) {
+  for (const id of ["files", "camera"]) element(id).disabled = true;
   say(
     error instanceof RuntimeMissing
       ? "The runtime is missing: run `npm install` in the folder of this page, which brings LiteRT.js, and reload."

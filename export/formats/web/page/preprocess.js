@@ -30,12 +30,12 @@ export function resizeAndCrop(image, preprocessing) {
   const size = sides.map((side, axis) => Math.max(least[axis], Math.trunc(side * scale + 1e-6)));
   const start = size.map((side, axis) => roundHalfToEven((side - crop[axis]) / 2));
   const whole = size[0] * size[1] <= MAX_RESIZED_PIXELS;
-  const tables = [0, 1].map((axis) =>
-    whole
-      ? filterTable(sides[axis], [0, sides[axis]], size[axis], start[axis], crop[axis], interpolation)
-      : filterTable(sides[axis], boxOfCrop(sides[axis], size[axis], start[axis], crop[axis]), crop[axis], 0, crop[axis], interpolation),
-  );
-  return filterColumns(filterRows(image, tables[0], tables[1], channels), tables[1], crop[0] * channels);
+  const [rows, columns] = [0, 1].map((axis) => {
+    if (whole) return filterTable(sides[axis], [0, sides[axis]], size[axis], start[axis], crop[axis], interpolation);
+    const box = boxOfCrop(sides[axis], size[axis], start[axis], crop[axis]);
+    return filterTable(sides[axis], box, crop[axis], 0, crop[axis], interpolation);
+  });
+  return filterColumns(filterRows(image, rows, columns, channels), columns, crop[0] * channels);
 }
 
 /** The part of a side that the crop shows, in single precision, as Pillow takes it. */
@@ -45,10 +45,10 @@ function boxOfCrop(side, size, start, count) {
 }
 
 /**
- * Computes what each of `count` values, from `start` on, takes of the `length` given ones, of which `box` becomes `size` values.
+ * Computes what each of `count` values, from `start` on, takes of the `length` given ones; those in `box` become `size` values.
  *
- * @returns {{first: Int32Array, taps: Int32Array, weights: Int32Array, most: number}} For value i the weights
- *   most * i .. most * i + taps[i] of the given values from first[i] on.
+ * @returns {{first: Int32Array, taps: Int32Array, weights: Int32Array, most: number}} Value i is the sum of the taps[i] given
+ *   values from first[i] on, with the weights from most * i on.
  */
 function filterTable(length, box, size, start, count, interpolation) {
   const { support, weight } = FILTERS[interpolation];
@@ -124,7 +124,7 @@ function roundHalfToEven(x) {
   return x - floor === 0.5 ? floor + (floor % 2) : Math.round(x);
 }
 
-/** Writes pixels with four bytes each, red, green, blue and alpha, as gray or RGB into `target` at `offset`; alpha is dropped. */
+/** Writes pixels of four bytes, red, green, blue and alpha, as gray or RGB into `target` from `offset` on; alpha is dropped. */
 export function dropAlpha(rgba, channels, target, offset = 0) {
   const [red, green, blue] = LUMA;
   for (let from = 0, to = offset; from < rgba.length; from += 4) {
