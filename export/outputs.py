@@ -89,8 +89,8 @@ def gradcam(model: keras.Model) -> Any:
     maps = producer_inputs(pooled)[0]
     kernel = np.asarray(layer.kernel).reshape(maps.shape[-1], -1).T
     kernel = np.concatenate([-kernel, kernel]) if single else kernel
-    _, predicted = ops.top_k(model.outputs[0], 1)  # (N, 1); `ops.argmax` has operations that ONNX has not
-    weights: Any = ops.take(kernel / np.prod(maps.shape[1:3]), predicted, axis=0)
+    best: Any = ops.top_k(model.outputs[0], 1)  # values and indices, (N, 1); `ops.argmax` has operations that ONNX has not
+    weights: Any = ops.take(kernel / np.prod(maps.shape[1:3]), best[1], axis=0)
     weighted: Any = ops.multiply(maps, ops.expand_dims(weights, 1))
     return ops.relu(ops.sum(weighted, axis=-1))
 

@@ -42,7 +42,8 @@ Content_co = TypeVar("Content_co", covariant=True)
 class Runner(Protocol):
     """A model that a runtime has loaded. outputs: the names of its outputs, some of `OUTPUTS`."""
 
-    outputs: Sequence[str]
+    @property
+    def outputs(self) -> Sequence[str]: ...
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}, for one batch."""
