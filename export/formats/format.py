@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 INPUT = "pixels"  # the name of every artifact's input
 OUTPUTS = ("probabilities", "logits")  # what an artifact may compute, and the name of its output
 BATCH_SIZE = 64
-CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")  # how ranges are chosen from what calibration images reach
+CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")  # how the ranges of what becomes integers are chosen
 
 T = TypeVar("T")
 Content = TypeVar("Content")
