@@ -38,7 +38,7 @@ class ExportConfig:
         output: What the artifacts compute, of `OUTPUTS`; "gradcam" comes with another one.
         fold: Whether normalizations are folded; see `export.fold`.
         keep_float: Operators that stay float in full integer files, or ("auto",): those that measuring finds.
-        calibration: How the ranges of activations are chosen, one of `CALIBRATIONS`.
+        calibration: How the ranges of what becomes integers are chosen, one of `CALIBRATIONS`.
         explain_quantization: Whether to report which operators lose most by quantization; see `sensitivity.explain`.
         max_difference: The largest between an artifact's output and Keras'; for others than probabilities, as a share of the
             largest. None: what the table says, in float32 in proportion more for networks of over 100 kernels.

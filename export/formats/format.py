@@ -30,7 +30,7 @@ SCORES = ("probabilities", "logits")  # outputs (N, classes), of which the large
 FEATURES, GRADCAM = "features", "gradcam"
 OUTPUTS = (*SCORES, FEATURES, GRADCAM)  # what an artifact may compute, see `outputs.select_outputs`; the names of its outputs
 BATCH_SIZE = 64
-CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")  # how ranges are chosen from what calibration images reach
+CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")  # how the ranges of what becomes integers are chosen
 
 Outputs = Mapping[str, np.ndarray]  # {output: float32 (N, ...)}
 

@@ -60,8 +60,8 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
     ),
     "calibration": FlagHelp(
         ARTIFACTS,
-        "How int8 and int16x8 choose the ranges of activations: all that the calibration images reach, or less, so that what "
-        "is inside is finer.",
+        "How int8 and int16x8 choose ranges: minmax takes all that the calibration images reach; percentile and entropy (ONNX) "
+        "cut off activations, and mse (TFLite) weights, so that what is inside is finer.",
         CALIBRATIONS,
     ),
     "explain_quantization": FlagHelp(

@@ -106,6 +106,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*EXPORT, "--output=x"), ["probabilities, logits"]),
         ((*EXPORT, "--quantize=int4"), ["unknown quantization 'int4'", "int8_dynamic"]),
         ((*EXPORT, "--formats=onnx", "--quantize=int16x8"), ["no int16x8 in onnx", "onnx has none, fp16, int8"]),
+        ((*EXPORT, "--formats=onnx", "--calibration=mse"), ["no mse calibration in onnx", "minmax, percentile, entropy"]),
         ((*EXPORT, "--quantize=int8", "--calibration_images=3"), ["cannot be calibrated on 3 images", "at least 16"]),
         ((*EXPORT, "--opset=99"), ["opset is 99", "9 to 21"]),
         ((*EXPORT, "--normalization=tf"), ["has its own preprocessing"]),
