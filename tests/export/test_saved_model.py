@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 from conftest import scramble
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 import keras_resnet
 from keras_resnet._litert_internals import operator_names, parse_model
 from keras_resnet.export.fold.folding import fold
 from keras_resnet.export.formats.saved_model.archive import endpoints, write_archive
+from keras_resnet.export.formats.saved_model.warmup import WARMUP_MEMBER
 from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.serving import serving_function
 from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
@@ -62,6 +64,21 @@ def test_the_signatures_are_those_that_servers_are_told_of(folder):
             {**outputs, "errors": tf.TensorSpec((None,), tf.string, "errors")},
         ),
     }
+
+
+def test_the_warmup_requests_run_on_every_signature(folder):
+    """Catches requests that TensorFlow Serving cannot parse or run, for which it refuses to load the model."""
+    signatures = tf.saved_model.load(str(folder)).signatures
+    served = []
+    for record in tf.data.TFRecordDataset(str(folder / WARMUP_MEMBER)).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        request = log.predict_log.request
+        inputs = {name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()}
+        outputs = signatures[request.model_spec.signature_name](**inputs)
+        assert all(error == b"" for error in outputs.get("errors", tf.constant([b""])).numpy())
+        served.append((request.model_spec.signature_name, len(outputs["logits"])))
+    assert served == [("serving_default", 1), ("serving_default", 8), ("image_bytes", 1), ("image_bytes", 8)]
+    assert (folder / WARMUP_MEMBER).stat().st_size < 20_000
 
 
 def test_tflite_is_made_of_the_pixels_alone(folder):
