@@ -1,10 +1,15 @@
 """Catches a SavedModel with weights, functions or signatures too many, and one that needs more than TensorFlow."""
 
+import base64
+import json
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import scramble
+from conftest import ROOT, scramble
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -79,6 +84,27 @@ def test_the_warmup_requests_run_on_every_signature(folder):
         served.append((request.model_spec.signature_name, len(outputs["logits"])))
     assert served == [("serving_default", 1), ("serving_default", 8), ("image_bytes", 1), ("image_bytes", 8)]
     assert (folder / WARMUP_MEMBER).stat().st_size < 20_000
+
+
+def test_the_requests_in_the_docs_fit_the_signatures(tmp_path, monkeypatch):
+    """Catches a JSON body that TensorFlow Serving refuses: it makes tensors of the signature's dtype of `instances`."""
+    [example] = re.findall(r"```python\n(import base64.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "serving.md", "exec"), {})
+    write(
+        flat(channels=1),
+        ClassifierMetadata("flat", "none", ("a", "b", "c"), Preprocessing(8, 8, 1, (0.5,), (0.5,))),
+        Path("saved"),
+    )
+    signatures = tf.saved_model.load("saved").signatures
+    for name, count in (("pixels.json", 2), ("files.json", 1)):
+        body = json.loads((tmp_path / name).read_text())
+        signature = signatures[body.get("signature_name", "serving_default")]
+        [specification] = signature.structured_input_signature[1].values()
+        values = [base64.b64decode(value["b64"]) if "b64" in value else value for value in body["instances"]]
+        outputs = signature(**{specification.name: tf.constant(values, specification.dtype)})
+        assert outputs["logits"].shape == (count, 3)
+        assert not any(outputs.get("errors", tf.constant([b""])).numpy())
 
 
 def test_tflite_is_made_of_the_pixels_alone(folder):

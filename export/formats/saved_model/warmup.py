@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
+from keras_resnet.images import ORIENTATION
 from keras_resnet.preprocessing import Preprocessing
 
 from ..format import INPUT
@@ -50,7 +51,13 @@ def gray_pixels(count: int, preprocessing: Preprocessing) -> Any:
 
 
 def gray_files(count: int, preprocessing: Preprocessing) -> Any:
-    """string (count,): a JPEG file, which is larger than what the network takes, as most are."""
+    """string (count,): JPEG files, larger than what the network takes, as most are.
+
+    One is plain. Several are to be turned, as photographs are: they take the other way through `decoding.load_batch`.
+    """
+    exif = Image.Exif()
+    if count > 1:
+        exif[ORIENTATION] = 6
     content = io.BytesIO()
-    Image.new("RGB", (2 * preprocessing.width, 2 * preprocessing.height), (GRAY,) * 3).save(content, "JPEG")
+    Image.new("RGB", (2 * preprocessing.width, 2 * preprocessing.height), (GRAY,) * 3).save(content, "JPEG", exif=exif)
     return tf.make_tensor_proto([content.getvalue()] * count, tf.string)
