@@ -56,6 +56,7 @@ setup(
         "tensorboard>=2.20",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10",
+        "tensorflow-serving-api>=2.21",
         "tf2onnx>=1.17,<1.18",
     ],
     extras_require={

@@ -1,16 +1,23 @@
 """Catches a SavedModel with weights, functions or signatures too many, and one that needs more than TensorFlow."""
 
+import base64
+import json
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import scramble
+from conftest import ROOT, scramble
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 import keras_resnet
 from keras_resnet._litert_internals import operator_names, parse_model
 from keras_resnet.export.fold.folding import fold
 from keras_resnet.export.formats.saved_model.archive import endpoints, write_archive
+from keras_resnet.export.formats.saved_model.warmup import WARMUP_MEMBER
 from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.outputs import serving_function
 from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
@@ -62,6 +69,42 @@ def test_the_signatures_are_those_that_servers_are_told_of(folder):
             {**outputs, "errors": tf.TensorSpec((None,), tf.string, "errors")},
         ),
     }
+
+
+def test_the_warmup_requests_run_on_every_signature(folder):
+    """Catches requests that TensorFlow Serving cannot parse or run, for which it refuses to load the model."""
+    signatures = tf.saved_model.load(str(folder)).signatures
+    served = []
+    for record in tf.data.TFRecordDataset(str(folder / WARMUP_MEMBER)).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        request = log.predict_log.request
+        inputs = {name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()}
+        outputs = signatures[request.model_spec.signature_name](**inputs)
+        assert all(error == b"" for error in outputs.get("errors", tf.constant([b""])).numpy())
+        served.append((request.model_spec.signature_name, len(outputs["logits"])))
+    assert served == [("serving_default", 1), ("serving_default", 8), ("image_bytes", 1), ("image_bytes", 8)]
+    assert (folder / WARMUP_MEMBER).stat().st_size < 20_000
+
+
+def test_the_requests_in_the_docs_fit_the_signatures(tmp_path, monkeypatch):
+    """Catches a JSON body that TensorFlow Serving refuses: it makes tensors of the signature's dtype of `instances`."""
+    [example] = re.findall(r"```python\n(import base64.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "serving.md", "exec"), {})
+    write(
+        flat(channels=1),
+        ClassifierMetadata("flat", "none", ("a", "b", "c"), Preprocessing(8, 8, 1, (0.5,), (0.5,))),
+        Path("saved"),
+    )
+    signatures = tf.saved_model.load("saved").signatures
+    for name, count in (("pixels.json", 2), ("files.json", 1)):
+        body = json.loads((tmp_path / name).read_text())
+        signature = signatures[body.get("signature_name", "serving_default")]
+        [specification] = signature.structured_input_signature[1].values()
+        values = [base64.b64decode(value["b64"]) if "b64" in value else value for value in body["instances"]]
+        outputs = signature(**{specification.name: tf.constant(values, specification.dtype)})
+        assert outputs["logits"].shape == (count, 3)
+        assert not any(outputs.get("errors", tf.constant([b""])).numpy())
 
 
 def test_tflite_is_made_of_the_pixels_alone(folder):

@@ -11,6 +11,7 @@ from keras_resnet.metadata import SAVED_MODEL_MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
 from . import decoding
+from .warmup import write_warmup
 
 SERVING_DEFAULT, IMAGE_BYTES = "serving_default", "image_bytes"  # signatures
 
@@ -27,7 +28,7 @@ def endpoints(serve: Any, preprocessing: Preprocessing) -> dict[str, Any]:
 
 
 def write_archive(endpoints: Mapping[str, Any], path: Path, metadata: ClassifierMetadata | None = None) -> None:
-    """Writes a SavedModel folder, with the classifier's metadata in `assets.extra` where there are any.
+    """Writes a SavedModel folder; where there are metadata of the classifier, with them and with requests to warm up with.
 
     Keras' `ExportArchive` is not used, because it stores each weight twice: its `track(model)` stores Keras' variables, and its
     endpoints those of TensorFlow inside them. It also traces each function twice, and stores both traces.
@@ -48,7 +49,15 @@ def write_archive(endpoints: Mapping[str, Any], path: Path, metadata: Classifier
     )
     with tf_errors_as_oserror():
         tf.saved_model.save(root, str(path), signatures=functions)
-    if metadata:
-        record = path / SAVED_MODEL_MEMBER
-        record.parent.mkdir()
-        record.write_text(metadata.to_json(), encoding="utf-8")
+        if metadata:
+            record = path / SAVED_MODEL_MEMBER
+            record.parent.mkdir()
+            record.write_text(metadata.to_json(), encoding="utf-8")
+            inputs = {name: only_input(function) for name, function in functions.items()}
+            write_warmup(path, inputs, metadata.preprocessing)
+
+
+def only_input(function: Any) -> str:
+    """The name of the one input of a concrete function."""
+    [specification] = tf.nest.flatten(function.structured_input_signature)
+    return specification.name

@@ -1,5 +1,6 @@
 """Bytes of a file as TensorFlow's operations read them: whatever is asked for beyond the end is empty, and no error."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,10 +33,15 @@ def part(content: Content, start: Any, count: Any) -> Content:
     return tf.strings.substr(content, start, tf.cast(count, tf.int64))
 
 
+@functools.partial(
+    tf.function,
+    input_signature=[*map(tf.TensorSpec, [()] * 4, (tf.string, tf.int64, tf.int64, tf.bool))],
+    autograph=False,
+)  # which the SavedModel has once, and not wherever it is called
 def number(content: Content, start: Any, count: Any, big_endian: Any = False) -> Any:
     """An unsigned number of at most four bytes, as `int.from_bytes(content[start : start + count], order)`: int64, ()."""
     digits = tf.cast(tf.io.decode_raw(part(content, start, count), tf.uint8), tf.int64)
-    digits = tf.where(tf.convert_to_tensor(big_endian), tf.reverse(digits, [0]), digits)
+    digits = tf.where(big_endian, tf.reverse(digits, [0]), digits)
     return tf.reduce_sum(tf.bitwise.left_shift(digits, 8 * tf.range(tf.size(digits, out_type=tf.int64))))
 
 

@@ -128,6 +128,7 @@ def decode_webp(content: Content) -> Any:
     return tf.cond(animation, lambda: decode_animated_webp(content), lambda: decode_still_webp(content))
 
 
+@tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 def decode_still_webp(content: Content) -> Any:
     """TensorFlow insists on the number of channels that the file has."""
     lossless = find_chunk(content, b"VP8L", 12)

@@ -1,5 +1,6 @@
 """Image files to the pixels that evaluation makes of them, in TensorFlow's operations only: a server has no Python."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -60,35 +61,39 @@ def image_bytes_signature(serve: Any, preprocessing: Preprocessing) -> Any:
 
 def load_batch(contents: Any, preprocessing: Preprocessing) -> tuple[Any, Any]:
     """Reads image files, string (N,) -> uint8 (N, height, width, channels), and bool (N,): whether each could be read."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)], autograph=False)
+    def finish(image: Any) -> Any:
+        return resize_and_crop(image if preprocessing.channels == 3 else grayscale(image), preprocessing)
+
     plain = tf.reduce_all(may_be_plain(tf.strings.substr(contents, 0, 4096)))
     none = tf.zeros((0, *preprocessing.shape), tf.uint8)
-    images = tf.cond(plain, lambda: load_plain_files(contents, preprocessing), lambda: none)
+    images = tf.cond(plain, lambda: load_plain_files(contents, finish, none), lambda: none)
     images = tf.ensure_shape(images, (None, *preprocessing.shape))
     all_read = tf.equal(tf.shape(images)[0], tf.size(contents))
     return tf.cond(
         all_read,
         lambda: (images, tf.fill(tf.shape(contents), True)),
-        lambda: load_any_files(contents, preprocessing),
+        lambda: load_any_files(contents, finish, preprocessing),
     )
 
 
-def load_plain_files(contents: Any, preprocessing: Preprocessing) -> Any:
-    """Reads plain JPEG and PNG files: uint8 (N, height, width, channels), or (0, height, width, channels) if one is not.
+def load_plain_files(contents: Any, finish: Callable[[Any], Any], none: Any) -> Any:
+    """Reads plain JPEG and PNG files: uint8 (N, height, width, channels), or `none` of that shape if one is not.
 
     An operation that fails ends everything around it, except in a `tf.data` pipeline that is told to ignore errors: it drops
     the element. This pipeline has one element, all the files: TensorFlow prepares its operations for each element anew.
     """
-    pixels = tf.TensorSpec(preprocessing.shape, tf.uint8)
+    pixels = tf.TensorSpec(none.shape[1:], tf.uint8)
 
     def load_all(contents: Any) -> Any:
-        return tf.map_fn(lambda content: finish(decode_plain(content), preprocessing), contents, fn_output_signature=pixels)
+        return tf.map_fn(lambda content: finish(decode_plain(content)), contents, fn_output_signature=pixels)
 
     images = tf.data.Dataset.from_tensors(contents).map(load_all).ignore_errors()
-    none = tf.data.Dataset.from_tensors(tf.zeros((0, *preprocessing.shape), tf.uint8))
-    return images.concatenate(none).take(1).with_options(without_tuning()).get_single_element()
+    return images.concatenate(tf.data.Dataset.from_tensors(none)).take(1).with_options(without_tuning()).get_single_element()
 
 
-def load_any_files(contents: Any, preprocessing: Preprocessing) -> tuple[Any, Any]:
+def load_any_files(contents: Any, finish: Callable[[Any], Any], preprocessing: Preprocessing) -> tuple[Any, Any]:
     """Reads files of all kinds, one by one. Returns the same as `load_batch`.
 
     Where the pipeline dropped one, the zeros at its end take its place.
@@ -96,7 +101,7 @@ def load_any_files(contents: Any, preprocessing: Preprocessing) -> tuple[Any, An
     count = tf.size(contents, out_type=tf.int64)
     files = tf.data.Dataset.from_tensor_slices((tf.range(count), contents))
     images = files.map(
-        lambda row, content: (row, finish(decode_upright(content), preprocessing)), num_parallel_calls=PARALLEL_CALLS
+        lambda row, content: (row, finish(decode_upright(content))), num_parallel_calls=PARALLEL_CALLS
     ).ignore_errors()
     end = tf.data.Dataset.from_tensors((count, tf.zeros(preprocessing.shape, tf.uint8)))
     batch = images.concatenate(end).batch(count + 1).with_options(without_tuning())
@@ -111,11 +116,6 @@ def without_tuning() -> tf.data.Options:
     options = tf.data.Options()
     options.autotune.enabled = False
     return options
-
-
-def finish(image: Any, preprocessing: Preprocessing) -> Any:
-    """Makes of decoded pixels, uint8 (H, W, 3), what the network takes: uint8 (height, width, channels)."""
-    return resize_and_crop(image if preprocessing.channels == 3 else grayscale(image), preprocessing)
 
 
 def grayscale(image: Any) -> Any:

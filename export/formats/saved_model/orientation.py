@@ -70,7 +70,8 @@ def exif_orientation(exif: Content) -> Any:
     [entry] = go_through(is_other, lambda entry: (entry + 12,), [entries])
     kind = number(exif, entry + 2, 2, big)
     sizes = [INTEGER_BYTES.get(code, 0) for code in range(max(INTEGER_BYTES) + 2)]  # 0 for all kinds that are no integers
-    value = number(exif, entry + 8, tf.gather(sizes, tf.minimum(kind, len(sizes) - 1)), big)
+    size = tf.gather(tf.constant(sizes, tf.int64), tf.minimum(kind, len(sizes) - 1))
+    value = number(exif, entry + 8, size, big)
     return tf.where((entry < stop) & (value <= 8), value, 0)
 
 

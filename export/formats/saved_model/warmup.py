@@ -1,0 +1,63 @@
+"""Requests that TensorFlow Serving runs before it calls a model ready, so that nobody waits for the first ones.
+
+It finds them under the name of `WARMUP_MEMBER` in the SavedModel. See tensorflow.org/tfx/serving/saved_model_warmup.
+"""
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from PIL import Image
+from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+from keras_resnet.images import ORIENTATION
+from keras_resnet.preprocessing import Preprocessing
+
+from ..format import INPUT
+
+WARMUP_MEMBER = Path("assets.extra", "tf_serving_warmup_requests")
+BATCH_SIZES = (1, 8)
+GRAY = 128
+
+
+def write_warmup(path: Path, signatures: Mapping[str, str], preprocessing: Preprocessing) -> None:
+    """Writes requests of `BATCH_SIZES` for each signature into a SavedModel folder, on gray images: nobody's own are in it.
+
+    Args:
+        path: The folder.
+        signatures: The name of each signature's input, by its name.
+        preprocessing: Of the classifier.
+    """
+    with tf.io.TFRecordWriter(str(path / WARMUP_MEMBER)) as writer:
+        for request in requests(signatures, preprocessing):
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+
+
+def requests(signatures: Mapping[str, str], preprocessing: Preprocessing) -> Iterator[predict_pb2.PredictRequest]:
+    """The requests, one after the other."""
+    for signature, name in signatures.items():
+        for count in BATCH_SIZES:
+            spec = model_pb2.ModelSpec(signature_name=signature)
+            tensor = gray_pixels(count, preprocessing) if name == INPUT else gray_files(count, preprocessing)
+            yield predict_pb2.PredictRequest(model_spec=spec, inputs={name: tensor})
+
+
+def gray_pixels(count: int, preprocessing: Preprocessing) -> Any:
+    """uint8 (count, height, width, channels) in a few bytes: the last value of a `TensorProto` stands for all that lack."""
+    return tf.make_tensor_proto(GRAY, tf.uint8, (count, *preprocessing.shape))
+
+
+def gray_files(count: int, preprocessing: Preprocessing) -> Any:
+    """string (count,): JPEG files, larger than what the network takes, as most are.
+
+    One is plain. Several are to be turned, as photographs are: they take the other way through `decoding.load_batch`.
+    """
+    exif = Image.Exif()
+    if count > 1:
+        exif[ORIENTATION] = 6
+    content = io.BytesIO()
+    Image.new("RGB", (2 * preprocessing.width, 2 * preprocessing.height), (GRAY,) * 3).save(content, "JPEG", exif=exif)
+    return tf.make_tensor_proto([content.getvalue()] * count, tf.string)
