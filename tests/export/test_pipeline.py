@@ -81,6 +81,9 @@ def test_the_run_exports_agree_with_keras_on_every_test_image(exported):
     for artifact in record["artifacts"]:
         assert artifact["passed"]
         assert record["keras"]["accuracy"] > 0.9
+        quantized, agreement = artifact["name"] not in ("saved_model", "tflite", "onnx"), artifact["agreement"]
+        assert agreement["decided"] > 250
+        assert (agreement["max_disagreements"] is not None) == (agreement["max_rms_error"] is not None) == quantized
         if artifact["name"] in ("saved_model", "tflite", "onnx"):
             assert artifact["max_difference"] <= 1e-4
             assert artifact["top1_agreement"] == 1
