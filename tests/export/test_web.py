@@ -25,7 +25,7 @@ from test_saved_model import FILES, blotches, encoded
 from keras_resnet import UserError
 from keras_resnet.export.formats.format import ConversionContext, Samples
 from keras_resnet.export.formats.tflite.format import TFLITE
-from keras_resnet.export.formats.web import application, browser, litertjs
+from keras_resnet.export.formats.web import application, browser, chromium, litertjs
 from keras_resnet.export.formats.web.chromium import Page
 from keras_resnet.export.formats.web.format import WEB
 from keras_resnet.export.formats.web.reading import Application
@@ -334,6 +334,27 @@ def test_a_browser_that_is_not_there_is_named(monkeypatch, write, tmp_path):
         load_predictor(write())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_a_browser_that_does_not_end_is_ended(tmp_path, monkeypatch):
+    """With the processes that it has started."""
+    program = tmp_path / "chromium"
+    program.write_text(f"#!/bin/sh\nsleep 600 & echo $$ $! > {tmp_path}/started\nwhile :; do sleep 600; done\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(chromium, "START", 5.0)
+    monkeypatch.setattr(chromium, "END", 5.0)
+    with pytest.raises(chromium.BrowserUnavailableError, match=r"has not answered Browser.getVersion within 5 seconds"):
+        Page(program, None).__enter__()
+    assert not [number for number in (tmp_path / "started").read_text().split() if is_running(int(number))]
+
+
+def is_running(process):
+    """Whether a process is there, and not only a record of it that nobody has read."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise there")
 def test_a_killed_process_leaves_no_browser_and_no_profile(folder, tmp_path):
     """As verification does it: the process of an artifact is killed when it is done."""
@@ -346,17 +367,16 @@ time.sleep(600)
 """
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True) as process:
-        family = psutil.Process(int(process.stdout.readline()))
-        family = [family, *family.children(recursive=True)]
+        started = psutil.Process(int(process.stdout.readline()))
+        family = [started.pid, *(child.pid for child in started.children(recursive=True))]
         assert len(family) > 2
         assert list(tmp_path.iterdir())
         process.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(family, timeout=20)
-    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
-    deadline = time.monotonic() + 10
-    while list(tmp_path.iterdir()) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30
+    while (list(tmp_path.iterdir()) or any(map(is_running, family))) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not list(tmp_path.iterdir())
+    assert not any(map(is_running, family))
 
 
 def test_of_the_quantizations_that_are_wanted_the_page_has_the_smallest():

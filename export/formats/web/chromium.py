@@ -1,6 +1,7 @@
 """One page in a browser without a window, steered by the DevTools protocol. It gets its own files and nothing else."""
 
 import base64
+import contextlib
 import json
 import mimetypes
 import queue
@@ -64,26 +65,32 @@ class Page(ChildProcess):
         super().__enter__()
         threading.Thread(target=self._receive, args=[self._pipes[1]], daemon=True).start()
         try:
+            self._attach()
+            self._call("Fetch.enable", {"patterns": [{"urlPattern": "*"}]})
+            self._call("Inspector.enable")  # which tells of a crash
+            self._call("Page.navigate", {"url": self._site.url})
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _attach(self) -> None:
+        try:
             self.version = self._call("Browser.getVersion", timeout=START)["product"]
             target = self._call("Target.createTarget", {"url": "about:blank"})["targetId"]
             self._session = self._call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         except UserError as error:
-            self.__exit__()
             raise BrowserUnavailableError(str(error)) from error
-        except BaseException:
-            self.__exit__()
-            raise
-        self._call("Runtime.enable")
-        self._call("Fetch.enable", {"patterns": [{"urlPattern": "*"}]})
-        self._call("Page.navigate", {"url": self._site.url})
-        return self
 
     def __exit__(self, *error: object) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._pipes[0].close()  # the browser ends, and the process around it removes the profile
+        try:
             self._process.wait(END)
-        except (OSError, subprocess.TimeoutExpired):
-            pass
+        except subprocess.TimeoutExpired:
+            self._process.terminate()  # that process ends the browser
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END)
         super().__exit__(*error)
 
     def evaluate(self, function: str, *arguments: Any) -> Any:
@@ -150,13 +157,11 @@ class Page(ChildProcess):
     def _receive(self, stream: BinaryIO) -> None:
         """Reads messages, each of which a zero byte ends, until the browser is gone."""
         parts: list[bytes] = []
-        try:
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
             while chunk := stream.read1(1 << 20):  # pyright: ignore[reportAttributeAccessIssue]
                 *ended, rest = chunk.split(b"\0")
                 for last in ended:
                     self._messages.put(json.loads(b"".join([*parts, last])))
                     parts = []
                 parts.append(rest)
-        except (OSError, ValueError):  # closed meanwhile
-            pass
         self._messages.put(None)

@@ -6,6 +6,7 @@ so also when the process that steers it is killed; this one stays until then, an
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,21 +38,27 @@ OPTIONS = (
 def main(program: str) -> int:
     """Runs the browser to its end."""
     steering = os.getppid()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="keras-resnet-browser-", ignore_cleanup_errors=True) as profile:
         pipes, inherited = inherit_pipes()
         command = [program, *OPTIONS, *pipes, f"--user-data-dir={profile}", "about:blank"]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), **inherited) as browser:
             for number in (0, 1):  # the browser alone is to hold them: they end with it
                 os.close(number)
-            orphaned = False
-            while browser.poll() is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    browser.wait(timeout=GRACE if orphaned else 1)
-                    break
-                if orphaned:
-                    end(browser)
-                orphaned = os.getppid() != steering
+            try:
+                while not ended(browser, within=1) and os.getppid() == steering:
+                    pass
+                ended(browser, within=GRACE)
+            finally:
+                end(browser)
             return browser.returncode
+
+
+def ended(browser: subprocess.Popen[Any], within: float) -> bool:
+    """Waits some seconds for the browser's end, and tells whether it has come."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        browser.wait(within)
+    return browser.poll() is not None
 
 
 def inherit_pipes() -> tuple[list[str], dict[str, Any]]:
@@ -70,14 +77,13 @@ def inherit_pipes() -> tuple[list[str], dict[str, Any]]:
 
 
 def end(browser: subprocess.Popen[Any]) -> None:
-    """Ends a browser that does not end by itself, with all of its processes."""
-    if sys.platform == "win32":
+    """Ends all processes of a browser that has not ended by itself."""
+    if browser.poll() is None and sys.platform == "win32":
         browser.kill()
-    else:
-        import signal
-
+    elif sys.platform != "win32":
         with contextlib.suppress(ProcessLookupError):
             os.killpg(browser.pid, signal.SIGKILL)
+    browser.wait()
 
 
 if __name__ == "__main__":

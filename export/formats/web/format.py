@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,12 +89,11 @@ class WebFormat(Format[Path]):
 
     def inspect(self, path: Path, runner: WebRunner) -> Inspection:
         """The model's operators, as LiteRT on this machine has them."""
-        import dataclasses
-
-        with tempfile.TemporaryDirectory(prefix="keras-resnet-") as folder:
+        content = Application(path).model
+        with tempfile.TemporaryDirectory(prefix="keras-resnet-", ignore_cleanup_errors=True) as folder:
             model = Path(folder) / application.MODEL
-            model.write_bytes(Application(path).model)
-            return dataclasses.replace(TFLITE.inspect(model, TFLITE.open(model)), note=runner.note)
+            model.write_bytes(content)
+            return dataclasses.replace(TFLITE.inspect(model, TFLITE.load(content)), note=runner.note)
 
 
 WEB = WebFormat()

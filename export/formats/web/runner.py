@@ -61,14 +61,21 @@ class WebRunner:
         elif not self._application.has_runtime:
             self._run_model_alone("it has no runtime yet (--web_runtime copies it)")
         else:
-            page = Page(program, self._application)
-            try:
-                self._page = page.__enter__()
-            except BrowserUnavailableError as error:
-                self._run_model_alone(str(error))
-            else:
-                self.note = f"The page was run in {page.version.replace('/', ' ')}."
-                self._check_preparation(page)
+            self._open_page(program)
+
+    def _open_page(self, program: Path) -> None:
+        page = Page(program, self._application)
+        try:
+            self._page = page.__enter__()
+        except BrowserUnavailableError as error:
+            self._run_model_alone(str(error))
+            return
+        self.note = f"The page was run in {page.version.replace('/', ' ')}."
+        try:
+            self._check_preparation(page)
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
