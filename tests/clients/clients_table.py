@@ -10,7 +10,11 @@ from keras_resnet.files import write_text
 
 PAGE = ROOT / "docs" / "clients.md"
 BEGIN, END = "<!-- made by the tests -->\n", "<!-- until here -->\n"
-ARTIFACTS = [name for name, target in TARGETS.items() if target.quantization in DEFAULT_QUANTIZATIONS]
+ARTIFACTS = [
+    name
+    for name, target in TARGETS.items()
+    if target.quantization in DEFAULT_QUANTIZATIONS and any(client.reads_target(target) for client in CLIENTS.values())
+]
 
 
 def read_artifacts(client):
@@ -26,7 +30,7 @@ def table(results):
     for client in CLIENTS.values():
         found = [answers for (name, _), answers in results.items() if name == client.name]
         version = versions_text(next(iter(found[0].values()))) if found else "not installed"
-        cells = [cell(client, name, [answers[name] for answers in found], limits) for name in ARTIFACTS]
+        cells = [cell(client, name, [answers[name] for answers in found if name in answers], limits) for name in ARTIFACTS]
         rows.append([f"{client.title} (`{client.name}`)", version, " and ".join(map(str, client.batch_sizes)), *cells])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     notes = [f"{number}. {text[0].upper()}{text[1:]}." for number, text in enumerate(limits, 1)]

@@ -57,7 +57,7 @@ def write_archive(endpoints: Mapping[str, Any], path: Path, metadata: Classifier
             write_warmup(path, inputs, metadata.preprocessing)
 
 
-def only_input(function: Any) -> str:
-    """The name of the one input of a concrete function."""
+def only_input(function: Any) -> tf.TensorSpec:
+    """The one input of a concrete function."""
     [specification] = tf.nest.flatten(function.structured_input_signature)
-    return specification.name
+    return specification

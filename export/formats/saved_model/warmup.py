@@ -15,19 +15,17 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 from keras_resnet.images import ORIENTATION
 from keras_resnet.preprocessing import Preprocessing
 
-from ..format import INPUT
-
 WARMUP_MEMBER = Path("assets.extra", "tf_serving_warmup_requests")
 BATCH_SIZES = (1, 8)
 GRAY = 128
 
 
-def write_warmup(path: Path, signatures: Mapping[str, str], preprocessing: Preprocessing) -> None:
+def write_warmup(path: Path, signatures: Mapping[str, tf.TensorSpec], preprocessing: Preprocessing) -> None:
     """Writes requests of `BATCH_SIZES` for each signature into a SavedModel folder, on gray images: nobody's own are in it.
 
     Args:
         path: The folder.
-        signatures: The name of each signature's input, by its name.
+        signatures: The input of each signature, by its name.
         preprocessing: Of the classifier.
     """
     with tf.io.TFRecordWriter(str(path / WARMUP_MEMBER)) as writer:
@@ -36,18 +34,19 @@ def write_warmup(path: Path, signatures: Mapping[str, str], preprocessing: Prepr
             writer.write(log.SerializeToString())
 
 
-def requests(signatures: Mapping[str, str], preprocessing: Preprocessing) -> Iterator[predict_pb2.PredictRequest]:
+def requests(signatures: Mapping[str, tf.TensorSpec], preprocessing: Preprocessing) -> Iterator[predict_pb2.PredictRequest]:
     """The requests, one after the other."""
-    for signature, name in signatures.items():
+    for signature, pixels in signatures.items():
         for count in BATCH_SIZES:
             spec = model_pb2.ModelSpec(signature_name=signature)
-            tensor = gray_pixels(count, preprocessing) if name == INPUT else gray_files(count, preprocessing)
-            yield predict_pb2.PredictRequest(model_spec=spec, inputs={name: tensor})
+            is_files = pixels.dtype == tf.string
+            tensor = gray_files(count, preprocessing) if is_files else gray_pixels(count, pixels.dtype, preprocessing)
+            yield predict_pb2.PredictRequest(model_spec=spec, inputs={pixels.name: tensor})
 
 
-def gray_pixels(count: int, preprocessing: Preprocessing) -> Any:
-    """uint8 (count, height, width, channels) in a few bytes: the last value of a `TensorProto` stands for all that lack."""
-    return tf.make_tensor_proto(GRAY, tf.uint8, (count, *preprocessing.shape))
+def gray_pixels(count: int, dtype: tf.DType, preprocessing: Preprocessing) -> Any:
+    """(count, height, width, channels) in a few bytes: the last value of a `TensorProto` stands for all that lack."""
+    return tf.make_tensor_proto(GRAY, dtype, (count, *preprocessing.shape))
 
 
 def gray_files(count: int, preprocessing: Preprocessing) -> Any:
