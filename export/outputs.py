@@ -122,7 +122,8 @@ def serving_function(model: keras.Model, *names: str, dtype: str = "uint8") -> A
         dtype: Of the pixels, "uint8" or "float32". Full int8 files are quantized from the latter: a cast at the edge would stay
             outside of the integers.
     """
-    outputs = model.output if isinstance(model.output, dict) else {names[0]: model.output}
+    several = not isinstance(model, keras.Sequential) and isinstance(model.output, dict)
+    outputs = model.output if several else {names[0]: model.outputs[0]}
     wanted: Any = keras.Model(model.inputs[0], {name: outputs[name] for name in names}, name=model.name)
     signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.as_dtype(dtype), name=INPUT)
 
