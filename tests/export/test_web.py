@@ -20,7 +20,6 @@ import psutil
 import pytest
 from conftest import ROOT, assert_refused
 from PIL import Image
-from test_saved_model import FILES, blotches, encoded
 
 from keras_resnet import UserError
 from keras_resnet.export.formats.format import ConversionContext, Samples
@@ -155,6 +154,18 @@ async (base64, channels) => {
 """
 
 
+def encoded(image, form, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def blotches(height, width, mode="RGB", seed=0):
+    """Blotches: neither flat, where every decoder agrees, nor noise, of which JPEG leaves nothing."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (height // 6 + 2, width // 6 + 2, 4)).astype(np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)
+
+
 def turned(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -167,8 +178,26 @@ def invisible_colors():
     return encoded(Image.fromarray(pixels.astype(np.uint8)), "PNG")
 
 
+def sixteen_bits():
+    return Image.fromarray((np.asarray(blotches(60, 81, "L")).astype(np.uint16) << 8) + 200)
+
+
 DECODED = {
-    **FILES,
+    "jpeg": lambda: encoded(blotches(60, 81), "JPEG"),
+    "jpeg, every pixel's color": lambda: encoded(blotches(60, 81), "JPEG", quality=95, subsampling=0),
+    "jpeg, progressive": lambda: encoded(blotches(60, 81), "JPEG", progressive=True),
+    "jpeg, gray": lambda: encoded(blotches(60, 81, "L"), "JPEG"),
+    "jpeg, four inks": lambda: encoded(blotches(60, 81, "CMYK"), "JPEG"),
+    "png": lambda: encoded(blotches(60, 81), "PNG"),
+    "png, gray": lambda: encoded(blotches(60, 81, "L"), "PNG"),
+    "png, 1 bit": lambda: encoded(blotches(60, 81, "1"), "PNG"),
+    "png, 16 bits": lambda: encoded(sixteen_bits(), "PNG"),
+    "png, transparent": lambda: encoded(blotches(60, 81, "RGBA"), "PNG"),
+    "png, transparent gray": lambda: encoded(blotches(60, 81, "LA"), "PNG"),
+    "png, palette": lambda: encoded(blotches(60, 81, "P"), "PNG", transparency=3),
+    "webp": lambda: encoded(blotches(60, 81), "WEBP"),
+    "bmp": lambda: encoded(blotches(60, 81), "BMP"),
+    "gif, two frames": lambda: encoded(blotches(60, 81, "P"), "GIF", save_all=True, append_images=[blotches(60, 81, "P", 1)]),
     "png, colors that cannot be seen": invisible_colors,
     "webp, transparent": lambda: encoded(blotches(60, 81, "RGBA"), "WEBP", lossless=True, exact=True),
     **{f"jpeg, orientation {number}": lambda number=number: turned(number) for number in range(1, 9)},
