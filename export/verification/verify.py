@@ -76,7 +76,7 @@ def verify(
     ), outputs
 
 
-def run_in_subprocess(path: Path, images: np.ndarray, variant: str) -> tuple[Outputs, Inspection, float, list[str]]:
+def run_in_subprocess(path: Path, images: np.ndarray, variant: str = "") -> tuple[Outputs, Inspection, float, list[str]]:
     """Runs the artifact at `path`, or a variant of it, in a process of its own without Keras.
 
     Returns:

@@ -227,6 +227,18 @@ def test_noise_is_blamed_on_the_operator_that_makes_it():
     assert not [name for name in quantizer.signal_to_noise(images, ["second"]) if "/second" in name], "it stays float"
 
 
+def test_noise_can_be_measured_around_operators_with_several_outputs(net):
+    pixels = keras.Input(SHAPE)
+    x = keras.layers.Conv2D(8, 3, name="first")(keras.layers.Rescaling(1 / 255)(pixels))
+    values, gates = keras.ops.split(x, 2, axis=-1)
+    x = keras.layers.ReLU(max_value=6)(keras.layers.Conv2D(4, 3, name="second")(values * keras.ops.sigmoid(gates)))
+    model = keras.Model(pixels, keras.layers.Dense(3, name="head")(keras.layers.GlobalMaxPooling2D()(x)))
+    quantizer = OnnxQuantizer(make_model(serving_function(model, "logits"), METADATA), "int8", net.images)
+    noise = quantizer.signal_to_noise(net.images)
+    assert [name.split("/")[1].split("_")[0] for name in noise] == ["first", "second"]
+    assert all(20 < decibels < 60 for decibels in noise.values())
+
+
 def test_an_explanation_tries_the_noisiest_and_counts_agreement_with_float_and_accuracy():
     reference, labels = np.eye(4)[[0, 1, 2, 3]], np.array([0, 1, 2, 0])
     noise = {f"layer{index}": float(30 - index) for index in range(8)}

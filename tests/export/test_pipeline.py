@@ -227,10 +227,11 @@ def test_an_artifact_that_does_not_run_fails_and_the_report_says_why(color, tmp_
 def test_the_worker_cannot_import_keras(exported, run, rng):
     """Catches a verification by way of Keras: a .keras file is what the worker must be unable to run."""
     images = rng.integers(0, 256, (2, 8, 8, 1)).astype(np.uint8)
-    outputs, inspection, milliseconds = run_in_subprocess(exported.folder / "saved_model", images)
+    outputs, inspection, milliseconds, variants = run_in_subprocess(exported.folder / "saved_model", images)
     assert only(outputs).shape == (2, 10)
     assert inspection.operators["Conv2D"] == 21
     assert milliseconds > 0
+    assert variants == []
     with pytest.raises(ArtifactError, match="keras"):
         run_in_subprocess(run.workdir / "model.keras", images)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import ROOT, assert_refused
+from conftest import ROOT, assert_refused, only
 from PIL import Image
 
 from keras_resnet import UserError
@@ -107,7 +107,7 @@ def test_the_page_computes_what_its_model_does_in_litert(quantization, single, w
         assert predictor.metadata == expected.metadata
         assert predictor.inspect().operators == expected.inspect().operators
         tolerance = 2 / 256 if quantization == "int8" else 1e-5  # relaxed SIMD may round integers another way
-        np.testing.assert_allclose(predictor.run(images), expected.run(images), rtol=0, atol=tolerance)
+        np.testing.assert_allclose(only(predictor.run(images)), only(expected.run(images)), rtol=0, atol=tolerance)
         assert 0 < predictor.seconds(images[:1]) < 60
     finally:
         predictor._runner.close()
@@ -316,7 +316,7 @@ def test_a_page_without_its_runtime_says_how_to_get_it_and_its_model_is_verified
     assert json.loads((path / "package.json").read_text())["dependencies"]["@litertjs/core"] == litertjs.VERSION
     predictor = load_predictor(path)
     assert "The page was not run in a browser: it has no runtime yet" in predictor.inspect().note
-    assert predictor.run(rng.integers(0, 256, (3, 8, 8, 1)).astype(np.uint8)).shape == (3, 10)
+    assert only(predictor.run(rng.integers(0, 256, (3, 8, 8, 1)).astype(np.uint8))).shape == (3, 10)
     with Page(browser.find_browser(), Application(path)) as page:
         said = page.evaluate("""async () => {
           const status = document.getElementById("status");
@@ -341,7 +341,7 @@ def test_without_a_browser_the_model_is_verified_and_the_report_says_so(write, m
     path = write("int8")
     monkeypatch.setattr("keras_resnet.export.formats.web.runner.find_browser", lambda: None)
     predictor = load_predictor(path)
-    assert predictor.run(rng.integers(0, 256, (3, 8, 8, 1)).astype(np.uint8)).shape == (3, 10)
+    assert only(predictor.run(rng.integers(0, 256, (3, 8, 8, 1)).astype(np.uint8))).shape == (3, 10)
     note = "The page was not run in a browser: no browser was found (CHROME_PATH names one). Its model was run in LiteRT."
     assert predictor.inspect().note == note
 

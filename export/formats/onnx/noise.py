@@ -71,7 +71,7 @@ def side_by_side(float_model: onnx.ModelProto, quantized: onnx.ModelProto, tenso
     left = {node.name for node in quantized.graph.node}
     twins = {name: OWN + name for name in tensors}
     for node in float_model.graph.node:
-        (output,) = node.output
+        output = node.output[0]
         if node.name not in left and output in twins:  # a ReLU that is the lower end of a range now: its name has gone over
             graph.node.add().CopyFrom(node)
             graph.node[-1].name, graph.node[-1].input[0] = OWN + node.name, twins[output]
