@@ -69,9 +69,10 @@ class TFLiteRuntime:
         self._model.resize_tensor_input(self._input, self.images.shape)
         try:
             self._model.allocate_tensors()
+            outputs = len(self.run())
         except RuntimeError:
-            raise batch_error(batch, batch_size) from None
-        if self._model.get_output_details()[0]["shape"][0] != batch_size:
+            outputs = None
+        if outputs != batch_size:
             raise batch_error(batch, batch_size)
 
     def run(self) -> np.ndarray:

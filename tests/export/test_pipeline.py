@@ -360,6 +360,8 @@ def test_a_second_export_replaces_the_first(color, tmp_path):
     [
         ({"formats": ("coreml",)}, "unknown format 'coreml'; the formats are saved_model, tflite, onnx"),
         ({"formats": ()}, "unknown format"),
+        ({"input_dtype": "int8"}, "unknown input_dtype 'int8'; it is one of uint8, float32"),
+        ({"calibration": "percentile"}, "there is no percentile calibration in tflite: tflite has minmax, mse"),
         ({"output": "labels"}, "unknown output 'labels'; it is one of probabilities, logits"),
         ({"max_difference": 0.0}, r"max_difference is 0\.0; it is above 0"),
         ({"max_accuracy_drop": -1.0}, r"max_accuracy_drop is -1\.0; it is in points"),
@@ -415,6 +417,7 @@ def test_full_int8_is_integer_at_both_edges_and_takes_raw_pixels(exported):
     assert runner.get_output_details()["probabilities"]["dtype"] == np.uint8
 
 
+@pytest.mark.slow
 def test_artifacts_of_float_pixels_are_the_same_network_in_every_format(color, tmp_path):
     """Catches a cast that is left at an edge, calibration and runners that feed bytes, and image files that do not fit."""
     path, images, labels = color
