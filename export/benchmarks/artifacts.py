@@ -41,7 +41,7 @@ def failed_artifacts(folder: Path) -> list[str]:
 
 
 def measured_targets() -> list[ExportTarget]:
-    """All that run in this process's reach; the others have the file of one of these inside."""
+    """All but those that have the file of another one inside, which is measured by itself."""
     return [target for target in TARGETS.values() if not target.embeds]
 
 

@@ -272,10 +272,13 @@ CAMERA = """
 async (error) => {
   const canvas = document.createElement("canvas");
   canvas.getContext("2d").fillRect(0, 0, 50, 50);
-  navigator.mediaDevices.getUserMedia = async () => {
+  const getUserMedia = async () => {
     if (error) throw new DOMException("", error);
     return canvas.captureStream(30);
   };
+  const mediaDevices = error === "insecure" ? undefined : { getUserMedia };
+  Object.defineProperty(navigator, "mediaDevices", { value: mediaDevices, configurable: true });
+  document.getElementById("status").textContent = "";
   document.getElementById("camera").click();
   const live = document.getElementById("live");
   const status = document.getElementById("status");
@@ -289,9 +292,10 @@ async (error) => {
 
 def test_the_camera_is_classified_and_stops_and_a_refusal_says_so(page):
     assert page.evaluate(CAMERA, "") == ["", True, True, False]
-    text, shown, *_ = page.evaluate(CAMERA, "NotAllowedError")
-    assert "The camera was refused" in text
-    assert not shown
+    for error, message in (("NotAllowedError", "The camera was refused"), ("insecure", "https:// or from localhost only")):
+        text, shown, *_ = page.evaluate(CAMERA, error)
+        assert message in text
+        assert not shown
 
 
 def test_samples_are_shown_with_what_keras_gives(page, folder):
