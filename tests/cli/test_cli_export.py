@@ -25,7 +25,7 @@ def test_a_disk_that_fills_up_while_exporting_leaves_the_earlier_artifacts_whole
     arguments = ("export", f"--model_path={run.workdir / 'model.keras'}", f"--data_dir={data_dir}", f"--output_dir={folder}")
     assert in_process(*arguments, "--formats=onnx").returncode == 0
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    done = forked_command(*arguments, "--formats=onnx,tflite", before=FULL_DISK.format(1_500_000))
+    done = forked_command(*arguments, "--formats=onnx,tflite", before=FULL_DISK.format(1_000_000))
     assert_refused(done, "File too large", str(folder))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 

@@ -9,7 +9,7 @@ from conftest import ROOT
 from known_limits import KNOWN_LIMITS
 from networks import color_network, gray_network
 
-from keras_resnet.export.clients.installation import FOLDER, NotInstalledError, find_installation
+from keras_resnet.export.clients.installation import FOLDER, NotInstalledError, find_installation, is_complete
 from keras_resnet.export.clients.table import CLIENTS
 from keras_resnet.export.clients.verify import verify_in_clients
 
@@ -39,10 +39,12 @@ def answers(request):
     results, references = {}, {}
 
     def answer(client, name):
+        if not is_complete(CLIENTS[client], ROOT / FOLDER / client):  # a version that happens to be here is not the table's
+            pytest.skip(f"{client} is not installed: make clients")
         try:
             installation = find_installation(CLIENTS[client], ROOT / FOLDER)
         except NotInstalledError as error:
-            pytest.skip(f"{error} (or all: make clients)")
+            pytest.skip(str(error))
         if (client, name) not in results:
             network = request.getfixturevalue(name)
             if name not in references:

@@ -20,22 +20,22 @@ ADOBE_SEGMENT = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 BITFIELDS_OF_BGRA = b"\x00\x00\xff\x00\x00\xff\x00\x00\xff\x00\x00\x00"
 
 
-def may_be_plain(head: Content) -> Any:
-    """Whether `decode_plain` may read a file, by its first bytes; takes tensors of any shape."""
-    return (starts_with(head, JPEG) | starts_with(head, PNG)) & ~has_any(head, JPEG_MARKS)
+def may_be_plain(contents: Any) -> Any:
+    """Whether `decode_plain` may read files, string (N,): JPEG and PNG files, those aside that say how they are turned."""
+    return (starts_with(contents, JPEG) | starts_with(contents, PNG)) & ~has_any(contents, JPEG_MARKS)
 
 
 def decode_plain(content: Content) -> Any:
-    """Decodes a JPEG or PNG file that TensorFlow reads as Pillow does. Raises for all others, those to be turned among them."""
+    """Decodes a file that `may_be_plain`, if TensorFlow reads it as Pillow does. Raises for others."""
 
     def jpeg() -> Any:
-        for_print = tf.equal(tf.io.extract_jpeg_shape(content)[2], INKS)
-        return decode_rgb_jpeg(provided(~(for_print | has_any(content, JPEG_MARKS)), content))
+        height, width, channels = tf.unstack(tf.cast(tf.io.extract_jpeg_shape(content), tf.int64))
+        return decode_rgb_jpeg(provided((channels < INKS) & (height * width <= MAX_PIXELS), content))
 
     def png() -> Any:
-        return tf.io.decode_png(provided(~has_any(content, PNG_MARKS), content), channels=3)
+        return limited(tf.io.decode_png(provided(~has_any(content, PNG_MARKS), content), channels=3))
 
-    return limited(tf.cond(tf.io.is_jpeg(content), jpeg, png))
+    return tf.ensure_shape(tf.cond(tf.io.is_jpeg(content), jpeg, png), (None, None, 3))
 
 
 def decode_upright(content: Content) -> Any:

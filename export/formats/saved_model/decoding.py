@@ -66,7 +66,7 @@ def load_batch(contents: Any, preprocessing: Preprocessing) -> tuple[Any, Any]:
     def finish(image: Any) -> Any:
         return resize_and_crop(image if preprocessing.channels == 3 else grayscale(image), preprocessing)
 
-    plain = tf.reduce_all(may_be_plain(tf.strings.substr(contents, 0, 4096)))
+    plain = tf.reduce_all(may_be_plain(contents))
     none = tf.zeros((0, *preprocessing.shape), tf.uint8)
     images = tf.cond(plain, lambda: load_plain_files(contents, finish, none), lambda: none)
     images = tf.ensure_shape(images, (None, *preprocessing.shape))
