@@ -5,19 +5,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from conftest import only
 from keras import layers
 
 from keras_resnet import UserError
 from keras_resnet._litert_internals import operator_names, parse_model, schema, serialize_model
 from keras_resnet.environment import quiet_stderr
 from keras_resnet.export.benchmarks.runtimes import TFLiteRuntime
-from keras_resnet.export.formats.saved_model.archive import make_archive, write_archive
+from keras_resnet.export.formats.saved_model.archive import write_archive
 from keras_resnet.export.formats.tflite.conversion import convert
 from keras_resnet.export.formats.tflite.delegation import delegation
 from keras_resnet.export.formats.tflite.format import TFLITE
 from keras_resnet.export.formats.tflite.metadata import with_metadata
 from keras_resnet.export.formats.tflite.quantizer import QUANTIZATIONS, TFLiteQuantizer
-from keras_resnet.export.serving import serving_function
+from keras_resnet.export.outputs import serving_function
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
 
@@ -29,11 +30,11 @@ COMPUTED_SHAPES = {"SHAPE", "STRIDED_SLICE", "PACK", "GATHER", "REDUCE_PROD", "C
 
 def run(content, images):
     """(N, classes), of images that go through as one batch."""
-    return TFLITE.run(content, images)
+    return only(TFLITE.run(content, images))
 
 
 def float_file(model, folder, dtype="float32", output="probabilities"):
-    write_archive(make_archive(model, {"serve": serving_function(model, output, dtype)}), folder / f"{output}_{dtype}")
+    write_archive({"serving_default": serving_function(model, output, dtype=dtype)}, folder / f"{output}_{dtype}")
     return convert(folder / f"{output}_{dtype}")
 
 
@@ -127,7 +128,7 @@ def test_a_file_that_states_one_image_is_right_for_a_batch(body, network):
         runner, start = TFLITE.load(content), 0
         for size in batches:
             rows = slice(start, start + size)
-            np.testing.assert_allclose(runner.run(images[rows]), expected[rows], atol=1e-5)
+            np.testing.assert_allclose(only(runner.run(images[rows])), expected[rows], atol=1e-5)
             start += size
 
 
@@ -153,7 +154,7 @@ def test_networks_from_elsewhere_are_quantized_in_one_piece(body, quantization, 
     content = quantized(content, quantization, images)
     runner = TFLITE.load(content)
     for size in (1, 5):
-        np.testing.assert_allclose(runner.run(images[:size]), expected[:size], atol=TOLERANCE)
+        np.testing.assert_allclose(only(runner.run(images[:size])), expected[:size], atol=TOLERANCE)
     if quantization not in ("int16x8", "int8_dynamic") and body is not repeated:  # whose kernels XNNPACK does not take all
         assert delegated(content, tmp_path).partitions == 1
 
