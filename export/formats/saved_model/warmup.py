@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 from PIL import Image
-from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_resnet.images import ORIENTATION
 from keras_resnet.preprocessing import Preprocessing
@@ -31,18 +31,21 @@ def write_warmup(path: Path, signatures: Mapping[str, str], preprocessing: Prepr
         preprocessing: Of the classifier.
     """
     with tf.io.TFRecordWriter(str(path / WARMUP_MEMBER)) as writer:
-        for request in requests(signatures, preprocessing):
-            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+        for log in request_logs(signatures, preprocessing):
             writer.write(log.SerializeToString())
 
 
-def requests(signatures: Mapping[str, str], preprocessing: Preprocessing) -> Iterator[predict_pb2.PredictRequest]:
-    """The requests, one after the other."""
+def request_logs(signatures: Mapping[str, str], preprocessing: Preprocessing) -> Iterator[Any]:
+    """Yields a `PredictionLog` for each request."""
+    messages: Any = prediction_log_pb2  # whose classes are made when it is imported
     for signature, name in signatures.items():
         for count in BATCH_SIZES:
-            spec = model_pb2.ModelSpec(signature_name=signature)
+            log = messages.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.signature_name = signature
             tensor = gray_pixels(count, preprocessing) if name == INPUT else gray_files(count, preprocessing)
-            yield predict_pb2.PredictRequest(model_spec=spec, inputs={name: tensor})
+            request.inputs[name].CopyFrom(tensor)
+            yield log
 
 
 def gray_pixels(count: int, preprocessing: Preprocessing) -> Any:
