@@ -362,7 +362,7 @@ def test_a_second_export_replaces_the_first(color, tmp_path):
         ({"formats": ()}, "unknown format"),
         ({"input_dtype": "int8"}, "unknown input_dtype 'int8'; it is one of uint8, float32"),
         ({"calibration": "percentile"}, "there is no percentile calibration in tflite: tflite has minmax, mse"),
-        ({"output": "labels"}, "unknown output 'labels'; it is one of probabilities, logits"),
+        ({"output": ("labels",)}, "unknown output 'labels'; the outputs are probabilities, logits, features, gradcam"),
         ({"max_difference": 0.0}, r"max_difference is 0\.0; it is above 0"),
         ({"max_accuracy_drop": -1.0}, r"max_accuracy_drop is -1\.0; it is in points"),
         ({"min_agreement": 101.0}, r"min_agreement is 101\.0; it is in percent"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 from PIL import Image
-from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_resnet.images import ORIENTATION
 from keras_resnet.preprocessing import Preprocessing
@@ -29,11 +29,11 @@ def write_warmup(path: Path, signatures: Mapping[str, tf.TensorSpec], preprocess
         preprocessing: Of the classifier.
     """
     with tf.io.TFRecordWriter(str(path / WARMUP_MEMBER)) as writer:
-        for request in requests(signatures, preprocessing):
-            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+        for log in request_logs(signatures, preprocessing):
             writer.write(log.SerializeToString())
 
 
+<<<<<<< HEAD
 def requests(signatures: Mapping[str, tf.TensorSpec], preprocessing: Preprocessing) -> Iterator[predict_pb2.PredictRequest]:
     """The requests, one after the other."""
     for signature, pixels in signatures.items():
@@ -42,6 +42,19 @@ def requests(signatures: Mapping[str, tf.TensorSpec], preprocessing: Preprocessi
             is_files = pixels.dtype == tf.string
             tensor = gray_files(count, preprocessing) if is_files else gray_pixels(count, pixels.dtype, preprocessing)
             yield predict_pb2.PredictRequest(model_spec=spec, inputs={pixels.name: tensor})
+=======
+def request_logs(signatures: Mapping[str, str], preprocessing: Preprocessing) -> Iterator[Any]:
+    """Yields a `PredictionLog` for each request."""
+    messages: Any = prediction_log_pb2  # whose classes are made when it is imported
+    for signature, name in signatures.items():
+        for count in BATCH_SIZES:
+            log = messages.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.signature_name = signature
+            tensor = gray_pixels(count, preprocessing) if name == INPUT else gray_files(count, preprocessing)
+            request.inputs[name].CopyFrom(tensor)
+            yield log
+>>>>>>> saved_model
 
 
 def gray_pixels(count: int, dtype: tf.DType, preprocessing: Preprocessing) -> Any:
