@@ -33,28 +33,18 @@ def write_warmup(path: Path, signatures: Mapping[str, tf.TensorSpec], preprocess
             writer.write(log.SerializeToString())
 
 
-<<<<<<< HEAD
-def requests(signatures: Mapping[str, tf.TensorSpec], preprocessing: Preprocessing) -> Iterator[predict_pb2.PredictRequest]:
-    """The requests, one after the other."""
-    for signature, pixels in signatures.items():
-        for count in BATCH_SIZES:
-            spec = model_pb2.ModelSpec(signature_name=signature)
-            is_files = pixels.dtype == tf.string
-            tensor = gray_files(count, preprocessing) if is_files else gray_pixels(count, pixels.dtype, preprocessing)
-            yield predict_pb2.PredictRequest(model_spec=spec, inputs={pixels.name: tensor})
-=======
-def request_logs(signatures: Mapping[str, str], preprocessing: Preprocessing) -> Iterator[Any]:
+def request_logs(signatures: Mapping[str, tf.TensorSpec], preprocessing: Preprocessing) -> Iterator[Any]:
     """Yields a `PredictionLog` for each request."""
     messages: Any = prediction_log_pb2  # whose classes are made when it is imported
-    for signature, name in signatures.items():
+    for signature, pixels in signatures.items():
         for count in BATCH_SIZES:
             log = messages.PredictionLog()
             request = log.predict_log.request
             request.model_spec.signature_name = signature
-            tensor = gray_pixels(count, preprocessing) if name == INPUT else gray_files(count, preprocessing)
-            request.inputs[name].CopyFrom(tensor)
+            is_files = pixels.dtype == tf.string
+            tensor = gray_files(count, preprocessing) if is_files else gray_pixels(count, pixels.dtype, preprocessing)
+            request.inputs[pixels.name].CopyFrom(tensor)
             yield log
->>>>>>> saved_model
 
 
 def gray_pixels(count: int, dtype: tf.DType, preprocessing: Preprocessing) -> Any:
