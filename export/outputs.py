@@ -123,7 +123,7 @@ def serving_function(model: keras.Model, *names: str, dtype: str = "uint8") -> A
             outside of the integers.
     """
     several = not isinstance(model, keras.Sequential) and isinstance(model.output, dict)
-    outputs = model.output if several else {names[0]: model.outputs[0]}
+    outputs: Any = model.output if several else {names[0]: model.outputs[0]}
     wanted: Any = keras.Model(model.inputs[0], {name: outputs[name] for name in names}, name=model.name)
     signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.as_dtype(dtype), name=INPUT)
 

@@ -14,7 +14,8 @@ from keras_resnet.metadata import ClassifierMetadata
 from .clients.result import ClientResult
 from .clients.verify import check_channels, verify_in_clients
 from .config import ExportConfig
-from .formats.format import BATCH_SIZE, ExportTarget, Outputs, Samples
+from .formats.context import Samples
+from .formats.format import BATCH_SIZE, ExportTarget, Outputs
 from .formats.labels import LABELS_FILE, labels_text
 from .output_dir import check_output_dir, publish, temporary_folder
 from .outputs import scores_function, select_outputs

@@ -14,7 +14,8 @@ from keras_resnet.metadata import ClassifierMetadata
 from .config import ExportConfig
 from .fold.folding import fold
 from .formats import FORMATS
-from .formats.format import ConversionContext, Format, Quantizer, Samples
+from .formats.context import ConversionContext, Samples
+from .formats.format import Format, Quantizer
 from .outputs import Outputs, select_outputs, serving_function
 from .sensitivity import Explanation, explain, sensitive_layers
 from .targets import TARGETS, ExportTarget

@@ -18,10 +18,9 @@ import numpy as np
 from keras_resnet.errors import UserError, comma_join
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_resnet.metadata import ClassifierMetadata
 
+    from .context import ConversionContext, ExportOptions
     from .inspection import Inspection
 
 INPUT = "pixels"  # the name of every artifact's input
@@ -77,29 +76,6 @@ class Quantizer(Protocol[Content_co]):
         ...
 
 
-class ExportOptions(Protocol):
-    """The fields of `export.config.ExportConfig` that formats read."""
-
-    @property
-    def input_dtype(self) -> str: ...
-    @property
-    def output(self) -> tuple[str, ...]: ...
-    @property
-    def calibration(self) -> str: ...
-    @property
-    def onnx_layout(self) -> str: ...
-    @property
-    def opset(self) -> int: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def license(self) -> str: ...
-    @property
-    def web_runtime(self) -> str | None: ...
-    @property
-    def web_single_file(self) -> bool: ...
-
-
 class Images(Protocol):
     """uint8 (N, H, W, C): an array, or what reads one when it is sliced."""
 
@@ -107,52 +83,6 @@ class Images(Protocol):
     def shape(self) -> tuple[int, ...]: ...
     def __len__(self) -> int: ...
     def __getitem__(self, rows: slice, /) -> np.ndarray: ...
-
-
-class ServingFunctions(Protocol):
-    """`tf.function`s from pixels (N, H, W, C) of a dtype, "uint8" or "float32", to {output: float32 (N, ...)}."""
-
-    def __call__(self, dtype: str, *names: str) -> Any:
-        """Returns the one with these outputs, by default with all that are wanted."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Samples:
-    """Images that an artifact shows its users. Whoever exports asks for them: they are published with it.
-
-    Attributes:
-        images: uint8 (N, H, W, C).
-        labels: Their true classes, (N,).
-        outputs: What Keras gives for them, (N, classes), by the names of the outputs.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    outputs: Mapping[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class ConversionContext:
-    """The network that is exported, as all formats take it.
-
-    Attributes:
-        model: The Keras model on raw pixels, folded where that is wanted, with the outputs that are wanted.
-        serving_function: See `ServingFunctions`.
-        metadata: What the artifact carries about itself.
-        options: The user's choices.
-        folder: For intermediate files.
-        artifacts: The paths of the artifacts that are already written, by the names of their targets.
-        samples: For artifacts that show some; None where nobody asked for them.
-    """
-
-    model: keras.Model
-    serving_function: ServingFunctions
-    metadata: ClassifierMetadata
-    options: ExportOptions
-    folder: Path
-    artifacts: Mapping[str, Path]
-    samples: Samples | None = None
 
 
 @dataclasses.dataclass(frozen=True)

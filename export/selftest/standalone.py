@@ -35,6 +35,7 @@ RUNTIMES = {  # of each format, the first that is installed
     "onnx": ("onnxruntime",),
     "saved_model": ("tensorflow",),
 }
+CPU_FEATURES = ("AVX2", "AVX512F", "AVX512VNNI", "ASIMD", "ASIMDDP")  # by NumPy's names
 
 
 class SelfTestError(ValueError):
@@ -234,6 +235,17 @@ def versions() -> dict[str, str]:
     return found
 
 
+def cpu_features() -> str:
+    """Returns the instructions that NumPy finds on this CPU, of those that kernels for integers are chosen by."""
+    for package in ("numpy._core", "numpy.core"):  # of NumPy 2 and 1, neither of which documents it
+        try:
+            found = importlib.import_module(f"{package}._multiarray_umath").__cpu_features__
+        except (ImportError, AttributeError):
+            continue
+        return ", ".join(name for name in CPU_FEATURES if found.get(name)) or "none that NumPy knows"
+    return "unknown"
+
+
 def exit_status(results: list[Result]) -> int:
     verdicts = {result.verdict for result in results}
     return 0 if verdicts == {PASSED} else 2 if verdicts == {NOT_RUN} else 1
@@ -278,7 +290,7 @@ def main() -> int:
         print(f"{SCRIPT}: {error}", file=sys.stderr)
         return 2
     lines = [describe(result) for result in results]
-    lines.append(f"on {platform.platform()}")
+    lines.append(f"on {platform.platform()}, with instructions {cpu_features()}")
     lines.append(f"with {', '.join(f'{name} {version}' for name, version in versions().items())}")
     for line in lines:
         print("".join(letter if letter.isprintable() else "?" for letter in line))

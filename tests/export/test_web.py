@@ -22,7 +22,7 @@ from conftest import ROOT, assert_refused, only
 from PIL import Image
 
 from keras_resnet import UserError
-from keras_resnet.export.formats.format import ConversionContext, Samples
+from keras_resnet.export.formats.context import ConversionContext, Samples
 from keras_resnet.export.formats.tflite.format import TFLITE
 from keras_resnet.export.formats.web import application, browser, chromium, litertjs
 from keras_resnet.export.formats.web.chromium import Page

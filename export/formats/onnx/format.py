@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..format import CALIBRATIONS, INPUT_DTYPES, ConversionContext, ExportOptions, ExportTarget, Format
+from ..context import ConversionContext, ExportOptions
+from ..format import CALIBRATIONS, INPUT_DTYPES, ExportTarget, Format
 from ..inspection import Inspection, count
 from .options import check_layout_and_opset, check_opset_of_int8
 

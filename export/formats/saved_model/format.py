@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..format import GRADCAM, ConversionContext, ExportTarget, Format
+from ..context import ConversionContext
+from ..format import GRADCAM, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 
-from ..format import CALIBRATIONS, GRADCAM, INPUT_DTYPES, ConversionContext, ExportOptions, ExportTarget, Format
+from ..context import ConversionContext, ExportOptions
+from ..format import CALIBRATIONS, GRADCAM, INPUT_DTYPES, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:

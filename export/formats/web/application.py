@@ -20,7 +20,8 @@ from keras_resnet.errors import comma_join
 from keras_resnet.files import json_text
 from keras_resnet.metadata import ClassifierMetadata
 
-from ..format import OUTPUTS, Samples
+from ..context import Samples
+from ..format import OUTPUTS
 from . import litertjs
 
 PAGE, MODEL, DESCRIPTION, SAMPLES = "index.html", "model.tflite", "classifier.json", "samples.json"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from keras_resnet.errors import UserError, comma_join
 
-from ..format import GRADCAM, ConversionContext, ExportOptions, ExportTarget, Format
+from ..context import ConversionContext, ExportOptions
+from ..format import GRADCAM, ExportTarget, Format
 from ..inspection import Inspection
 from ..tflite.format import TFLITE
 from . import application, litertjs
