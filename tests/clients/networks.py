@@ -40,12 +40,12 @@ class Network:
         """As `verify_in_clients` takes them, by name."""
         names = [artifact["name"] for artifact in json.loads((self.folder / "report.json").read_text())["artifacts"]]
         targets = [TARGETS[name] for name in names]
-        return {t.name: (t, self.folder / t.file, Tolerances(t.max_difference, 1.0)) for t in targets}
+        return {t.name: (t, self.folder / t.file, Tolerances({"probabilities": t.max_difference}, 1.0)) for t in targets}
 
     def references(self):
         """What each artifact gives in its own runtime, as `verify_in_clients` takes it, and the metadata that all carry."""
         found = {name: load_predictor(path) for name, (_, path, _) in self.artifacts.items()}
-        outputs = {name: {predictor.output: predictor.run(self.images)} for name, predictor in found.items()}
+        outputs = {name: predictor.run(self.images) for name, predictor in found.items()}
         return outputs, next(iter(found.values())).metadata
 
 

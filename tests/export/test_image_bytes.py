@@ -35,7 +35,7 @@ import keras_resnet
 from keras_resnet.errors import UserError
 from keras_resnet.export.formats.saved_model import decoding, resizing
 from keras_resnet.export.formats.saved_model.archive import endpoints, write_archive
-from keras_resnet.export.serving import serving_function
+from keras_resnet.export.outputs import serving_function
 from keras_resnet.preprocessing import Preprocessing
 
 HALVES = (0.5,) * 3

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -389,7 +390,25 @@ def is_running(process):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise there")
-def test_a_killed_process_leaves_no_browser_and_no_profile(folder, tmp_path):
+@pytest.fixture
+def short_path():
+    """A folder for temporary files whose path is short, as people's are; pytest's are not."""
+    with tempfile.TemporaryDirectory(prefix="web-") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sockets of Windows have no path")
+def test_a_long_path_of_temporary_files_does_not_keep_the_browser_from_starting(folder, tmp_path, monkeypatch):
+    """Its socket has a path of at most 108 letters."""
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    with Page(browser.find_browser(), Application(folder)) as page:
+        assert page.version
+    assert not list(long.iterdir())
+
+
+def test_a_killed_process_leaves_no_browser_and_no_profile(folder, short_path):
     """As verification does it: the process of an artifact is killed when it is done."""
     program = f"""
 import pathlib, time
@@ -398,17 +417,17 @@ runner = WebRunner(pathlib.Path({str(folder)!r}))
 print(runner._page._process.pid, flush=True)
 time.sleep(600)
 """
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "TMPDIR": str(short_path), "PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True) as process:
         started = psutil.Process(int(process.stdout.readline()))
         family = [started.pid, *(child.pid for child in started.children(recursive=True))]
         assert len(family) > 2
-        assert list(tmp_path.iterdir())
+        assert list(short_path.iterdir())
         process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 30
-    while (list(tmp_path.iterdir()) or any(map(is_running, family))) and time.monotonic() < deadline:
+    while (list(short_path.iterdir()) or any(map(is_running, family))) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not list(tmp_path.iterdir())
+    assert not list(short_path.iterdir())
     assert not any(map(is_running, family))
 
 

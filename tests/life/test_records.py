@@ -14,6 +14,7 @@ from onnx import helper
 
 from keras_resnet import UserError
 from keras_resnet.export.formats import READABLE_FORMATS
+from keras_resnet.export.formats.web import application
 from keras_resnet.export.output_dir import check_output_dir
 from keras_resnet.export.reporting import report
 from keras_resnet.export.reporting.model_card import recipe_line
@@ -161,6 +162,10 @@ def with_record(name, text, folder):
     if name == "saved_model":
         (path / SAVED_MODEL_MEMBER).parent.mkdir(parents=True)
         (path / SAVED_MODEL_MEMBER).write_bytes(text)
+    elif name == "web":
+        path.mkdir()
+        (path / application.MODEL).touch()
+        (path / application.DESCRIPTION).write_bytes(text)
     elif name == "onnx":
         graph = helper.make_graph([], "g", [], [])
         model = helper.make_model(graph)

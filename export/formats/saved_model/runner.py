@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_resnet.errors import UserError
 from keras_resnet.files import without_pattern
 
-from ..format import GRADCAM, INPUT
+from ..format import GRADCAM, only
 
 SIGNATURE = "serving_default"
 
@@ -25,10 +25,11 @@ class SavedModelRunner:
         if SIGNATURE not in self._model.signatures:
             raise UserError(f"it has no signature {SIGNATURE}")
         self.function = self._model.signatures[GRADCAM if GRADCAM in self._model.signatures else SIGNATURE]
-        self._dtype = self.function.structured_input_signature[1][INPUT].dtype
+        pixels = only(self.function.structured_input_signature[1].values(), "inputs")
+        self._input, self._dtype = pixels.name, pixels.dtype
         self.outputs = list(self.function.structured_outputs)
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
         pixels = tf.cast(images, self._dtype)
-        return {name: output.numpy() for name, output in self.function(**{INPUT: pixels}).items()}
+        return {name: output.numpy() for name, output in self.function(**{self._input: pixels}).items()}

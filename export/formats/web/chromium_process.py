@@ -12,6 +12,7 @@ import sys
 import tempfile
 from typing import Any
 
+MAX_PATH = 60  # letters of the folder for temporary files: a socket of the browser in it has at most 104 in all on macOS
 GRACE = 5.0  # seconds that the browser has to end after whoever steers it is gone
 OPTIONS = (
     "--headless",
@@ -39,6 +40,8 @@ def main(program: str) -> int:
     """Runs the browser to its end."""
     steering = os.getppid()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    if os.name == "posix" and len(tempfile.gettempdir()) > MAX_PATH:
+        os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
     with tempfile.TemporaryDirectory(prefix="keras-resnet-browser-", ignore_cleanup_errors=True) as profile:
         pipes, inherited = inherit_pipes()
         command = [program, *OPTIONS, *pipes, f"--user-data-dir={profile}", "about:blank"]

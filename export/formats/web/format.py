@@ -81,7 +81,10 @@ class WebFormat(Format[Path]):
         return (path / application.PAGE).is_file()
 
     def read_metadata(self, path: Path) -> ClassifierMetadata | None:
-        return Application(path).metadata
+        try:
+            return Application(path).metadata
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
 
     def open(self, path: Path) -> WebRunner:
         from .runner import WebRunner
