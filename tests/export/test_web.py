@@ -389,7 +389,6 @@ def is_running(process):
         return False
 
 
-@pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise there")
 @pytest.fixture
 def short_path():
     """A folder for temporary files whose path is short, as people's are; pytest's are not."""
@@ -408,6 +407,7 @@ def test_a_long_path_of_temporary_files_does_not_keep_the_browser_from_starting(
     assert not list(long.iterdir())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed otherwise there")
 def test_a_killed_process_leaves_no_browser_and_no_profile(folder, short_path):
     """As verification does it: the process of an artifact is killed when it is done."""
     program = f"""
