@@ -192,10 +192,17 @@ def table_row(result: VerificationResult) -> tuple[str, ...]:
         f"{result.accuracy:.2%}",
         f"{result.accuracy_drop:+.2f}",
         str(result.agreement),
-        f"{result.max_difference:.1e}",
+        differences(result),
         "" if inspection.delegated is None else f"{inspection.delegated:.1%} in {inspection.partitions}",
         "yes" if result.passed else "NO",
     )
+
+
+def differences(result: VerificationResult) -> str:
+    """The largest difference of the output, or of each of several."""
+    if len(result.max_differences) == 1:
+        return f"{result.max_difference:.1e}"
+    return comma_join([f"{name} {difference:.1e}" for name, difference in result.max_differences.items()])
 
 
 def client_row(result: ClientResult) -> tuple[str, ...]:

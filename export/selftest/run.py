@@ -11,7 +11,6 @@ from keras_resnet.errors import UserError, comma_join
 
 from ..isolation.process import ArtifactProcess
 from . import standalone
-from .archive import RUNNABLE
 from .standalone import FAILED, NOT_RUN, Result, SelfTest, SelfTestError
 
 MAX_BYTES = 4 << 30  # of a self-test
@@ -19,6 +18,7 @@ MODULES = {  # that the process of an artifact imports, by its format
     "saved_model": ("tensorflow",),
     "tflite": ("ai_edge_litert",),
     "onnx": ("onnxruntime", "onnx"),
+    "web": ("ai_edge_litert",),
 }
 
 
@@ -39,8 +39,8 @@ def run_selftest(
     Raises:
         UserError: Where there is no self-test or a damaged one, and for a format or file that it does not have.
     """
-    if unknown := [name for name in formats if name not in RUNNABLE]:
-        raise UserError(f"unknown format {comma_join(unknown)!r}; the formats are {comma_join(RUNNABLE)}")
+    if unknown := [name for name in formats if name not in standalone.FORMATS]:
+        raise UserError(f"unknown format {comma_join(unknown)!r}; the formats are {comma_join(standalone.FORMATS)}")
     results = []
     with as_user_errors():
         with open_archive(standalone.locate(path), MAX_BYTES):
@@ -69,7 +69,8 @@ def run_artifact(test: SelfTest, artifact: dict[str, Any], path: Path, verbosity
         return Result(name, file, NOT_RUN, [f"its runtime is not installed: there is no {comma_join(missing)}"], {})
     try:
         with ArtifactProcess(path, verbosity) as process:
-            predictor = process.predictor
-            return standalone.judge(test, artifact, predictor.run(test.images))
+            result = standalone.judge(test, artifact, process.predictor.run(test.images))
+            note = process.inspect().note if artifact["format"] == "web" else ""  # whether it was run in a browser
+            return result._replace(reasons=[*result.reasons, note]) if note else result
     except UserError as error:
         return Result(name, file, FAILED, [str(error).removeprefix(f"{path} ")], {})

@@ -5,7 +5,8 @@
 keras-resnet writes this script as `verify.py` beside the artifacts. It needs NumPy, and for .tflite files ai-edge-litert,
 tflite-runtime or tensorflow, for .onnx files onnxruntime. Each artifact is given the images of `selftest.npz`, one by one, and
 its outputs are compared with those that Keras had. Exit status: 0, all passed; 1, an artifact failed, is missing or was not
-run; 2, there is nothing that could be run.
+run; 2, there is nothing that could be run. Of a SavedModel and a web page it compares the digests only: `keras-resnet verify`
+runs them.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ import numpy as np
 
 SELF_TEST, SCRIPT, VERSION, EXPECTED = "selftest.npz", "verify.py", 1, "expected_"
 SCORES = ("probabilities", "logits")  # outputs whose largest number is the prediction
-PASSED, FAILED, NOT_RUN = "passed", "FAILED", "not run"
+PASSED, FAILED, NOT_RUN, UNCHANGED = "passed", "FAILED", "not run", "unchanged"
 MEASURES = {  # {what is measured: (its tolerance, in words)}
     "max_difference": ("max_difference", "the largest difference"),
     "mean_difference": ("max_mean_difference", "the mean difference"),
     "disagreements": ("max_disagreements", "the number of other predictions"),
 }
+FORMATS = ("saved_model", "tflite", "onnx", "web")
 RUNTIMES = {  # of each format, the first that is installed
     "tflite": ("ai_edge_litert", "tflite_runtime", "tensorflow"),
     "onnx": ("onnxruntime",),
@@ -248,18 +250,20 @@ def cpu_features() -> str:
 
 def exit_status(results: list[Result]) -> int:
     verdicts = {result.verdict for result in results}
-    return 0 if verdicts == {PASSED} else 2 if verdicts == {NOT_RUN} else 1
+    if not verdicts & {PASSED, FAILED}:
+        return 2
+    return 0 if verdicts <= {PASSED, UNCHANGED} else 1
 
 
 def describe(result: Result) -> str:
     """One line about an artifact."""
     texts = list(result.reasons)
     for name, output in result.outputs.items():
-        if not texts and output:
+        if not result.reasons and output:
             texts.append(f"{name} differ by at most {output['max_difference']:.1e}")
         if "decided" in output:
             texts.append(f"{output['decided'] - output['disagreements']} of {output['decided']} predictions agree")
-    return f"{result.verdict:8} {result.file:28} {'; '.join(texts)}"
+    return f"{result.verdict:9} {result.file:28} {'; '.join(texts)}"
 
 
 def run_artifact(test: SelfTest, artifact: dict[str, Any], path: Path) -> Result:
@@ -268,6 +272,8 @@ def run_artifact(test: SelfTest, artifact: dict[str, Any], path: Path) -> Result
     try:
         if reasons := differing_files(artifact, path):
             return Result(name, file, FAILED, reasons, {})
+        if artifact["format"] not in RUNNERS:
+            return Result(name, file, UNCHANGED, ["is the file that was exported; keras-resnet verify runs it"], {})
         return judge(test, artifact, RUNNERS[artifact["format"]](path, test.images))
     except ImportError as error:
         return Result(name, file, NOT_RUN, [f"its runtime is not installed: {error}"], {})
@@ -276,13 +282,15 @@ def run_artifact(test: SelfTest, artifact: dict[str, Any], path: Path) -> Result
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Runs selftest.npz against the .tflite and .onnx files beside it.")
+    parser = argparse.ArgumentParser(
+        description="Runs selftest.npz against the .tflite and .onnx files beside it, and compares the digests of the others."
+    )
     parser.add_argument("path", nargs="?", type=Path, default=Path(__file__).parent, help="the folder, or one of its files")
-    parser.add_argument("--formats", default=",".join(RUNNERS), help="which to run, by default %(default)s")
+    parser.add_argument("--formats", default=",".join(FORMATS), help="of which artifacts, by default %(default)s")
     flags = parser.parse_args()
     formats = flags.formats.split(",")
-    if unknown := [name for name in formats if name not in RUNNERS]:
-        parser.error(f"unknown format {', '.join(unknown)}; the formats are {', '.join(RUNNERS)}")
+    if unknown := [name for name in formats if name not in FORMATS]:
+        parser.error(f"unknown format {', '.join(unknown)}; the formats are {', '.join(FORMATS)}")
     try:
         test = read(flags.path)
         results = [run_artifact(test, artifact, path) for artifact, path in select(test, flags.path, formats)]

@@ -88,7 +88,7 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
     "max_difference": FlagHelp(
         VERIFICATION,
         "Largest difference from Keras' output that passes: of a probability, or of others as a share of the largest. It "
-        "applies to all artifacts; by default those in integers are judged by their accuracy only.",
+        "applies to all artifacts; by default those in integers are judged by their accuracy and their predictions.",
         "above 0",
         "1e-4 in float32, more for networks of over 100 kernels; 0.05 in fp16",
     ),
@@ -169,7 +169,7 @@ def exit_on_sigterm() -> Iterator[None]:
 
 @exit_on_sigterm()
 def export(flags: Flags, arguments: list[str]) -> int:
-    """Writes a .keras file as SavedModel, TFLite and ONNX and verifies each; exit status 1 if one does not pass."""
+    """Writes a .keras file as SavedModel, TFLite, ONNX or a web page and verifies each; exit status 1 if one does not pass."""
     environment.configure(flags.verbosity)
     from keras_resnet.export import pipeline
     from keras_resnet.export.reporting import html_report, report

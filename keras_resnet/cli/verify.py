@@ -6,10 +6,9 @@ from typing import Any
 from keras_resnet import environment
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.export.selftest import standalone
-from keras_resnet.export.selftest.archive import RUNNABLE
 from keras_resnet.export.selftest.machine import describe_cpu
 from keras_resnet.export.selftest.run import run_selftest
-from keras_resnet.export.selftest.standalone import FAILED, NOT_RUN, PASSED, Result, SelfTest
+from keras_resnet.export.selftest.standalone import FAILED, FORMATS, NOT_RUN, PASSED, Result, SelfTest
 from keras_resnet.files import json_text, write_text
 
 from .command import Command
@@ -22,7 +21,7 @@ VERDICTS = (PASSED, FAILED, NOT_RUN)
 
 
 def define_flags(flags: Flags) -> None:
-    formats = FlagHelp(SELF_TEST, "The formats of the artifacts that are run.", RUNNABLE, "all that were exported")
+    formats = FlagHelp(SELF_TEST, "The formats of the artifacts that are run.", FORMATS, "all that were exported")
     flags.define("formats", tuple, (), formats)
     json_file = "Also write the results to this file, as JSON. It must not exist yet."
     flags.define("json", str, None, FlagHelp(SELF_TEST, json_file, placeholder="FILE"))

@@ -19,7 +19,7 @@ from keras_resnet.export import output_dir, pipeline
 from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.selftest import archive, machine, run, standalone
 from keras_resnet.export.selftest.run import run_selftest
-from keras_resnet.export.selftest.standalone import FAILED, NOT_RUN, PASSED, SelfTestError
+from keras_resnet.export.selftest.standalone import FAILED, NOT_RUN, PASSED, UNCHANGED, SelfTestError
 from keras_resnet.export.source_model.loading import load_source_model
 from keras_resnet.export.targets import TARGETS
 from keras_resnet.export.verification.result import Tolerances
@@ -55,12 +55,12 @@ def test_every_artifact_of_an_export_passes_in_a_process_of_its_own(exported):
 
 
 def test_the_script_agrees_and_imports_nothing_of_this_package(exported):
-    """float and uint8 input, integer outputs; the SavedModel is left to the command."""
+    """float and uint8 input, integer outputs; running the SavedModel is left to the command."""
     done = script(exported.folder / "verify.py")
     assert (done.returncode, done.err) == (0, [])
-    assert [line.split()[:2] for line in done.out.splitlines()[:-2]] == [
-        ["passed", f"model{kind}.{suffix}"] for suffix in ("tflite", "onnx") for kind in ("", "_fp16", "_int8")
-    ]
+    files = [f"model{kind}.{suffix}" for suffix in ("tflite", "onnx") for kind in ("", "_fp16", "_int8")]
+    expected = [["unchanged", "saved_model"], *(["passed", file] for file in files)]
+    assert [line.split()[:2] for line in done.out.splitlines()[:-2]] == expected
     assert done.out.splitlines()[-1].startswith("with python 3.")
 
 
@@ -241,7 +241,7 @@ def test_one_artifact_is_run_by_itself_under_any_name(small):
     shutil.copy(small / "model_int8.onnx", small / "classifier.onnx")
     for name in ("model_int8.onnx", "classifier.onnx"):
         assert verdicts(run_selftest(small / name)[1]) == {"model_int8.onnx": PASSED}
-        assert script(small / "verify.py", small / name).out.startswith("passed   model_int8.onnx")
+        assert script(small / "verify.py", small / name).out.startswith("passed    model_int8.onnx")
 
 
 def test_a_saved_model_is_found_by_its_own_path(exported):
@@ -253,13 +253,13 @@ def test_a_saved_model_is_found_by_its_own_path(exported):
 
 def test_formats_choose(exported, small):
     assert set(verdicts(run_selftest(exported.folder, ["onnx"])[1])) == {"model.onnx", "model_fp16.onnx", "model_int8.onnx"}
-    with pytest.raises(UserError, match="unknown format 'coreml'; the formats are saved_model, tflite, onnx"):
+    with pytest.raises(UserError, match="unknown format 'coreml'; the formats are saved_model, tflite, onnx, web"):
         run_selftest(exported.folder, ["coreml"])
     with pytest.raises(UserError, match=r"selftest\.npz is of model\.onnx, model_int8\.onnx, and not of tflite"):
         run_selftest(small, ["tflite"])
     done = script(small / "verify.py", "--formats=coreml")
     assert done.returncode == 2
-    assert "unknown format coreml; the formats are tflite, onnx" in done.err[-1]
+    assert "unknown format coreml; the formats are saved_model, tflite, onnx, web" in done.err[-1]
 
 
 def test_what_has_no_runtime_here_is_not_run_and_never_passed(small, exported, monkeypatch):
@@ -271,11 +271,25 @@ def test_what_has_no_runtime_here_is_not_run_and_never_passed(small, exported, m
     assert standalone.exit_status([*results, results[0]._replace(verdict=PASSED)]) == 1
     done = script(small / "verify.py", without=["onnxruntime"])
     assert done.returncode == 2
-    assert done.out.startswith("not run  model.onnx                   its runtime is not installed: ")
+    assert done.out.startswith("not run   model.onnx                   its runtime is not installed: ")
     missing = ["ai_edge_litert", "tflite_runtime", "tensorflow"]
     done = script(exported.folder / "verify.py", without=missing)
     assert done.returncode == 1
-    assert [line.partition(" m")[0].strip() for line in done.out.splitlines()[:6]] == [NOT_RUN] * 3 + [PASSED] * 3
+    found = [line[:9].strip() for line in done.out.splitlines()[:7]]
+    assert found == [UNCHANGED, *[NOT_RUN] * 3, *[PASSED] * 3]
+
+
+def test_a_saved_model_that_the_script_does_not_run_is_named_and_its_digest_compared(exported, tmp_path):
+    """It was left out without a word, changed or not."""
+    folder = shutil.copytree(exported.folder, tmp_path / "export")
+    done = script(folder / "verify.py")
+    assert done.returncode == 0
+    assert done.out.startswith("unchanged saved_model")
+    (folder / "saved_model" / "saved_model.pb").write_bytes(b"another")
+    done = script(folder / "verify.py")
+    assert done.returncode == 1
+    assert "saved_model.pb is not the file that was exported" in done.out
+    assert script(folder / "verify.py", "--formats=saved_model").returncode == 1
 
 
 def test_a_runtime_that_dies_costs_one_artifact(small, monkeypatch):

@@ -23,6 +23,7 @@ from conftest import ROOT, assert_refused, only
 from PIL import Image
 
 from keras_resnet import UserError
+from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.formats.context import ConversionContext, Samples
 from keras_resnet.export.formats.tflite.format import TFLITE
 from keras_resnet.export.formats.web import application, browser, chromium, litertjs
@@ -314,6 +315,19 @@ def test_samples_are_shown_with_what_keras_gives(page, folder):
 
 def test_no_image_is_published_unasked(write):
     assert json.loads((write() / "samples.json").read_text()) == []
+
+
+def test_whoever_publishes_images_is_told(folder, write):
+    note = load_predictor(folder).inspect().note
+    assert note.endswith("It shows 2 images of the test split: whoever gets it gets these images.")
+    assert "test split" not in load_predictor(write()).inspect().note
+
+
+def test_a_page_is_not_made_of_outputs_that_it_cannot_show(tmp_path):
+    """LiteRT.js has no tensors of int8, which logits and features of an int8 file are: the page passed where no browser was."""
+    for output in (("logits",), ("probabilities", "features"), ("probabilities", "gradcam")):
+        with pytest.raises(UserError, match="a web page shows probabilities, and --output is .*: leave web out of --formats"):
+            ExportConfig(tmp_path / "model.keras", tmp_path / "out", formats=("web",), output=output)
 
 
 def test_a_page_without_its_runtime_says_how_to_get_it_and_its_model_is_verified(write, runtime, rng):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from keras_resnet.errors import UserError, comma_join
 
 from ..context import ConversionContext, ExportOptions
-from ..format import GRADCAM, ExportTarget, Format
+from ..format import ExportTarget, Format
 from ..inspection import Inspection
 from ..tflite.format import TFLITE
 from . import application, litertjs
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from .runner import WebRunner
 
-SCORES = {"probabilities", "logits"}  # the outputs of which the page can show one
 CHANNELS = (1, 3)  # of the images that a browser decodes
 
 
@@ -46,10 +45,10 @@ class WebFormat(Format[Path]):
         super().check_options(options, quantizations)
         if not quantizations:
             return
-        if not SCORES & set(options.output):
-            raise UserError(f"a web page shows probabilities or logits, and --output is {comma_join(options.output)}")
-        if GRADCAM in options.output:
-            raise UserError("a web page has no gradcam: leave it out of --output, or web out of --formats")
+        if options.output != ("probabilities",):
+            raise UserError(
+                f"a web page shows probabilities, and --output is {comma_join(options.output)}: leave web out of --formats"
+            )
         if options.web_runtime is not None:
             litertjs.find_runtime(Path(options.web_runtime))
         elif options.web_single_file:
@@ -93,11 +92,14 @@ class WebFormat(Format[Path]):
 
     def inspect(self, path: Path, runner: WebRunner) -> Inspection:
         """The model's operators, as LiteRT on this machine has them."""
-        content = Application(path).model
+        page = Application(path)
+        content, note = page.model, runner.note
+        if page.samples:
+            note += f" It shows {page.samples} images of the test split: whoever gets it gets these images."
         with tempfile.TemporaryDirectory(prefix="keras-resnet-", ignore_cleanup_errors=True) as folder:
             model = Path(folder) / application.MODEL
             model.write_bytes(content)
-            return dataclasses.replace(TFLITE.inspect(model, TFLITE.load(content)), note=runner.note)
+            return dataclasses.replace(TFLITE.inspect(model, TFLITE.load(content)), note=note)
 
 
 WEB = WebFormat()

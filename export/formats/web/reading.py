@@ -3,6 +3,7 @@
 import base64
 import functools
 import gzip
+import json
 import re
 import urllib.parse
 from pathlib import Path
@@ -43,6 +44,11 @@ class Application:
     def outputs(self) -> dict[str, Any]:
         """What the page knows of the model's outputs, by their names."""
         return self._description["outputs"]
+
+    @property
+    def samples(self) -> int:
+        """How many images it shows as samples."""
+        return len(json.loads(self._read(application.SAMPLES)))
 
     @property
     def has_runtime(self) -> bool:

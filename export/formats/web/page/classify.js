@@ -54,7 +54,7 @@ export class Classifier {
     const prepared = performance.now();
     const outputs = await this.run(pixels);
     const milliseconds = performance.now() - prepared;
-    return { probabilities: probabilitiesOf(outputs), milliseconds, preparation: prepared - start };
+    return { probabilities: outputs.probabilities, milliseconds, preparation: prepared - start };
   }
 
   /** Decodes, resizes and crops an image: the pixels that the network sees, height x width x channels bytes. */
@@ -119,13 +119,4 @@ async function loadLiteRT() {
 /** Integers to the numbers that they stand for. */
 export function dequantize(values, { scale, zero_point: zeroPoint }) {
   return values instanceof Float32Array ? values : Float32Array.from(values, (value) => (value - zeroPoint) * scale);
-}
-
-/** The probabilities among the outputs, or those that the logits give. */
-export function probabilitiesOf(outputs) {
-  if (outputs.probabilities) return outputs.probabilities;
-  const most = outputs.logits.reduce((a, b) => Math.max(a, b));
-  const powers = outputs.logits.map((logit) => Math.exp(logit - most));
-  const sum = powers.reduce((a, b) => a + b);
-  return powers.map((power) => power / sum);
 }

@@ -2,7 +2,7 @@
 
 import { readJson } from "./assets.js";
 import { startCamera } from "./camera.js";
-import { Classifier, RuntimeMissing, probabilitiesOf } from "./classify.js";
+import { Classifier, RuntimeMissing } from "./classify.js";
 import { decodePng } from "./decode.js";
 
 const SMALL = 64; // pixels: images that are enlarged without smoothing
@@ -91,9 +91,9 @@ async function showSamples(classifier) {
       const fill = addCard(source, `sample: ${label}`);
       const pixels = await decodePng(source, classifier.preprocessing.channels);
       const start = performance.now();
-      const found = probabilitiesOf(await classifier.run(pixels));
+      const { probabilities: found } = await classifier.run(pixels);
       const milliseconds = performance.now() - start;
-      const expected = probabilitiesOf(outputs);
+      const expected = outputs.probabilities;
       const difference = Math.max(...found.map((probability, index) => Math.abs(probability - expected[index])));
       const compared = `Differs from Keras by at most ${difference.toFixed(4)}`;
       fill(...answer(classifier, { probabilities: found, milliseconds }), make("p", "note", compared));
