@@ -134,4 +134,5 @@ def digests(path: Path) -> dict[str, str]:
 
 def images_line(images: int) -> str:
     """The sentence that tells a user whose images get published."""
-    return f"`{standalone.SELF_TEST}` contains {images} images of the test split: whoever gets this folder gets these images."
+    what = "1 image" if images == 1 else f"{images} images"
+    return f"`{standalone.SELF_TEST}` contains {what} of the test split, published with the folder."

@@ -17,6 +17,7 @@ import importlib
 import json
 import platform
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence  # noqa: UP035  this file also runs in older Pythons than the package
@@ -78,6 +79,8 @@ def read(path: Path) -> SelfTest:
     """Reads the self-test in the folder of an export, or beside one of its artifacts."""
     path = locate(path)
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is not a zip archive")
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         record = json.loads(arrays["record"].tobytes().decode())

@@ -175,6 +175,22 @@ def test_verification_also_runs_int8_with_sums_that_cannot_saturate(net, tmp_pat
     assert [failure.endswith(f"({X64_QUANT_PRECISION})") for failure in result.failures] == [True], "a variant's failure counts"
 
 
+def test_a_hidden_layer_that_gives_features_becomes_integers_all_the_same():
+    """It stayed in float as "the network's last layer", and with it most of the weights."""
+    pixels = keras.Input(SHAPE)
+    hidden = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(pixels)))
+    outputs = {"features": hidden, "logits": keras.layers.Dense(3)(hidden)}
+    proto = make_model(serving_function(keras.Model(pixels, outputs), "logits", "features"), METADATA)
+    images = np.random.default_rng(0).integers(0, 256, (16, *SHAPE)).astype(np.uint8)
+    quantized = OnnxQuantizer(proto, "int8", images).quantize()
+    kernels = {tensor.name for tensor in quantized.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    floats = [kernels.issuperset(node.input[1:2]) for node in quantized.graph.node if node.op_type == "Gemm"]
+    assert floats == [False, True]
+    found, expected = ONNX.run(quantized, images), ONNX.run(proto, images)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=0.05 * np.abs(values).max())
+
+
 def ranges(proto):
     """The scales of what is quantized, by the names of the tensors that hold them."""
     return {

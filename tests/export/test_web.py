@@ -270,6 +270,34 @@ def test_what_is_not_an_image_is_named_and_the_next_one_is_classified(page):
     assert page.evaluate(text).startswith("This cannot be read as an image")
 
 
+def test_what_is_dropped_on_a_page_without_its_model_leaves_the_reason_there(write):
+    """The message went, nothing came in its place, and an error that nobody caught was thrown."""
+    with Page(browser.find_browser(), Application(write())) as page:
+        said = page.evaluate("""async () => {
+          const status = document.getElementById("status");
+          while (!status.classList.contains("error")) await new Promise((done) => setTimeout(done, 10));
+          const thrown = [];
+          addEventListener("unhandledrejection", (event) => thrown.push(event.reason.message));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["no image"], "a.png", { type: "image/png" }));
+          document.getElementById("drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer }));
+          await new Promise((done) => setTimeout(done, 100));
+          return [status.textContent, ...thrown];
+        }""")
+    assert len(said) == 1
+    assert "npm install" in said[0]
+
+
+def test_names_without_spaces_do_not_make_the_page_wider_than_a_phone(page):
+    text = """() => {
+      document.querySelector(".lead").textContent = "very_long_name_".repeat(20);
+      return [document.querySelector(".lead").scrollWidth, innerWidth];
+    }"""
+    width, window = page.evaluate(text)
+    assert width <= window
+
+
 CAMERA = """
 async (error) => {
   const canvas = document.createElement("canvas");
@@ -319,14 +347,14 @@ def test_no_image_is_published_unasked(write):
 
 def test_whoever_publishes_images_is_told(folder, write):
     note = load_predictor(folder).inspect().note
-    assert note.endswith("It shows 2 images of the test split: whoever gets it gets these images.")
+    assert note.endswith("Samples of the test split are published with it: 2.")
     assert "test split" not in load_predictor(write()).inspect().note
 
 
 def test_a_page_is_not_made_of_outputs_that_it_cannot_show(tmp_path):
     """LiteRT.js has no tensors of int8, which logits and features of an int8 file are: the page passed where no browser was."""
     for output in (("logits",), ("probabilities", "features"), ("probabilities", "gradcam")):
-        with pytest.raises(UserError, match="a web page shows probabilities, and --output is .*: leave web out of --formats"):
+        with pytest.raises(UserError, match=r"a web page shows probabilities, and --output is .*: leave web out of --formats"):
             ExportConfig(tmp_path / "model.keras", tmp_path / "out", formats=("web",), output=output)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import onnx
 
+from ..format import FEATURES, GRADCAM
+
 POOLINGS = ("GlobalAveragePool", "GlobalMaxPool")  # whose outputs are (N, C, 1, 1)
 GEMM_WITHOUT_BIAS = 11  # the first opset that has it
 
@@ -62,9 +64,12 @@ def bias_addition(
 
 
 def head_layers(graph: onnx.GraphProto) -> list[str]:
-    """Returns the names of the dense layers after which no weights come: the network's last one."""
+    """Returns the names of the dense layers after which no weights come: the network's last one.
+
+    What gives features is not one of them: that is a hidden layer, where a network has such.
+    """
     makers = {name: node for node in graph.node for name in node.output}
-    found, names = [], [value.name for value in graph.output]
+    found, names = [], [value.name for value in graph.output if value.name not in (FEATURES, GRADCAM)]
     while names:
         node = makers.get(names.pop())
         if node is not None and node.op_type in ("Gemm", "MatMul"):

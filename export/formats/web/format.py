@@ -95,7 +95,7 @@ class WebFormat(Format[Path]):
         page = Application(path)
         content, note = page.model, runner.note
         if page.samples:
-            note += f" It shows {page.samples} images of the test split: whoever gets it gets these images."
+            note += f" Samples of the test split are published with it: {page.samples}."
         with tempfile.TemporaryDirectory(prefix="keras-resnet-", ignore_cleanup_errors=True) as folder:
             model = Path(folder) / application.MODEL
             model.write_bytes(content)

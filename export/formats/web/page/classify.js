@@ -57,9 +57,17 @@ export class Classifier {
     return { probabilities: outputs.probabilities, milliseconds, preparation: prepared - start };
   }
 
-  /** Decodes, resizes and crops an image: the pixels that the network sees, height x width x channels bytes. */
+  /**
+   * Decodes, resizes and crops an image: the pixels that the network sees, height x width x channels bytes.
+   *
+   * @throws {UnreadableImage}
+   */
   async prepare(image) {
-    return resizeAndCrop(await readPixels(image, this.preprocessing.channels), this.preprocessing);
+    try {
+      return resizeAndCrop(await readPixels(image, this.preprocessing.channels), this.preprocessing);
+    } catch (error) {
+      throw new UnreadableImage(`This cannot be read as an image: ${error.message}`, { cause: error });
+    }
   }
 
   /**
@@ -96,6 +104,8 @@ export class Classifier {
 }
 
 export class RuntimeMissing extends Error {}
+
+export class UnreadableImage extends Error {}
 
 async function loadLiteRT() {
   let litert;

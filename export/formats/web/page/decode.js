@@ -2,6 +2,7 @@
 
 import { dropAlpha } from "./preprocess.js";
 
+const MAX_PIXELS = 120_000_000; // of an image, as in evaluation
 const STRIP = 1 << 22; // pixels that a canvas has at most: phones refuse canvases of more than 16 million
 
 /**
@@ -20,6 +21,7 @@ export async function readPixels(source, channels) {
   });
   try {
     const { width, height } = bitmap;
+    if (width * height > MAX_PIXELS) throw new Error(`it has ${width}x${height} pixels, over ${MAX_PIXELS}`);
     const data = new Uint8Array(width * height * channels);
     const rows = Math.min(height, Math.max(1, Math.floor(STRIP / width)));
     const readStrip = stripReader(bitmap, rows);

@@ -2,7 +2,7 @@
 
 import { readJson } from "./assets.js";
 import { startCamera } from "./camera.js";
-import { Classifier, RuntimeMissing } from "./classify.js";
+import { Classifier, RuntimeMissing, UnreadableImage } from "./classify.js";
 import { decodePng } from "./decode.js";
 
 const SMALL = 64; // pixels: images that are enlarged without smoothing
@@ -12,6 +12,7 @@ const [status, results, drop] = ["status", "results", "drop"].map(element);
 
 // For the console, and for tests: `await classifier`.
 globalThis.classifier = Classifier.load();
+const ready = globalThis.classifier.catch(() => null); // null: the page has said why
 
 /** Makes an element with a class and content: text, or other elements. */
 function make(tag, name, ...content) {
@@ -49,11 +50,17 @@ function answer(classifier, { probabilities, milliseconds, preparation }) {
   ];
 }
 
+/** What is shown instead of an answer. */
+function failure(error) {
+  return make("p", "failed", error instanceof UnreadableImage ? error.message : `The network failed: ${error.message}`);
+}
+
 /** An image, enlarged without smoothing if it is small. */
 function picture(source, name, alt) {
   const made = make("img", name);
   made.alt = alt;
   made.addEventListener("load", () => made.classList.toggle("small", made.naturalWidth < SMALL));
+  for (const end of ["load", "error"]) made.addEventListener(end, () => URL.revokeObjectURL(source)); // the file may be large
   made.src = source;
   return made;
 }
@@ -67,16 +74,23 @@ function addCard(source, name) {
 
 /** Classifies image files, one after the other, and shows each. */
 async function show(files) {
-  const classifier = await globalThis.classifier;
+  const classifier = await ready;
+  if (!classifier) return;
   for (const file of files) {
-    const url = URL.createObjectURL(file);
-    const fill = addCard(url, file.name ?? "image");
+    const fill = addCard(URL.createObjectURL(file), file.name ?? "image");
     try {
       fill(...answer(classifier, await classifier.classify(file)));
     } catch (error) {
-      fill(make("p", "failed", `This cannot be read as an image: ${error.message}`));
+      fill(failure(error));
     }
   }
+}
+
+/** Shows what was dropped, or says that there is no image in it. */
+async function showDropped(transfer) {
+  const images = imagesOf(transfer); // at once: a drop is forgotten after its event
+  if (await ready) say(images.length > 0 ? "" : "What was dropped is not an image file.", images.length === 0);
+  show(images);
 }
 
 /** Shows the sample images as buttons. They have the network's size already, and come with what Keras gives for them. */
@@ -126,21 +140,24 @@ function connect() {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    const images = imagesOf(event.dataTransfer);
-    say(images.length > 0 ? "" : "What was dropped is not an image file.", images.length === 0);
-    show(images);
+    showDropped(event.dataTransfer);
   });
   element("camera").addEventListener("click", useCamera);
 }
 
 async function useCamera() {
-  const classifier = await globalThis.classifier;
   const [button, live, video] = ["camera", "live", "video"].map(element);
   const place = live.querySelector(".answer");
   button.disabled = true;
+  const classifier = await ready;
+  if (!classifier) return;
   try {
     const camera = await startCamera(video, async () => {
-      place.replaceChildren(...answer(classifier, await classifier.classify(video)));
+      try {
+        place.replaceChildren(...answer(classifier, await classifier.classify(video)));
+      } catch (error) {
+        place.replaceChildren(failure(error)); // of one frame
+      }
     });
     say("");
     live.hidden = false;
