@@ -76,7 +76,7 @@ class Predictor:
 
     def probabilities(self, images: Images) -> np.ndarray:
         """Computes uint8 (N, H, W, C), 0 to 255 -> float32 (N, classes), the probability of each class."""
-        if tuple(self.outputs) == (FEATURES,):
+        if set(self.outputs) <= {FEATURES, GRADCAM}:
             raise UserError(f"{self.path} gives features, which name no class: export it with --output=probabilities,features")
         outputs = self.run(images)
         if "probabilities" in outputs or "logits" not in outputs:

@@ -77,7 +77,7 @@ def clients_section(report: Report) -> str:
 <p class="verdict {"failed" if report.failed_in_clients else "passed"}">{html.escape(report.client_verdict())}</p>
 <p>Each artifact that passed was run on {images} of the images, and compared with what it gives above. A prediction counts where
 the two best classes are apart.</p>
-<div class="wide">
+<div class="wide long">
 {table(CLIENT_COLUMNS, map(client_row, report.clients))}
 </div>"""
 
@@ -100,7 +100,7 @@ def noise_section(explanations: Mapping[str, Explanation]) -> str:
             f"<h3>{html.escape(name)}</h3>",
             f"<p>On {found.images} calibration images, of which float gets {percent(found.float_accuracy)} right.",
             f"{len(rows) - 1} of {len(found.operators)} operators are shown; <code>report.json</code> has all.</p>",
-            f'<div class="wide">{table(NOISE_COLUMNS, rows)}</div>',
+            f'<div class="wide long">{table(NOISE_COLUMNS, rows)}</div>',
         ]
     return "\n".join([NOISE_INTRODUCTION, *parts]) if parts else ""
 

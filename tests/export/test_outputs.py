@@ -175,6 +175,13 @@ def test_features_alone_are_judged_by_what_the_head_makes_of_them(source, images
     assert "associated_files" not in output, "class names for an embedding"
 
 
+def test_features_with_maps_are_not_taken_for_probabilities(source, images, tmp_path):
+    """predict ended in a traceback, and evaluate gave the accuracy of nothing."""
+    export(source, images, tmp_path, formats=("onnx",), quantize=("none",), output=("features", "gradcam"))
+    with pytest.raises(UserError, match="gives features, which name no class"):
+        load_predictor(tmp_path / "model.onnx").probabilities(images)
+
+
 def test_the_scores_of_features_are_those_of_the_network(source, images, expected):
     scores = scores_function(source[0].model, ["features"])
     np.testing.assert_allclose(scores({"features": expected["features"]}), expected["probabilities"], atol=1e-5)
