@@ -10,7 +10,8 @@
    shown keeps rule 1. So the probabilities must also follow Keras' from image to image: their mean squared error may be at most
    half of the variance of Keras' over the images. A constant has all of it or more, permuted classes and noise about twice as
    much; honest files of untrained networks of 2 to 1,000 classes had 0 to 8 %. Where Keras hardly tells the images apart,
-   errors that any rounding explains are allowed instead: 1 % of the outputs' size, or one step of integer outputs.
+   errors that any rounding explains are allowed instead: 1 % of the outputs' size, or one step of integer outputs. But where
+   that leaves the same outputs for all images, as 8 bits do of a thousand probabilities at chance, the file says nothing.
    Fewer than `FEW` images tell nothing about the variance over images; there, it is that over the classes of each image, or an
    error that turns no decided image: `MARGIN` between two classes.
 
@@ -43,6 +44,7 @@ class Agreement:
         max_disagreements: How many may be; None where none are asked for.
         rms_error: The root of the mean squared error of its probabilities.
         max_rms_error: The largest that is allowed; None likewise.
+        says_nothing: Whether it gives the same for all images, where Keras does not; False where nothing is asked for.
     """
 
     decided: int
@@ -50,6 +52,7 @@ class Agreement:
     max_disagreements: int | None
     rms_error: float
     max_rms_error: float | None
+    says_nothing: bool = False
 
     def failures(self) -> list[str]:
         """Says which of the rules is not kept, in one line each."""
@@ -64,6 +67,8 @@ class Agreement:
                 f"does not follow Keras' probabilities from image to image: its RMS error is {self.rms_error:.1e}, "
                 f"{self.max_rms_error:.1e} allowed"
             )
+        if self.says_nothing:
+            found.append("gives the same for all images, where Keras does not")
         return found
 
     def __str__(self) -> str:
@@ -90,7 +95,13 @@ def compare(outputs: np.ndarray, reference: np.ndarray, min_agreement: float = 0
         max_disagreements=allowed_disagreements(count, min_agreement) if min_agreement else None,
         rms_error=rms_error(outputs, reference),
         max_rms_error=allowed_rms_error(reference, least) if min_agreement else None,
+        says_nothing=bool(min_agreement) and images >= FEW and bool(np.all(outputs == outputs[0])) and varies(reference),
     )
+
+
+def varies(outputs: np.ndarray) -> bool:
+    """Tells whether outputs, (N, ...), differ from image to image by more than rounding explains."""
+    return rms_error(outputs, outputs.mean(axis=0)) > RELATIVE * rms_error(outputs, np.zeros_like(outputs))
 
 
 def decided_images(probabilities: np.ndarray) -> np.ndarray:

@@ -77,7 +77,11 @@ def test_an_honest_file_passes_whatever_the_network_has_learnt(kind, classes, im
 def test_outputs_in_8_bits_pass_where_the_probabilities_of_1000_classes_are_less_than_a_step(kind, classes):
     scores = softmax(network(kind, classes))
     found = np.round(scores / STEP) * STEP
-    assert not compare(found, scores, 97.0, STEP).failures()
+    failures = compare(found, scores, 97.0, STEP).failures()
+    if np.all(found == found[0]) and kind == "at chance":  # 0 for all classes of all images: that is no classifier
+        assert failures == ["gives the same for all images, where Keras does not"]
+    else:
+        assert not failures
 
 
 @pytest.mark.parametrize("classes", CLASSES)
