@@ -26,10 +26,10 @@ class SavedModelRunner:
             raise UserError(f"it has no signature {SIGNATURE}")
         self.function = self._model.signatures[GRADCAM if GRADCAM in self._model.signatures else SIGNATURE]
         pixels = only(self.function.structured_input_signature[1].values(), "inputs")
-        self._input, self._dtype = pixels.name, pixels.dtype
+        self._input, self._dtype = pixels.name, pixels.dtype.as_numpy_dtype
         self.outputs = list(self.function.structured_outputs)
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Computes uint8 (N, H, W, C) -> {output: float32 (N, ...)}."""
-        pixels = tf.cast(images, self._dtype)
+        pixels = tf.constant(images.astype(self._dtype, copy=False))
         return {name: output.numpy() for name, output in self.function(**{self._input: pixels}).items()}
