@@ -15,7 +15,7 @@ from .clients.result import ClientResult
 from .clients.verify import check_channels, verify_in_clients
 from .config import ExportConfig
 from .formats.context import Samples
-from .formats.format import BATCH_SIZE, ExportTarget, Outputs
+from .formats.format import BATCH_SIZE, ExportTarget, Outputs, evenly_spaced
 from .formats.labels import LABELS_FILE, labels_text
 from .output_dir import check_output_dir, publish, temporary_folder
 from .outputs import scores_function, select_outputs
@@ -106,7 +106,7 @@ def choose_samples(images: np.ndarray, labels: np.ndarray, outputs: Outputs, cou
     """Evenly spread ones of the images, or None for a count of 0."""
     if count == 0:
         return None
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))
+    chosen = evenly_spaced(len(images), count)
     return Samples(images[chosen], labels[chosen], {name: values[chosen] for name, values in outputs.items()})
 
 

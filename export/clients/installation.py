@@ -10,15 +10,14 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError
 from keras_resnet.records import read_json
 
+from ..formats.web.browser import VARIABLE, find_browser
 from .table import Client, group_of
 
 FOLDER = ".clients"  # of `make clients`
 STAMP = "installed.json"  # in the folder of a client that is complete: what was installed
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-BROWSER_VARIABLE = "CHROME_PATH"  # names another one, as for other tools that look for a browser
 SCRIPTS = Path(__file__).with_name("scripts")
 
 
@@ -72,14 +71,12 @@ def find_node_installation(client: Client, made: Path) -> Installation:
         raise NotInstalledError(f"{client.name} is not installed: {make_command(client, made.parent)}")
     if not client.in_browser:
         return Installation(client, node, (str(made),))
-    names = [os.environ[BROWSER_VARIABLE]] if os.environ.get(BROWSER_VARIABLE) else BROWSERS
-    browser = next(filter(None, map(shutil.which, names)), None)
+    browser = find_browser()
     if not browser:
         raise NotInstalledError(
-            f"{client.name} runs in a page, and no browser is there ({comma_join(names)}): install Chromium, or name one in "
-            f"{BROWSER_VARIABLE}"
+            f"{client.name} runs in a page, and no browser is there: install Chromium, or name one in {VARIABLE}"
         )
-    return Installation(client, node, (str(made), client.name, browser))
+    return Installation(client, node, (str(made), client.name, str(browser)))
 
 
 def find_installations(names: Sequence[str], clients: Iterable[Client], folder: Path) -> list[Installation]:

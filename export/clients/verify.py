@@ -8,7 +8,7 @@ import numpy as np
 from keras_resnet.errors import UserError
 from keras_resnet.metadata import ClassifierMetadata
 
-from ..formats.format import ExportTarget
+from ..formats.format import ExportTarget, evenly_spaced
 from ..verification.result import Tolerances
 from .installation import Installation
 from .integers import output_scales
@@ -48,7 +48,7 @@ def verify_in_clients(
         references: Of each artifact, what it gives for the images in its own runtime, by the name of the output, (N, ...).
         report_progress: Is told the name of each client as it begins.
     """
-    chosen = np.linspace(0, len(images) - 1, min(IMAGES, len(images))).astype(int)
+    chosen = evenly_spaced(len(images), IMAGES)
     for installation in installations:
         client = installation.client
         report_progress(client.title)

@@ -225,6 +225,11 @@ def only(values: Iterable[T], what: str) -> T:
     return values[0]
 
 
+def evenly_spaced(total: int, most: int) -> np.ndarray:
+    """Returns the indices of at most `most` of `total` things, evenly spread, ascending."""
+    return np.linspace(0, total - 1, min(most, total)).astype(int)
+
+
 def in_batches(run: Callable[[np.ndarray], dict[str, np.ndarray]], images: Images) -> dict[str, np.ndarray]:
     """Computes the outputs of all images, some at a time."""
     batches = [run(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)]

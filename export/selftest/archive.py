@@ -22,7 +22,7 @@ from keras_resnet.files import json_text, sha256_of
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import predicted_labels, softmax
 
-from ..formats.format import ExportTarget, Outputs
+from ..formats.format import ExportTarget, Outputs, evenly_spaced
 from ..verification import agreement
 from ..verification.result import VerificationResult
 from . import standalone
@@ -56,7 +56,7 @@ def write_selftest(
     Returns:
         How many images are in it; 0 where there is nothing to test, and nothing is written.
     """
-    rows = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(int))
+    rows = evenly_spaced(len(images), count)
     if not passed or not len(rows):
         return 0
     decided = np.zeros(len(rows), bool)

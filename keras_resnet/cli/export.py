@@ -15,7 +15,7 @@ from keras_resnet import environment
 from keras_resnet.export import targets
 from keras_resnet.export.clients.table import CLIENTS, GROUPS
 from keras_resnet.export.config import ExportConfig
-from keras_resnet.export.formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPUTS
+from keras_resnet.export.formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPUTS, evenly_spaced
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.export.formats.web import litertjs
 from keras_resnet.metadata import ClassifierMetadata
@@ -212,7 +212,7 @@ def evenly_spread(split: Split, most: int) -> Split:
     """`most` examples of a split, evenly spread, or all for 0."""
     if not 0 < most < len(split):
         return split
-    return split.take(np.linspace(0, len(split) - 1, most).astype(int))
+    return split.take(evenly_spaced(len(split), most))
 
 
 COMMAND = Command(
