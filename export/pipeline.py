@@ -66,16 +66,10 @@ def export(
         failures: list[Exception] = []
         for name, target in config.targets.items():
             report_progress(target.file)
-            path, error = folder / target.file, ""
-            try:
-                writer.write(name, path)
-            except OSError:  # the disk's fault, which the other artifacts would have to meet as well
-                raise
-            except Exception as failure:
+            path = folder / target.file
+            if failure := try_to_write(writer, name, path):
                 failures.append(failure)
-                files.remove(path)
-                error = f"cannot be made: {failure if isinstance(failure, UserError) else describe(failure)}"
-            tolerances = config.tolerances(target, model, reference)
+            error, tolerances = describe(failure), config.tolerances(target, model, reference)
             result, found[name] = verify(name, path, images, labels, reference, scores, tolerances, error)
             results.append(result)
         if len(failures) == len(results):
@@ -125,9 +119,23 @@ def try_in_clients(
     return list(verify_in_clients(config.clients, artifacts, metadata, layout, dtype, images, references, report_progress))
 
 
-def describe(failure: Exception) -> str:
-    """An exception of a converter, as a line of the report."""
-    return one_line(f"{type(failure).__name__}: {first_line(failure)}")
+def try_to_write(writer: ArtifactWriter, name: str, path: Path) -> Exception | None:
+    """Writes an artifact. Returns why it cannot be made, where that is so; nothing is left of it then."""
+    try:
+        writer.write(name, path)
+    except OSError:  # the disk's fault, which the other artifacts would have to meet as well
+        raise
+    except Exception as failure:
+        files.remove(path)
+        return failure
+    return None
+
+
+def describe(failure: Exception | None) -> str:
+    """An exception of a converter, as a line of the report; "" where there is none."""
+    if failure is None or isinstance(failure, UserError):
+        return f"cannot be made: {failure}" if failure else ""
+    return f"cannot be made: {one_line(f'{type(failure).__name__}: {first_line(failure)}')}"
 
 
 def check_calibration(config: ExportConfig, calibration: CalibrationSplit | None) -> None:
