@@ -16,6 +16,7 @@ from .recipes import Recipe
 CONFIG_FILE = "config.json"
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BAD_IMAGES = ("skip", "fail")
+STACK_UNITS = ("auto", "on", "off")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,8 @@ class TrainConfig:
         manual_dir: folder of archives that the user downloaded.
         strategy: how to distribute, of `strategies.STRATEGIES`.
         jit_compile: compile the step with XLA.
+        stack_units: whether alike units run as a loop around one of them, of `STACK_UNITS`; auto: where there are many.
+        rematerialize: compute what is inside the units again for their gradients, instead of keeping it.
         steps_per_execution: training steps between two returns to the host; 0 fits it to about a second.
         checkpoint_minutes: longest time between two checkpoints.
         keep_checkpoints: how many of the newest checkpoints to keep.
@@ -70,12 +73,15 @@ class TrainConfig:
     manual_dir: str | None = None
     strategy: str = "auto"
     jit_compile: bool = False
+    stack_units: str = "auto"
+    rematerialize: bool = False
     steps_per_execution: int = 0
     checkpoint_minutes: float = 10.0
     keep_checkpoints: int = 3
 
     RUNTIME_FIELDS: ClassVar[tuple[str, ...]] = (
-        "data_dir", "manual_dir", "strategy", "jit_compile", "steps_per_execution", "checkpoint_minutes", "keep_checkpoints",
+        "data_dir", "manual_dir", "strategy", "jit_compile", "stack_units", "rematerialize", "steps_per_execution",
+        "checkpoint_minutes", "keep_checkpoints",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -85,7 +91,7 @@ class TrainConfig:
             raise UserError(f"validation_fraction is {self.validation_fraction}; it must be between 0 and 1")
         if not 0 <= self.seed < 2**31:
             raise UserError(f"seed is {self.seed}; it must be at least 0 and below 2**31")
-        for field, valid in (("precision", PRECISIONS), ("on_bad_image", BAD_IMAGES)):
+        for field, valid in (("precision", PRECISIONS), ("on_bad_image", BAD_IMAGES), ("stack_units", STACK_UNITS)):
             if getattr(self, field) not in valid:
                 raise UserError(f"unknown {field} {getattr(self, field)!r}; it must be one of {comma_join(valid)}")
         for field, least in (("image_size", 1), ("steps_per_execution", 0), ("keep_checkpoints", 1)):

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.errors import UserError
-from keras_resnet.models.naming import LOGITS_LAYER
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights.loading import preprocessing_for
 
@@ -21,7 +20,9 @@ from .data.dataset import Dataset
 from .data.splits import ArraySplit, Split
 from .distribute.strategies import is_chief, make_strategy
 from .loop import TrainLoop
-from .model import build_classifier, dtype_policy_scope, freeze, lr_multipliers, pretrained_classifier, synchronize_norms
+from .network.classifier import build_classifier, condensed_classifier, dtype_policy_scope, pretrained_classifier
+from .network.parts import freeze, lr_multipliers, synchronize_norms
+from .network.trainable import LOOPED_FROM, TrainableNetwork
 from .optim.ema import ExponentialMovingAverage
 from .optim.loss_scale import LossScale
 from .optim.optimizers import make_optimizer
@@ -43,9 +44,9 @@ class TrainingData(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A classifier of raw pixels, and the preprocessing inside of it."""
+    """A network that reads raw pixels, and the preprocessing inside of it."""
 
-    model: keras.Model
+    trainable: TrainableNetwork
     preprocessing: Preprocessing
 
 
@@ -61,7 +62,7 @@ class TrainingContext:
     dataset: Dataset
     train_split: Split
     validation_split: ArraySplit
-    model: keras.Model
+    network: TrainableNetwork
     preprocessing: Preprocessing
     schedule: keras.optimizers.schedules.LearningRateSchedule
     loop: TrainLoop
@@ -82,6 +83,12 @@ class TrainingContext:
     @property
     def steps_per_epoch(self) -> int:
         return steps_per_epoch(self.train_split, self.recipe)
+
+    def classifier(self) -> keras.Model:
+        """Builds the whole network, with the weights that it has now, from raw pixels to probabilities."""
+        model = build_classifier(self.config, self.preprocessing, self.classes)
+        self.network.copy_to(model)
+        return model
 
     def data_fingerprint(self) -> list[int | str]:
         """Tells this data from other data: the numbers of images to train on and to validate on, a hash of their labels, and
@@ -112,10 +119,10 @@ def create_context(config: TrainConfig, connected: tf.distribute.Strategy | None
     strategy = connected or connect(config)
     data = open_data(config, strategy)
     with strategy.scope(), dtype_policy_scope(config.precision):
-        network = build_network(config, data)
+        network = build_network(config, data, strategy)
         train, validation = prepare_images(config, data, network.preprocessing)
         schedule = learning_rate_schedule(config.recipe, steps_per_epoch(train, config.recipe) * config.recipe.epochs)
-        loop = build_loop(config, strategy, network.model, schedule, train.labels)
+        loop = build_loop(config, strategy, network.trainable, schedule, train.labels)
     return TrainingContext(config, strategy, data.dataset, train, validation, *network, schedule, loop)
 
 
@@ -135,17 +142,36 @@ def open_data(config: TrainConfig, strategy: tf.distribute.Strategy) -> Training
     return TrainingData(dataset, train, validation)
 
 
-def build_network(config: TrainConfig, data: TrainingData) -> Network:
-    """Builds the classifier, from random or given weights."""
+def build_network(config: TrainConfig, data: TrainingData, strategy: tf.distribute.Strategy) -> Network:
+    """Builds the network, from random or given weights, and freezes parts of it as the recipe says."""
     keras.utils.set_random_seed(config.seed)  # not earlier: fetching data draws random numbers too
-    classes = len(data.dataset.class_names)
+    classes, pretrained = len(data.dataset.class_names), None
     if config.weights:
-        network = Network(*pretrained_classifier(config, classes))
+        pretrained, preprocessing = pretrained_classifier(config, classes)
     else:
         preprocessing = preprocessing_from_data(data.train, config.image_size)
-        network = Network(build_classifier(config, preprocessing, classes), preprocessing)
-    check_augmentation(config.recipe, network.preprocessing)
-    return network
+    check_augmentation(config.recipe, preprocessing)
+    model, runs = condensed_classifier(config, preprocessing, classes)
+    freeze(model, config.recipe)
+    if config.sync_batch_norm:
+        synchronize_norms(model)
+    network = TrainableNetwork(
+        model, runs, looped_from=looped_from(config, strategy), rematerialize=config.rematerialize
+    )
+    if pretrained:
+        network.copy_from(pretrained)
+    return Network(network, preprocessing)
+
+
+def looped_from(config: TrainConfig, strategy: tf.distribute.Strategy) -> int | None:
+    """The least number of alike units that run as a loop; None for none."""
+    collective = config.sync_batch_norm and strategy.num_replicas_in_sync > 1
+    if config.stack_units == "on" and collective:
+        raise UserError(
+            "stack_units is 'on', but the statistics of sync_batch_norm cannot be summed over replicas inside a loop of units: "
+            "it must be 'auto' or 'off'"
+        )
+    return None if collective else LOOPED_FROM[config.stack_units]
 
 
 def prepare_images(config: TrainConfig, data: TrainingData, preprocessing: Preprocessing) -> tuple[Split, ArraySplit]:
@@ -156,27 +182,24 @@ def prepare_images(config: TrainConfig, data: TrainingData, preprocessing: Prepr
 def build_loop(
     config: TrainConfig,
     strategy: tf.distribute.Strategy,
-    model: keras.Model,
+    network: TrainableNetwork,
     schedule: keras.optimizers.schedules.LearningRateSchedule,
     labels: np.ndarray,
 ) -> TrainLoop:
-    """Freezes parts of the network as the recipe says, and puts optimizer, step and loop around it.
+    """Puts optimizer, step and loop around the network.
 
     labels: (N,), of the images to train on; for class weights.
     """
-    recipe, classes = config.recipe, model.output_shape[-1]
-    freeze(model, recipe)
-    if config.sync_batch_norm:
-        synchronize_norms(model)
+    recipe, classes = config.recipe, network.model.output_shape[-1]
     update = WeightUpdate(
         make_optimizer(recipe, schedule),
-        model.trainable_variables,
+        network.trainable_variables,
         recipe,
-        lr_multipliers=None if recipe.layer_decay == 1 else lr_multipliers(model, recipe.layer_decay),
-        ema=ExponentialMovingAverage(model.weights, recipe.ema_momentum) if recipe.ema_momentum else None,
+        lr_multipliers=None if recipe.layer_decay == 1 else lr_multipliers(network, recipe.layer_decay),
+        ema=ExponentialMovingAverage(network.variables, recipe.ema_momentum) if recipe.ema_momentum else None,
     )
     step = TrainStep(
-        keras.Model(model.input, model.get_layer(LOGITS_LAYER).output),
+        network,
         update,
         recipe,
         seed=config.seed,

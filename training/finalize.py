@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_resnet.environment import cores
@@ -17,7 +16,6 @@ from keras_resnet.saving import write_classifier
 from .callbacks import JsonlLogger, TensorBoardLogger
 from .context import TrainingContext
 from .data.batches import EvalBatches, InputShard
-from .model import build_classifier
 from .reporting.evaluation import Evaluation
 from .reporting.plots import draw_curves
 from .reporting.report import MISTAKES, REPORT_FILE, write_report
@@ -27,7 +25,6 @@ MODEL_FILE, CURVES_FILE = "model.keras", "curves.png"
 
 def evaluate_and_save(
     context: TrainingContext,
-    weights: list[np.ndarray],
     seconds: float,
     workdir: Path,
     metrics: JsonlLogger,
@@ -39,7 +36,6 @@ def evaluate_and_save(
 
     Args:
         context: of the run.
-        weights: of the network, as `get_weights` gives them.
         seconds: spent training.
         workdir: folder of the run.
         metrics: gets the metrics on the test split.
@@ -52,8 +48,7 @@ def evaluate_and_save(
         ReportFailed: if a file of the report could not be written; the others are.
     """
     config, class_names = context.config, context.dataset.class_names
-    model = build_classifier(config, context.preprocessing, context.classes)  # in float32, on one device
-    model.set_weights(weights)
+    model = context.classifier()  # in float32, on one device
     metadata = ClassifierMetadata(config.model, context.dataset.name, class_names, context.preprocessing)
     write_classifier(model, workdir / MODEL_FILE, metadata)
     test = context.dataset.test.prepared(context.preprocessing)
@@ -83,7 +78,7 @@ def evaluate_and_save(
             images=test.images,
             labels=test.labels,
             probabilities=probabilities,
-            facts=run_facts(context, seconds),
+            facts=run_facts(context, model.count_params(), seconds),
         )
 
     write_all({"events": log_mistakes, CURVES_FILE: draw, REPORT_FILE: report}, result, workdir / MODEL_FILE)
@@ -105,13 +100,13 @@ def write_all(writers: Mapping[str, Callable[[], None]], result: dict[str, float
         raise ReportFailed(message, result) from error
 
 
-def run_facts(context: TrainingContext, seconds: float) -> list[tuple[str, str]]:
+def run_facts(context: TrainingContext, parameters: int, seconds: float) -> list[tuple[str, str]]:
     """What ran, on what, and for how long, for the top of the report."""
     images = context.steps_per_epoch * context.recipe.batch_size * context.recipe.epochs
     gpus = len(tf.config.list_physical_devices("GPU"))
     train, validation = len(context.train_split), len(context.validation_split)
     return [
-        ("parameters", f"{context.model.count_params():,}"),
+        ("parameters", f"{parameters:,}"),
         ("images", f"{context.dataset.name}: {train:,} for training, {validation:,} for validation"),
         ("time", f"{seconds / 60:.1f} minutes of training, {images / max(seconds, 1e-9):,.0f} images/s"),
         ("replicas", f"{context.strategy.num_replicas_in_sync}, strategy {context.config.strategy}"),

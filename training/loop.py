@@ -14,7 +14,7 @@ from .step import HostRequests, MetricSums, StepOutput, TrainStep
 
 SECONDS_PER_EXECUTION = 1.0  # the number of steps in an execution is fitted to this
 MAX_STEPS_PER_EXECUTION = 128
-MOST_VARIABLES_IN_A_LOOP = 1000  # with more, TensorFlow takes as long to start a loop around the step as to trace it
+MOST_UNITS_IN_A_LOOP = 100  # with more, TensorFlow takes as long to start a loop around the step as to trace it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +46,9 @@ class TrainLoop:
 
     def __init__(self, strategy: tf.distribute.Strategy, step: TrainStep, steps_per_execution: int = 0) -> None:
         self._strategy, self.step, self._fixed_steps = strategy, step, steps_per_execution
-        self._step_from_host = len(step.update.variables) > MOST_VARIABLES_IN_A_LOOP
+        self._step_from_host = step.network.units_one_by_one > MOST_UNITS_IN_A_LOOP
         self._steps, self._seconds = steps_per_execution or 1, 0.0
-        own = [variable for variable in step.model.variables if is_moving_statistic(variable)]
+        own = [variable for variable in step.network.variables if is_moving_statistic(variable)]
         self._statistics = [*own, *(step.update.ema.moving_statistics() if step.update.ema else ())]
 
     def train(

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet._keras_internals import seed_generators
-
+from .network.trainable import TrainableNetwork
 from .optim.loss_scale import LossScale
 from .optim.update import WeightUpdate
 from .recipes import Recipe
@@ -55,8 +54,8 @@ class TrainStep:
     stochastic depth) are a function of seed, step and replica, so they need not be saved.
 
     Args:
-        model: maps uint8 images (B, H, W, C) to logits (B, classes).
-        update: changes the weights of `model`.
+        network: maps float32 images 0 to 255, (B, H, W, C), to logits (B, classes).
+        update: changes its weights.
         recipe: gives batch size, gradient accumulation and label smoothing.
         seed: of the random numbers inside the network.
         class_weights: (classes,), a factor on the loss of each class's examples.
@@ -66,7 +65,7 @@ class TrainStep:
 
     def __init__(
         self,
-        model: keras.Model,
+        network: TrainableNetwork,
         update: WeightUpdate,
         recipe: Recipe,
         *,
@@ -75,13 +74,12 @@ class TrainStep:
         jit_compile: bool = False,
         loss_scale: LossScale | None = None,
     ) -> None:
-        self.model, self.update = model, update
+        self.network, self.update = network, update
         self.recipe, self._class_weights, self._loss_scale = recipe, class_weights, loss_scale
         self._forward_backward = (
             tf.function(self._gradients, autograph=False, jit_compile=True) if jit_compile else self._gradients
         )
-        self._generators = seed_generators(model)
-        self._seeds = [(seed * 1_000_003 + number) % 2**32 for number in range(len(self._generators))]
+        self._seed = seed
 
     @property
     def state_variables(self) -> list[keras.Variable]:
@@ -90,7 +88,7 @@ class TrainStep:
 
     def train(self, images: tf.Tensor, targets: tf.Tensor, requests: HostRequests) -> StepOutput:
         """Runs one step on this replica's uint8 images (B, H, W, C) and their targets (B, classes)."""
-        self._seed()
+        self._set_seeds()
         gradients, sums = self._forward_backward(images, targets)
         packed = [*gradients, tf.stack(sums), tf.stack(requests)]
         *gradients, all_sums, all_requests = sum_over_replicas(packed)
@@ -147,17 +145,14 @@ class TrainStep:
         return losses if self._class_weights is None else losses * tf.linalg.matvec(targets, self._class_weights)
 
     def _logits(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        return tf.cast(self.model(tf.cast(images, tf.float32), training=training), tf.float32)
+        return tf.cast(self.network(tf.cast(images, tf.float32), training), tf.float32)
 
-    def _seed(self) -> None:
+    def _set_seeds(self) -> None:
         """Sets Keras' random states for this step and replica."""
-        if self._generators:
-            context = tf.distribute.get_replica_context()
-            step = tf.cast(self.update.iterations.value, tf.int64)
-            count = step * context.num_replicas_in_sync + tf.cast(context.replica_id_in_sync_group, tf.int64)
-            for generator, seed in zip(self._generators, self._seeds, strict=True):
-                state = tf.stack([tf.constant(seed, tf.int64), count])
-                generator.state.assign(keras.ops.cast(state, generator.state.dtype))
+        context = tf.distribute.get_replica_context()
+        step = tf.cast(self.update.iterations.value, tf.int64)
+        count = step * context.num_replicas_in_sync + tf.cast(context.replica_id_in_sync_group, tf.int64)
+        self.network.set_seeds(self._seed, count)
 
 
 def sum_over_replicas(tensors: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:

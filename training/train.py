@@ -85,7 +85,7 @@ class Trainer:
         with context.strategy.scope():
             self.checkpoints = CheckpointManager(
                 workdir / "checkpoints",
-                context.model.weights,
+                context.network.variables,
                 context.loop.step.state_variables,
                 self.state,
                 max_to_keep=self.config.keep_checkpoints,
@@ -145,15 +145,14 @@ class Trainer:
             self.stop()
         if not self.context.chief:
             return None
-        weights = self.context.model.get_weights()
-        return evaluate_and_save(self.context, weights, self.state.seconds, self.workdir, self.metrics, self.events)
+        return evaluate_and_save(self.context, self.state.seconds, self.workdir, self.metrics, self.events)
 
     def train_epochs(self) -> None:
         """Runs the epochs that are left."""
         if self.context.chief and not self.global_step:
             images, _ = next(iter(self.context.train_batches(0).dataset(InputShard())))
             self.events.images("first_batch", images[:FIRST_BATCH_IMAGES], step=0)
-        self.callbacks.on_train_begin()
+        self.callbacks.call("on_train_begin")
         if self.callbacks.given:  # one may have loaded what it saved of an earlier part of the run
             self.checkpoints.restore_again()
         self.loggers.on_train_begin()
@@ -164,7 +163,7 @@ class Trainer:
                     logs = self.train_epoch()
         finally:
             self.loggers.on_train_end()
-        self.callbacks.on_train_end(logs)
+        self.callbacks.call("on_train_end", logs)
 
     def train_epoch(self) -> dict[str, float]:
         """Runs the rest of an epoch and the validation, logged and saved. Returns the logs.
@@ -172,18 +171,18 @@ class Trainer:
         Raises:
             TrainingInterrupted: if any worker was asked to stop.
         """
-        first, began, model = self.state.step, time.perf_counter(), self.context.model
-        self.callbacks.on_epoch_begin(self.state.epoch)
+        first, began = self.state.step, time.perf_counter()
+        self.callbacks.call("on_epoch_begin", self.state.epoch)
         self.last_report_time = self.last_save_time = began
         logs, stop_requested = {}, False
         batches = self.context.train_batches(self.state.epoch, first)
         for output in self.loop.train(batches, MetricSums(*self.state.sums), self.begin_execution):
             logs, stop_requested = self.on_loop_output(output), output.stop
-            if stop_requested or model.stop_training:
+            if stop_requested or self.callbacks.stop_training:
                 break
             if output.save and output.step < self.steps:
                 self.save()
-        if self.state.step == self.steps or model.stop_training:
+        if self.state.step == self.steps or self.callbacks.stop_training:
             images = (self.state.step - first) * self.recipe.batch_size
             logs = self.end_epoch({**logs, "images_per_second": images / (time.perf_counter() - began)})
         else:
@@ -194,8 +193,7 @@ class Trainer:
 
     def begin_execution(self) -> HostRequests:
         """Calls the callbacks; returns what this worker requests: to stop, to save."""
-        if self.callbacks.given:
-            self.callbacks.on_train_batch_begin(self.state.step)
+        self.callbacks.call("on_train_batch_begin", self.state.step)
         overdue = time.perf_counter() - self.last_save_time > 60 * self.config.checkpoint_minutes
         return HostRequests(stop=self.signal.received is not None, save=overdue)
 
@@ -208,8 +206,7 @@ class Trainer:
         self.check_loss_is_finite("loss", output.sums.loss, weights_after=self.global_step - 1)
         logs = {**output.sums.means(), "learning_rate": self.learning_rate, "gradient_norm": output.gradient_norm}
         self.loggers.on_train_batch_end(self.global_step - 1, {**logs, "images_per_second": rate})
-        if self.callbacks.given:
-            self.callbacks.on_train_batch_end(state.step - 1, {**logs, "images_per_second": rate})
+        self.callbacks.call("on_train_batch_end", state.step - 1, {**logs, "images_per_second": rate})
         return logs
 
     def end_epoch(self, logs: dict[str, float]) -> dict[str, float]:
@@ -222,21 +219,21 @@ class Trainer:
         self.loggers.on_epoch_end(state.epoch, logs)
         try:
             with self.update.ema_weights():
-                self.callbacks.on_epoch_end(state.epoch, logs)
+                self.callbacks.call("on_epoch_end", state.epoch, logs)
         finally:  # an epoch is not lost by the callback of a user that raises
             state.epoch, state.step, state.sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
-            state.stopped = bool(self.context.model.stop_training)
+            state.stopped = self.callbacks.stop_training
             self.save()
         return logs
 
     def validate(self) -> dict[str, float]:
         """Evaluates the network on the validation split, and keeps its weights if they are the best so far."""
         batches = EvalBatches(self.context.validation_split, self.recipe.batch_size)
-        self.callbacks.on_test_begin()
-        self.callbacks.on_test_batch_begin(0)
+        self.callbacks.call("on_test_begin")
+        self.callbacks.call("on_test_batch_begin", 0)
         validation = self.loop.evaluate(batches)
-        self.callbacks.on_test_batch_end(max(batches.steps - 1, 0), validation)
-        self.callbacks.on_test_end(validation)
+        self.callbacks.call("on_test_batch_end", max(batches.steps - 1, 0), validation)
+        self.callbacks.call("on_test_end", validation)
         accuracy, loss = validation["accuracy"], validation["loss"]
         self.check_loss_is_finite("validation loss", loss, weights_after=self.global_step)
         if (accuracy, -loss) > (self.state.best[0], -self.state.best[1]):

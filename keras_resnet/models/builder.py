@@ -2,7 +2,7 @@
 
 import contextlib
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import keras
@@ -18,12 +18,24 @@ from .options import ModelOptions
 from .orders import ORDERS, operations
 from .residual_units import ResidualUnit
 from .stems import STEMS
+from .unit_specs import UnitRun, output_strides, stage_widths, unit_runs
 from .variants import Variant
 
 MAX_WIDTH = 8192  # of a stage's units: 16 times ResNet-50's, which has 6 billion parameters then
 LAYERS_PER_UNIT = 18  # at most: a bottleneck with a gate
 MAX_CLASSES = 10**7
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
+
+
+AddUnits = Callable[[KerasTensor, ResidualUnit, list[UnitRun]], KerasTensor]
+
+
+def add_all_units(x: KerasTensor, unit: ResidualUnit, runs: list[UnitRun]) -> KerasTensor:
+    """Adds every unit of every run to the skip path."""
+    for run in runs:
+        for spec in run.units:
+            x = unit(x, **spec.arguments())
+    return x
 
 
 def build(
@@ -37,8 +49,11 @@ def build(
     classes: int,
     classifier_activation: Any,
     name: str,
+    add_units: AddUnits = add_all_units,
 ) -> keras.Model:
     """Builds the network of a row of the table with `options`; the other arguments are those of `keras.applications`.
+
+    add_units: puts the units between stem and head; see `condensed.py`.
 
     Raises:
         UserError: if the arguments do not fit together or are out of range.
@@ -48,7 +63,7 @@ def build(
     layers.check_data_format()
     inputs, x = resolve_input(input_tensor, input_shape, variants.FAMILIES[variant.family].image_size if include_top else None)
     with deferred_variable_creation():
-        x = features(x, variant, options)
+        x = features(x, variant, options, add_units)
         if include_top:
             x = head(x, classes, classifier_activation, options.classifier_dropout)
         elif pooling:
@@ -95,12 +110,6 @@ def check_variant(variant: Variant, options: ModelOptions) -> None:
         raise UserError(f"output_stride is {options.output_stride!r}; for this network it is one of {comma_join(valid)}")
 
 
-def output_strides(variant: Variant) -> tuple[int, ...]:
-    """The strides that the last feature map can have, the network's own last. An ImageNet network keeps one in its stages."""
-    stages, stem = len(variants.FAMILIES[variant.family].widths), STEMS[variant.stem].stem_stride
-    return tuple(stem * 2**stage for stage in range(stages) if stem * 2**stage > stem or stem == 1)
-
-
 def check_top(pooling: str | None, classes: int, activation: Any) -> None:
     """Raises a `UserError` for a head that cannot be built."""
     if pooling not in (None, *POOLINGS):
@@ -137,7 +146,7 @@ def resolve_input(
     return inputs, inputs
 
 
-def features(x: KerasTensor, variant: Variant, options: ModelOptions) -> KerasTensor:
+def features(x: KerasTensor, variant: Variant, options: ModelOptions, add_units: AddUnits) -> KerasTensor:
     """Builds all but the head: (N, H, W, C) -> (N, H/4, W/4, C') for CIFAR, (N, H/32, W/32, C') for ImageNet."""
     stem, widths = STEMS[variant.stem], stage_widths(variant, options)
     unit = ResidualUnit(
@@ -149,45 +158,11 @@ def features(x: KerasTensor, variant: Variant, options: ModelOptions) -> KerasTe
         zero_init=options.zero_init_residual,
     )
     x = stem.build(x, min(stem.stem_width, widths[0]))
-    for arguments in unit_specs(variant, options):
-        x = unit(x, **arguments)
+    x = add_units(x, unit, unit_runs(variant, options))
     # "an extra activation right after its element-wise addition": the one that a further unit would have begun with.
     for kind, _ in operations(variant.unit, variant.block)[0]:
         x = norm(x, name=naming.HEAD_NORM) if kind == "norm" else relu(x, name=naming.HEAD_RELU)
     return x
-
-
-def stage_widths(variant: Variant, options: ModelOptions) -> list[int]:
-    """The width of each stage's units."""
-    factor = variant.widen_factor * options.width_multiplier
-    return [max(1, round(width * factor)) for width in variants.FAMILIES[variant.family].widths]
-
-
-def unit_specs(variant: Variant, options: ModelOptions) -> Iterator[dict[str, Any]]:
-    """The arguments of `ResidualUnit.__call__` for each unit in turn.
-
-    Where a stride would go beyond `output_stride`, it is left out, and what reads its output is dilated by it.
-    """
-    stem, depths = STEMS[variant.stem], variants.stage_depths(variant)
-    limit = options.output_stride or output_strides(variant)[-1]
-    total_stride, dilation, number = stem.stem_stride, 1, 0
-    for stage, (width, depth) in enumerate(zip(stage_widths(variant, options), depths, strict=True), start=1):
-        for index in range(1, depth + 1):
-            strided = (index == depth and stage < len(depths)) if stem.downsample_in_last_unit else (index == 1 and stage > 1)
-            dilate = strided and total_stride == limit
-            stride = 2 if strided and not dilate else 1
-            dilation_after = dilation * 2 if dilate else dilation
-            number += 1
-            yield {
-                "width": width,
-                "stride": stride,
-                "dilations": (dilation, dilation_after),
-                "drop_rate": options.stochastic_depth * number / sum(depths),
-                "skip_preactivation": stem.ends_in_activation and number == 1,
-                "name": naming.unit_name(stage, index),
-            }
-            total_stride *= stride
-            dilation = dilation_after
 
 
 def head(x: KerasTensor, classes: int, activation: Any, dropout_rate: float) -> KerasTensor:

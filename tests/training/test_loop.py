@@ -103,7 +103,7 @@ def fitted(split, regularizer=None, **options):
 
 
 def assert_same_weights(loop, model, rtol=1e-5):
-    for one, other in zip(loop.step.model.get_weights(), model.get_weights(), strict=True):
+    for one, other in zip(loop.step.network.model.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-6)
 
 
@@ -137,7 +137,7 @@ def test_muon_takes_a_kernel_as_keras_takes_its_matrix(split, replicas, mirrored
     with strategy.scope():
         muon = make_optimizer(recipes.get_recipe("digits", optimizer="muon", momentum=0.8), 0.1)
     loop, _ = trained(split, convolved, strategy, optimizer=muon, weight_decay=0.3)
-    kernel, bias = loop.step.model.get_weights()
+    kernel, bias = loop.step.network.model.get_weights()
     np.testing.assert_allclose(kernel.reshape(9, 4), model.get_weights()[0], rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(bias, model.get_weights()[1], rtol=1e-3, atol=1e-5)
 
@@ -145,7 +145,7 @@ def test_muon_takes_a_kernel_as_keras_takes_its_matrix(split, replicas, mirrored
 def test_muon_leaves_the_classifying_layer_to_adam(split):
     muon, adam = (recipes.get_recipe("digits", optimizer=name) for name in ("muon", "adamw"))
     ours, theirs = (trained(split, optimizer=make_optimizer(recipe, 0.1))[0] for recipe in (muon, adam))
-    assert_same_weights(ours, theirs.step.model, rtol=1e-4)
+    assert_same_weights(ours, theirs.step.network.model, rtol=1e-4)
 
 
 def test_coupled_decay_is_the_papers_half_squared_norm_in_the_loss(split):
@@ -157,7 +157,7 @@ def test_decoupled_decay_stays_out_of_the_momentum(split):
     loop, _ = trained(split, weight_decay=0.3)
     assert_same_weights(loop, fitted(split, weight_decay=0.3))
     coupled, _ = trained(split, weight_decay=0.3, weight_decay_mode="coupled")
-    assert not np.allclose(loop.step.model.get_weights()[0], coupled.step.model.get_weights()[0], rtol=0.05)
+    assert not np.allclose(loop.step.network.model.get_weights()[0], coupled.step.network.model.get_weights()[0], rtol=0.05)
 
 
 REPLICAS = [
@@ -173,7 +173,7 @@ REPLICAS = [
 def test_two_replicas_follow_one_device_at_the_same_global_batch(split, options, mirrored):
     one, result_one = trained(split, **options)
     two, result_two = trained(split, strategy=mirrored, **options)
-    assert_same_weights(two, one.step.model)
+    assert_same_weights(two, one.step.network.model)
     assert result_two == pytest.approx(result_one, rel=1e-5)
     if "ema_momentum" in options:
         for ours, theirs in zip(two.step.update.ema.averages, one.step.update.ema.averages, strict=True):
@@ -185,15 +185,15 @@ def test_with_synchronized_norms_two_replicas_follow_one_device(split, mirrored)
     one, _ = trained(split, model=normalized)
     two, _ = trained(split, model=normalized, strategy=mirrored, prepare=synchronize_norms)
     alone, _ = trained(split, model=normalized, strategy=mirrored)
-    assert_same_weights(two, one.step.model, rtol=1e-4)
-    assert not np.allclose(alone.step.model.get_weights()[0], one.step.model.get_weights()[0], rtol=1e-2)
+    assert_same_weights(two, one.step.network.model, rtol=1e-4)
+    assert not np.allclose(alone.step.network.model.get_weights()[0], one.step.network.model.get_weights()[0], rtol=1e-2)
 
 
 def test_replicas_agree_on_their_moving_statistics(split, mirrored):
     """Each keeps its own while training; what is evaluated and saved is their mean."""
     loop = loop_of(normalized, mirrored, ema_momentum=0.9)
     run_epochs(loop, split)
-    (moving,) = [variable for variable in loop.step.model.variables if variable.path.endswith("moving_mean")]
+    (moving,) = [variable for variable in loop.step.network.model.variables if variable.path.endswith("moving_mean")]
     before = [value.numpy() for value in mirrored.experimental_local_results(moving.value)]
     assert not np.allclose(*before)
     loop.sync_moving_statistics()
@@ -203,9 +203,9 @@ def test_replicas_agree_on_their_moving_statistics(split, mirrored):
 
 def test_clipping_bounds_the_whole_gradient(split):
     loop = loop_of(linear, global_clipnorm=0.01, momentum=0.0)
-    before = loop.step.model.get_weights()
+    before = loop.step.network.model.get_weights()
     *_, output = loop.train(epoch_of(split.take(np.arange(8)), loop.step.recipe))
-    moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(loop.step.model.get_weights(), before, strict=True)))
+    moved = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(loop.step.network.model.get_weights(), before, strict=True)))
     assert moved == pytest.approx(0.1 * 0.01, rel=1e-3)
     assert output.gradient_norm > 0.01
 
@@ -213,22 +213,22 @@ def test_clipping_bounds_the_whole_gradient(split):
 def test_a_batch_in_pieces_is_the_same_step(split):
     whole, result = trained(split)
     pieces, other = trained(split, gradient_accumulation_steps=4)
-    assert_same_weights(pieces, whole.step.model)
+    assert_same_weights(pieces, whole.step.network.model)
     assert other == pytest.approx(result, rel=1e-5)
 
 
 def test_the_moving_average_is_the_formulas(split):
     loop = loop_of(linear, ema_momentum=0.5)
-    expected = [weight.copy() for weight in loop.step.model.get_weights()]
+    expected = [weight.copy() for weight in loop.step.network.model.get_weights()]
     for step in range(3):
         list(loop.train(epoch_of(split.take(np.arange(8)), loop.step.recipe, epoch=step)))
         rate = 1 - min(0.5, (1 + step) / (10 + step))
-        expected = [e + rate * (w - e) for e, w in zip(expected, loop.step.model.get_weights(), strict=True)]
-    weights = loop.step.model.get_weights()
+        expected = [e + rate * (w - e) for e, w in zip(expected, loop.step.network.model.get_weights(), strict=True)]
+    weights = loop.step.network.model.get_weights()
     with loop.step.update.ema_weights():
-        for found, wanted in zip(loop.step.model.get_weights(), expected, strict=True):
+        for found, wanted in zip(loop.step.network.model.get_weights(), expected, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
-    for found, wanted in zip(loop.step.model.get_weights(), weights, strict=True):
+    for found, wanted in zip(loop.step.network.model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
@@ -269,9 +269,9 @@ def test_class_weights_weigh_each_examples_loss(split):
 @pytest.mark.parametrize("batch_size", [5, 24, 100])
 def test_evaluation_is_exact_whatever_the_batch_size(split, batch_size):
     loop = loop_of(linear)
-    logits = loop.step.model(split.images.astype("float32")).numpy()
+    logits = loop.step.network.model(split.images.astype("float32")).numpy()
     found = loop.evaluate(EvalBatches(split, batch_size))
-    assert found["loss"] == pytest.approx(losses_of(loop.step.model, split).mean(), rel=1e-5)
+    assert found["loss"] == pytest.approx(losses_of(loop.step.network.model, split).mean(), rel=1e-5)
     assert found["accuracy"] == pytest.approx(np.mean(logits.argmax(axis=1) == split.labels))
 
 
@@ -303,7 +303,7 @@ def test_an_epoch_begun_in_the_middle_ends_as_the_whole_one(split):
     for generator in parts.step._generators:
         generator.state.assign([99, 99])  # as in a new process
     (*_, last) = parts.train(epoch_of(split, parts.step.recipe, start=1), first.sums)
-    assert_same_weights(parts, whole.step.model)
+    assert_same_weights(parts, whole.step.network.model)
     assert last.sums.means() == pytest.approx(expected.sums.means(), rel=1e-6)
 
 
@@ -317,7 +317,7 @@ def test_random_numbers_differ_from_step_to_step_and_by_replica(split, mirrored)
 
 def test_a_loss_that_is_not_finite_ends_the_execution_at_its_step(split):
     loop = loop_of(linear, steps_per_execution=3)
-    loop.step.model.layers[-1].bias.assign([np.nan] * 4)
+    loop.step.network.model.layers[-1].bias.assign([np.nan] * 4)
     output = next(loop.train(epoch_of(split, loop.step.recipe)))
     assert (output.step, np.isnan(output.sums.loss)) == (1, True)
 
@@ -336,16 +336,16 @@ def test_a_gradient_beyond_float16_leaves_the_step_out_and_halves_the_scale(spli
     with strategy.scope():
         scale = LossScale()
         loop = loop_of(linear, strategy, weight_decay=0.3, step={"loss_scale": scale})
-    before = loop.step.model.get_weights()
+    before = loop.step.network.model.get_weights()
     scale.factor.assign(np.inf)
     list(loop.train(epoch_of(split.take(np.arange(8)), recipe)))
-    for one, other in zip(loop.step.model.get_weights(), before, strict=True):
+    for one, other in zip(loop.step.network.model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
     scale.factor.assign(2.0**15)
     plain = loop_of(linear, weight_decay=0.3)
     for each in (loop, plain):
         list(each.train(epoch_of(split.take(np.arange(8)), recipe)))
-    assert_same_weights(loop, plain.step.model)
+    assert_same_weights(loop, plain.step.network.model)
     assert (scale.factor.numpy(), scale.good_steps.numpy()) == (2.0**15, 1)
 
 
@@ -355,14 +355,14 @@ def test_mixed_precision_stays_near_float32(split, policy):
     with dtype_policy_scope(policy):
         loop = loop_of(normalized, step={"loss_scale": LossScale() if policy == "mixed_float16" else None})
     assert run_epochs(loop, split).sums.means()["loss"] == pytest.approx(expected, rel=0.05)
-    assert {variable.dtype for variable in loop.step.model.trainable_variables} == {"float32"}
+    assert {variable.dtype for variable in loop.step.network.model.trainable_variables} == {"float32"}
 
 
 def test_a_compiled_step_is_the_same_step(split):
     plain, result = trained(split, model=normalized)
     compiled = loop_of(normalized, step={"jit_compile": True})
     assert run_epochs(compiled, split).sums.means() == pytest.approx(result, rel=1e-4)
-    assert_same_weights(compiled, plain.step.model, rtol=1e-3)
+    assert_same_weights(compiled, plain.step.network.model, rtol=1e-3)
 
 
 def test_a_network_of_many_weights_goes_step_by_step_and_the_same_way(split, monkeypatch):
@@ -373,5 +373,5 @@ def test_a_network_of_many_weights_goes_step_by_step_and_the_same_way(split, mon
     outputs = [output for number in range(2) for output in loop.train(epoch_of(split, loop.step.recipe, number))]
     assert [output.step for output in outputs] == [1, 2, 3] * 2
     assert outputs[-1].sums.means() == pytest.approx(result, rel=1e-6)
-    assert_same_weights(loop, expected.step.model)
+    assert_same_weights(loop, expected.step.network.model)
     assert not tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer")

@@ -65,6 +65,9 @@ CANDIDATES = {
     },
     "train": {
         "ours": Candidate("ours", "train_loop.Ours"),
+        "stacked": Candidate("ours, units in loops", "train_loop.Stacked"),
+        "unstacked": Candidate("ours, units one by one", "train_loop.Unstacked"),
+        "rematerialized": Candidate("ours, rematerialized", "train_loop.Rematerialized"),
         "stock": Candidate("stock Keras, as users get it", "keras_fit.Stock", our_environment=False),
         "stock_same": Candidate("stock Keras, our environment", "keras_fit.Stock"),
         "stock_plain": Candidate(  # what users get on processors without VNNI, where TensorFlow leaves oneDNN off

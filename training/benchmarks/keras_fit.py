@@ -12,7 +12,7 @@ import keras_resnet
 from keras_resnet.benchmarks.applications import APPLICATIONS
 from keras_resnet.models.graph import macs
 
-from ..model import build_model
+from ..network.classifier import build_model
 from .candidates import WorkloadInfo
 from .config import LEARNING_RATE, MOMENTUM, BenchmarkConfig
 from .synthetic import synthetic_data

@@ -4,7 +4,7 @@ import keras
 
 import keras_resnet
 
-from ..model import build_model
+from ..network.classifier import build_model
 from .candidates import WorkloadInfo
 from .config import BenchmarkConfig
 from .keras_fit import VERSIONS, zoo_network

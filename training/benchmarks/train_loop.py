@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from keras_resnet.benchmarks.description import Node, describe
 from keras_resnet.errors import UserError
-from keras_resnet.models.graph import macs
 
 from .. import recipes
 from ..data.batches import TrainBatches
 from ..data.splits import ArraySplit
 from ..distribute.strategies import make_strategy
 from ..loop import TrainLoop
+from ..network.classifier import condensed_model
+from ..network.trainable import LOOPED_FROM, TrainableNetwork
 from ..optim.optimizers import make_optimizer
 from ..optim.update import WeightUpdate
 from ..step import TrainStep
@@ -23,6 +24,8 @@ from .synthetic import synthetic_data
 
 
 class Ours:
+    stack_units, rematerialize = "auto", False
+
     def __init__(self, config: BenchmarkConfig) -> None:
         self.config, self.strategy = config, make_strategy("one_device")
         self.recipe = recipes.get_recipe(
@@ -35,9 +38,11 @@ class Ours:
 
     def build(self) -> None:
         with self.strategy.scope():
-            self.model = zoo_network(self.config)
-            update = WeightUpdate(make_optimizer(self.recipe, LEARNING_RATE), self.model.trainable_variables, self.recipe)
-            self.loop = TrainLoop(self.strategy, TrainStep(self.model, update, self.recipe))
+            model, runs = condensed_model(self.config, self.config.family.classes, input_shape=self.config.input_shape)
+            looped_from = LOOPED_FROM[self.stack_units]
+            network = TrainableNetwork(model, runs, looped_from=looped_from, rematerialize=self.rematerialize)
+            update = WeightUpdate(make_optimizer(self.recipe, LEARNING_RATE), network.trainable_variables, self.recipe)
+            self.loop = TrainLoop(self.strategy, TrainStep(network, update, self.recipe))
 
     def run(self) -> None:
         classes, size = self.config.family.classes, (self.config.side, self.config.side)
@@ -46,10 +51,22 @@ class Ours:
                 assert math.isfinite(output.sums.loss)
 
     def info(self) -> WorkloadInfo:
-        return {"macs": macs(self.model), "versions": VERSIONS}
+        return {"macs": self.loop.step.network.macs, "versions": VERSIONS}
 
     def graph(self) -> list[Node]:
-        return describe(self.model)
+        return describe(zoo_network(self.config))
+
+
+class Stacked(Ours):
+    stack_units = "on"
+
+
+class Unstacked(Ours):
+    stack_units = "off"
+
+
+class Rematerialized(Ours):
+    rematerialize = True
 
 
 class Mirrored(Ours):

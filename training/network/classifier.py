@@ -1,4 +1,4 @@
-"""The network that a run trains: built or loaded, with its preprocessing in front, parts of it frozen."""
+"""Builds or loads the network that a run trains, whole or condensed, with its preprocessing in front."""
 
 import contextlib
 import dataclasses
@@ -10,15 +10,15 @@ import keras
 
 import keras_resnet
 from keras_resnet.classifier import with_preprocessing
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError
 from keras_resnet.metadata import ClassifierMetadata
-from keras_resnet.models.naming import PARTS, part_of
+from keras_resnet.models import builder, variants
+from keras_resnet.models.condensed import CondensedRun, Condenser
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
 
-from .config import TrainConfig
-from .recipes import Recipe
+from ..config import TrainConfig
 
 
 class NetworkConfig(Protocol):
@@ -42,8 +42,16 @@ def build_classifier(config: NetworkConfig, preprocessing: Preprocessing, classe
     return build_model(config, classes, input_tensor=preprocessing.layer()(pixels))
 
 
+def condensed_classifier(
+    config: NetworkConfig, preprocessing: Preprocessing, classes: int
+) -> tuple[keras.Model, list[CondensedRun]]:
+    """Builds the same, up to the logits and with one unit for each run of alike ones, which are returned too."""
+    pixels = keras.Input(preprocessing.shape, name="pixels")
+    return condensed_model(config, classes, input_tensor=preprocessing.layer()(pixels))
+
+
 def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing]:
-    """Builds the same with the weights of `config.weights` and with their preprocessing, which is returned too."""
+    """Builds a classifier with the weights of `config.weights` with their preprocessing, which is returned too."""
     assert config.weights
     network = build_model(config, classes, input_shape=(None, None, channels_of(config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
@@ -71,6 +79,24 @@ def build_model(config: NetworkConfig, classes: int, **arguments: Any) -> keras.
     return getattr(keras_resnet, config.model)(classes=classes, **variations, **options, **arguments)
 
 
+def condensed_model(config: NetworkConfig, classes: int, **inputs: Any) -> tuple[keras.Model, list[CondensedRun]]:
+    """Builds the network that `config` names, condensed: see `Condenser`. inputs: input_tensor or input_shape."""
+    condenser = Condenser()
+    variations = {name: getattr(config, name) for name in VARIATIONS}
+    model = builder.build(
+        variants.with_overrides(variants.get_variant(config.model), **variations),
+        config.options,
+        include_top=True,
+        pooling=None,
+        classes=classes,
+        classifier_activation=None,
+        name=f"{config.model.lower()}_condensed",
+        add_units=condenser.add_units,
+        **{"input_tensor": None, "input_shape": None, **inputs},
+    )
+    return model, condenser.runs
+
+
 @contextlib.contextmanager
 def dtype_policy_scope(policy: str) -> Iterator[None]:
     """Layers that are made inside compute in `policy`; their weights are float32."""
@@ -80,47 +106,3 @@ def dtype_policy_scope(policy: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def parts_of(model: keras.Model) -> list[str]:
-    """The parts that a network has, in the order of `PARTS`."""
-    present = {part_of(layer.name) for layer in model.layers}
-    return [part for part in PARTS if part in present]
-
-
-def is_norm(layer: keras.Layer) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization)
-
-
-def freeze(model: keras.Model, recipe: Recipe) -> None:
-    """Makes the parts that `recipe` names untrainable. Frozen normalizations also keep their moving statistics."""
-    parts = parts_of(model)
-    if unknown := [part for part in recipe.freeze if part not in parts]:
-        raise UserError(f"freeze names {comma_join(unknown)}; the parts of {model.name} are {comma_join(parts)}")
-    for layer in model.layers:
-        frozen = part_of(layer.name) in recipe.freeze
-        if is_norm(layer) and recipe.norm_layers != "with_parts":
-            frozen = recipe.norm_layers == "frozen"
-        if frozen:
-            layer.trainable = False
-    if not model.trainable_variables:
-        raise UserError(f"freeze names all parts of {model.name}, {comma_join(parts)}: nothing is left to train")
-
-
-def synchronize_norms(model: keras.Model) -> None:
-    """Makes normalizations take their statistics over the images of all replicas."""
-    for layer in model.layers:
-        if is_norm(layer):
-            layer.synchronized = True
-
-
-def lr_multipliers(model: keras.Model, layer_decay: float) -> list[float]:
-    """Factors on the learning rate, one per trainable weight: 1 in the head, times `layer_decay` for each part before it."""
-    factors = {part: layer_decay**depth for depth, part in enumerate(reversed(parts_of(model)))}
-    by_variable = {
-        id(variable): factors[part]
-        for layer in model.layers
-        if (part := part_of(layer.name))
-        for variable in layer.trainable_variables
-    }
-    return [by_variable[id(variable)] for variable in model.trainable_variables]
