@@ -22,15 +22,16 @@ LAYERS = {
         "classifier", "published", "info", "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
-        ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"), "residual_units", "builder",
-        "backbone",
+        ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"),
+        ("residual_units", "unit_specs"), ("builder", "condensed"), "backbone",
     ),
     "keras_resnet/weights": (
         ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
         ("matching", "pretrained"), "loading",
     ),
     "training": (
-        "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints", "model"), "step", "loop",
+        "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints"), "network", "step",
+        "loop",
         "context", "reporting", ("callbacks", "fit_callbacks"), "finalize", "train", "benchmarks",
     ),
     "export": (

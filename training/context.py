@@ -155,9 +155,7 @@ def build_network(config: TrainConfig, data: TrainingData, strategy: tf.distribu
     freeze(model, config.recipe)
     if config.sync_batch_norm:
         synchronize_norms(model)
-    network = TrainableNetwork(
-        model, runs, looped_from=looped_from(config, strategy), rematerialize=config.rematerialize
-    )
+    network = TrainableNetwork(model, runs, looped_from=looped_from(config, strategy), rematerialize=config.rematerialize)
     if pretrained:
         network.copy_from(pretrained)
     return Network(network, preprocessing)

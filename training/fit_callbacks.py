@@ -73,7 +73,8 @@ def compiled_model(context: TrainingContext) -> keras.Model:
     with context.strategy.scope(), dtype_policy_scope(context.config.precision):
         model = context.classifier()
         freeze(model, context.recipe)
-        optimizer, xla = context.loop.step.update.optimizer, context.config.jit_compile
+        optimizer: Any = context.loop.step.update.optimizer
+        xla: Any = context.config.jit_compile
         model.compile(optimizer, LOSS, metrics=[METRIC], jit_compile=xla, auto_scale_loss=False)
         # Keras builds the metrics, by which callbacks look them up, from the first predictions.
         labels, predictions = np.zeros(1, int), np.full((1, context.classes), 1 / context.classes, np.float32)

@@ -5,7 +5,7 @@ which the help does without: their names stand here again, and a test compares t
 """
 
 from keras_resnet.models.orders import BLOCKS, ORDERS
-from keras_resnet.training.config import BAD_IMAGES, PRECISIONS
+from keras_resnet.training.config import BAD_IMAGES, PRECISIONS, STACK_UNITS
 from keras_resnet.training.recipes import CHOICES, PARTS, RECIPES
 
 from .flags import FlagHelp
@@ -113,6 +113,16 @@ TRAINING_HELP = {
     ),
     "sync_batch_norm": FlagHelp(EXECUTION, "Compute batch statistics over the images of all replicas."),
     "jit_compile": FlagHelp(EXECUTION, "Compile the training step with XLA; for GPUs and TPUs."),
+    "stack_units": FlagHelp(
+        EXECUTION,
+        "Run alike units as a loop around one of them: deep networks start sooner. on: all that are alike; auto: where there "
+        "are eight or more in a stage. The result is the same to float precision.",
+        STACK_UNITS,
+    ),
+    "rematerialize": FlagHelp(
+        EXECUTION,
+        "Compute what is inside the units again for their gradients, instead of keeping it: less than half the memory.",
+    ),
     "steps_per_execution": FlagHelp(
         EXECUTION,
         "Training steps per call from Python, as in Keras' compile(); 0 fits the number to about a second.",

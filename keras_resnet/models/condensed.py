@@ -39,7 +39,7 @@ class CondensedRun:
     def initial_values(self, variable: keras.Variable) -> np.ndarray:
         """The values that a variable of the unit has at first, in all units: (units, *shape)."""
         others = [by_path[variable.path](variable.shape, dtype=variable.dtype) for by_path in self.initializers]
-        return np.stack([keras.ops.convert_to_numpy(value) for value in (variable, *others)])
+        return np.stack([np.asarray(keras.ops.convert_to_numpy(value)) for value in (variable, *others)])
 
     def layer_names(self, layer: keras.Layer) -> list[str]:
         """The names that a layer of the unit has in the whole network, one for each unit."""

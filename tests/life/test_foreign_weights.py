@@ -25,7 +25,7 @@ import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training.config import TrainConfig
-from keras_resnet.training.model import pretrained_classifier
+from keras_resnet.training.network.classifier import pretrained_classifier
 from keras_resnet.training.recipes import get_recipe
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
 from keras_resnet.weights.matching import MismatchError

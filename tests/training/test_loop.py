@@ -6,11 +6,14 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import BatchNormalization
+from keras_resnet._keras_internals import seed_generators
 from keras_resnet.training import recipes
 from keras_resnet.training.data.batches import EvalBatches, InputShard, TrainBatches
 from keras_resnet.training.data.dataset import ArraySplit
 from keras_resnet.training.loop import TrainLoop
-from keras_resnet.training.model import dtype_policy_scope, synchronize_norms
+from keras_resnet.training.network.classifier import dtype_policy_scope
+from keras_resnet.training.network.parts import synchronize_norms
+from keras_resnet.training.network.trainable import TrainableNetwork
 from keras_resnet.training.optim.ema import ExponentialMovingAverage
 from keras_resnet.training.optim.loss_scale import LossScale
 from keras_resnet.training.optim.optimizers import make_optimizer
@@ -68,7 +71,7 @@ def loop_of(model, strategy=None, *, optimizer=None, prepare=lambda model: None,
         prepare(network)
         ema = ExponentialMovingAverage(network.weights, recipe.ema_momentum) if recipe.ema_momentum else None
         update = WeightUpdate(optimizer or make_optimizer(recipe, 0.1), network.trainable_variables, recipe, ema=ema)
-        return TrainLoop(strategy, TrainStep(network, update, recipe, **step or {}), steps_per_execution)
+        return TrainLoop(strategy, TrainStep(TrainableNetwork(network), update, recipe, **step or {}), steps_per_execution)
 
 
 def run_epochs(loop, split, epochs=2):
@@ -237,7 +240,11 @@ def test_slower_parts_learn_slower(split):
     recipe = recipes.get_recipe("he2015_cifar", **PLAIN, crop_padding=0, flip=False)
     update = WeightUpdate(make_optimizer(recipe, 0.1), model.trainable_variables, recipe, lr_multipliers=[0.0, 1.0])
     before = model.get_weights()
-    list(TrainLoop(tf.distribute.get_strategy(), TrainStep(model, update, recipe)).train(epoch_of(split, recipe)))
+    list(
+        TrainLoop(tf.distribute.get_strategy(), TrainStep(TrainableNetwork(model), update, recipe)).train(
+            epoch_of(split, recipe)
+        )
+    )
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
     assert np.abs(model.get_weights()[1] - before[1]).max() > 0
 
@@ -300,7 +307,7 @@ def test_an_epoch_begun_in_the_middle_ends_as_the_whole_one(split):
     (*_, expected) = whole.train(epoch_of(split, whole.step.recipe))
     parts = loop_of(dropping, steps_per_execution=1)
     first = next(parts.train(epoch_of(split, parts.step.recipe)))
-    for generator in parts.step._generators:
+    for generator in seed_generators(parts.step.network.model):
         generator.state.assign([99, 99])  # as in a new process
     (*_, last) = parts.train(epoch_of(split, parts.step.recipe, start=1), first.sums)
     assert_same_weights(parts, whole.step.network.model)
@@ -309,7 +316,7 @@ def test_an_epoch_begun_in_the_middle_ends_as_the_whole_one(split):
 
 def test_random_numbers_differ_from_step_to_step_and_by_replica(split, mirrored):
     loop = loop_of(dropping, mirrored)
-    (generator,) = loop.step._generators
+    (generator,) = seed_generators(loop.step.network.model)
     list(loop.train(epoch_of(split, loop.step.recipe)))
     one, two = (value.numpy() for value in mirrored.experimental_local_results(generator.state.value))
     assert not np.array_equal(one, two)
@@ -365,10 +372,10 @@ def test_a_compiled_step_is_the_same_step(split):
     assert_same_weights(compiled, plain.step.network.model, rtol=1e-3)
 
 
-def test_a_network_of_many_weights_goes_step_by_step_and_the_same_way(split, monkeypatch):
+def test_a_network_of_many_units_goes_step_by_step_and_the_same_way(split, monkeypatch):
     """It has no loop around its steps, which would take longer to start than to trace."""
     expected, result = trained(split)
-    monkeypatch.setattr("keras_resnet.training.loop.MOST_VARIABLES_IN_A_LOOP", 1)
+    monkeypatch.setattr("keras_resnet.training.loop.MOST_UNITS_IN_A_LOOP", -1)
     loop = loop_of(linear)
     outputs = [output for number in range(2) for output in loop.train(epoch_of(split, loop.step.recipe, number))]
     assert [output.step for output in outputs] == [1, 2, 3] * 2

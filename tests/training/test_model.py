@@ -15,7 +15,9 @@ from keras_resnet import UserError
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig
-from keras_resnet.training.model import dtype_policy_scope, freeze, lr_multipliers
+from keras_resnet.training.network.classifier import dtype_policy_scope
+from keras_resnet.training.network.parts import freeze, lr_multipliers
+from keras_resnet.training.network.trainable import TrainableNetwork
 from keras_resnet.training.train import train
 
 FROZEN = recipes.get_recipe("finetune", freeze=("stem", "stage1"))
@@ -50,7 +52,7 @@ def test_a_part_that_the_network_lacks_is_refused():
 def test_rates_fall_from_the_head_to_the_stem():
     model = small()
     layers = [variable.path.split("/")[0] for variable in model.trainable_variables]
-    factors = dict(zip(layers, lr_multipliers(model, 0.5), strict=True))
+    factors = dict(zip(layers, lr_multipliers(TrainableNetwork(model), 0.5), strict=True))
     assert factors["head_dense"] == 1
     assert factors["stage3_unit1_conv1"] == 0.5
     assert factors["stem_conv"] == 0.5**4

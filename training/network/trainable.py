@@ -10,11 +10,14 @@ from keras_resnet._keras_internals import seed_generators
 from keras_resnet.models.condensed import CondensedRun
 from keras_resnet.models.graph import macs
 
+from .pointwise import use_matrix_products
 from .unit_stack import UnitStack
-from .weights import own_weights
+from .weights import own_weights, to_numpy
 
 # The least number of units that are a loop, by `TrainConfig.stack_units`; None: none are.
 LOOPED_FROM: dict[str, int | None] = {"auto": 8, "on": 2, "off": None}
+
+REMATERIALIZED_FROM = 64  # units in the first stage: a sixth of the memory for a thirtieth of the time
 
 
 class TrainableNetwork:
@@ -40,9 +43,19 @@ class TrainableNetwork:
         looped_from: int | None = LOOPED_FROM["auto"],
         rematerialize: bool = False,
     ) -> None:
+        use_matrix_products(model)
         self.model = model
         self._stacks = [
-            UnitStack(run, looped=bool(looped_from) and len(run.specs) >= looped_from, rematerialize=rematerialize) for run in runs
+            UnitStack(
+                run,
+                looped=bool(looped_from) and len(run.specs) >= looped_from,
+                rematerialize="all"
+                if rematerialize
+                else "start"
+                if run in runs[:2] and len(run.specs) >= REMATERIALIZED_FROM
+                else "none",
+            )
+            for run in runs
         ]
         ends = [keras.Model(model.input, runs[0].entering), keras.Model(runs[-1].leaving, model.output)] if runs else [model]
         self._stem, *self._head = ends
@@ -94,15 +107,15 @@ class TrainableNetwork:
                 assign_if_different(layers[name].weights[weight.index], value)
 
     def copy_from(self, model: keras.Model) -> None:
-        """Takes the weights of the whole network. Replicas whose moving statistics differ keep them where nothing has changed."""
+        """Takes the weights of the whole network. What is the same already stays, also where replicas differ."""
         layers = {layer.name: layer for layer in model.layers}
         for weight in self.weights:
-            values = [keras.ops.convert_to_numpy(layers[name].weights[weight.index]) for name in weight.layer_names]
-            assign_if_different(weight.variable, np.reshape(values, weight.variable.shape))
+            values = np.stack([to_numpy(layers[name].weights[weight.index]) for name in weight.layer_names])
+            assign_if_different(weight.variable, values.reshape(weight.variable.shape))
 
 
 def assign_if_different(variable: keras.Variable, value: np.ndarray) -> None:
-    if not np.array_equal(keras.ops.convert_to_numpy(variable), value, equal_nan=True):
+    if not np.array_equal(to_numpy(variable), value, equal_nan=True):
         variable.assign(value)
 
 

@@ -45,9 +45,15 @@ class NetworkWeight:
 
     def values(self) -> np.ndarray:
         """The values in the layers of `layer_names`: (layers, *shape)."""
-        return keras.ops.convert_to_numpy(self.variable).reshape(len(self.layer_names), *self.template.shape)
+        return to_numpy(self.variable).reshape(len(self.layer_names), *self.template.shape)
+
+
+def to_numpy(variable: keras.Variable) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
 def own_weights(layers: Iterable[keras.Layer]) -> list[NetworkWeight]:
     """The weights of layers that are not in a stack."""
-    return [NetworkWeight(variable, layer, index, [layer.name]) for layer in layers for index, variable in enumerate(layer.weights)]
+    return [
+        NetworkWeight(variable, layer, index, [layer.name]) for layer in layers for index, variable in enumerate(layer.weights)
+    ]
