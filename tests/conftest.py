@@ -29,6 +29,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 # Files, by how long they take. Of the first two, one makes `exported` while the other does not need it.
 LONGEST = (
     "test_clients.py",
+    "test_unit_stack.py",
+    "test_stacked_runs.py",
     "test_kill_and_resume.py",
     "test_cli_mistakes.py",
     "test_cli_export.py",

@@ -47,20 +47,25 @@ def losses_by_step(workdir):
     return [float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors("batch_loss")]
 
 
+WAYS = (("--stack_units=on",), ("--stack_units=off",), ("--stack_units=on", "--rematerialize"))
+
+
 def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bits(tmp_path, data_dir):
-    command = ("train", *SMALL, f"--data_dir={data_dir}", "--deterministic", "--checkpoint_minutes=0.0001")
+    """However its units run from one moment to the next; without a disturbance, one by one."""
+    dropping = ("--deterministic", "--stochastic_depth=0.3")
+    command = ("train", *SMALL, f"--data_dir={data_dir}", *dropping, "--checkpoint_minutes=0.0001")
     forked_command("list")  # the process that all others are forked from takes its time to start
     began = time.monotonic()
     done = forked_command(*command, f"--workdir={tmp_path / 'undisturbed'}")
     seconds = time.monotonic() - began
     assert done.returncode == 0, done.err
     rng = random.Random(4)
-    for _ in range(10):
-        process = start_command(*command, f"--workdir={tmp_path / 'killed'}")
+    for attempt in range(10):
+        process = start_command(*command, f"--workdir={tmp_path / 'killed'}", *WAYS[attempt % 3])
         process.join(rng.uniform(0, 0.9) * seconds)
         process.kill()
         process.join()
-    done = forked_command(*command, f"--workdir={tmp_path / 'killed'}")
+    done = forked_command(*command, f"--workdir={tmp_path / 'killed'}", "--stack_units=on")
     assert done.returncode == 0, done.err
     assert_same_bits(tmp_path / "killed", tmp_path / "undisturbed")
     timeless = [

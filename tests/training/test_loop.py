@@ -151,6 +151,23 @@ def test_muon_leaves_the_classifying_layer_to_adam(split):
     assert_same_weights(ours, theirs.step.network.model, rtol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 2, 4), (1, 1, 8, 3), (1, 1, 3, 8)])
+def test_muon_takes_each_kernel_of_a_stack_for_itself(shape, rng):
+    """Catches a stack taken for one matrix, or for none; a stack of gammas, which has the shape of a matrix, takes Adam's step."""
+    muon = recipes.get_recipe("digits", optimizer="muon", momentum=0.8)
+    kernels, gammas = rng.normal(size=(3, *shape)), rng.normal(size=(3, 4))
+    stacked = [keras.Variable(kernels), keras.Variable(gammas)]
+    alone = [keras.Variable(value) for value in (*kernels, *gammas)]
+    optimizers = [make_optimizer(muon, 0.1) for _ in range(2)]
+    for _ in range(3):
+        gradients = [rng.normal(size=variable.shape).astype(np.float32) for variable in stacked]
+        optimizers[0].apply(gradients, stacked)
+        optimizers[1].apply([each for gradient in gradients for each in gradient], alone)
+    for one, several in zip(stacked, (alone[:3], alone[3:]), strict=True):
+        np.testing.assert_allclose(one, np.stack(several), rtol=1e-4, atol=1e-5)
+    assert [velocity is not None for velocity in optimizers[0].adam_velocities] == [False, True]
+
+
 def test_coupled_decay_is_the_papers_half_squared_norm_in_the_loss(split):
     loop, _ = trained(split, weight_decay=0.3, weight_decay_mode="coupled")
     assert_same_weights(loop, fitted(split, keras.regularizers.L2(0.3 / 2)))
