@@ -153,7 +153,7 @@ def test_muon_leaves_the_classifying_layer_to_adam(split):
 
 @pytest.mark.parametrize("shape", [(3, 3, 2, 4), (1, 1, 8, 3), (1, 1, 3, 8)])
 def test_muon_takes_each_kernel_of_a_stack_for_itself(shape, rng):
-    """Catches a stack taken for one matrix, or for none; a stack of gammas, which has the shape of a matrix, takes Adam's step."""
+    """Catches a stack taken for one matrix, or for none; a stack of gammas, which is as large as one, takes Adam's step."""
     muon = recipes.get_recipe("digits", optimizer="muon", momentum=0.8)
     kernels, gammas = rng.normal(size=(3, *shape)), rng.normal(size=(3, 4))
     stacked = [keras.Variable(kernels), keras.Variable(gammas)]
