@@ -52,7 +52,7 @@ class UnitCall:
                 weights = dict(zip(trained, values[len(inputs) :], strict=True))
                 return self._run(values[: len(inputs)], {**state, **weights}, drop_rate)
 
-            def gradient(dy: Any, *_: tf.Tensor) -> Any:
+            def gradient(dy: Any, *_statistics: tf.Tensor) -> Any:
                 with tf.control_dependencies([dy]):  # not before
                     kept = [tf.identity(value) for value in values]  # the tape would follow `values` to where they were kept
                     with tf.GradientTape() as tape:
@@ -136,14 +136,14 @@ def batch_norm_gradient() -> Any:
 @tf.RegisterGradient(BATCH_NORM_GRADIENT)
 def fused_batch_norm_gradient(operation: tf.Operation, dy: tf.Tensor, *_: Any) -> tuple:
     """Does what TensorFlow's gradient does, without the last reserve space of the forward kernel."""
+    mean, variance = operation.outputs[3:5] if operation.get_attr("is_training") else operation.inputs[3:5]
     names = ("epsilon", "data_format", "is_training")
-    assert operation.get_attr("is_training"), operation
     outputs = tf.raw_ops.FusedBatchNormGradV3(
         y_backprop=dy,
         x=operation.inputs[0],
         scale=operation.inputs[1],
-        reserve_space_1=operation.outputs[3],
-        reserve_space_2=operation.outputs[4],
+        reserve_space_1=mean,
+        reserve_space_2=variance,
         reserve_space_3=tf.zeros(0),
         **{name: operation.get_attr(name) for name in names},
     )
