@@ -76,14 +76,13 @@ class UnitCall:
         added = {variable.path: scope.get_current_value(variable) for variable in self.measured}
         return y, {path: tf.stop_gradient(value) for path, value in added.items()}
 
-    def _operation(self, drop_rate: tf.Tensor, layer: Any) -> Callable[[Any], Any]:
-        """What is called in place of a layer."""
+    def _operation(self, drop_rate: tf.Tensor, layer: Any) -> Callable[..., Any]:
+        """What is called in place of a layer, also with the options that it was built with: for dropouts, training=False."""
         parsed = UnitLayer.parse(layer.name)
         if parsed and parsed.operation == DROP_PATH:
-            dropout = functools.partial(keras.random.dropout, noise_shape=layer.noise_shape, seed=layer.seed_generator)
-            return lambda x: dropout(x, tf.cast(drop_rate, x.dtype)) if self._training else x
+            return lambda x, **_: drop_path(x, drop_rate, layer.seed_generator) if self._training else x
         if isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Dropout)):
-            return functools.partial(layer, training=self._training)
+            return lambda x, **options: layer(x, **{**options, "training": self._training})
         return layer
 
 
@@ -102,6 +101,13 @@ class SplitUnitCall:
         y, added = self.start(inputs, state, drop_rate)
         y, more = self.rest([*inputs, y], state, drop_rate)
         return y, added | more
+
+
+def drop_path(x: tf.Tensor, rate: tf.Tensor, generator: keras.random.SeedGenerator) -> tf.Tensor:
+    """What `models.layers.drop_path` does, with the same random numbers, at a rate that is a tensor: Keras' takes numbers."""
+    rate = tf.cast(rate, x.dtype)
+    kept = keras.random.uniform((tf.shape(x)[0], 1, 1, 1), dtype=x.dtype.name, seed=generator) >= rate
+    return tf.where(kept, x / (1 - rate), tf.zeros_like(x))
 
 
 def split_after_first_convolution(run: CondensedRun) -> tuple[keras.Model, keras.Model] | None:

@@ -31,19 +31,23 @@ class SGD(keras.optimizers.SGD):
 class Muon(MuonForChosenVariables):
     """`keras.optimizers.Muon` for convolutions: a kernel is a matrix with a column per filter; all else takes Adam's step.
 
+    Kernels in a stack, (units, k, k, in, out), are as many matrices, each with a step of its own.
+
     The step of a matrix is its momentum with singular values near 1 (Jordan et al. 2024, kellerjordan.github.io/posts/muon),
     scaled as in Liu et al. 2025, arXiv:2502.16982. Keras' Muon does this for 2-D weights only; here those are the last layer's.
     """
 
     def uses_adam(self, variable: keras.Variable) -> bool:
-        return len(variable.shape) != 4
+        return len(variable.shape) < 4
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
-        matrix = keras.ops.reshape(x, (-1, x.shape[-1]))
-        return keras.ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
+        *units, _, _, _, filters = x.shape
+        matrices = keras.ops.reshape(x, (*units, -1, filters))
+        return keras.ops.reshape(super().zeropower_via_newtonschulz5(matrices, steps), x.shape)
 
     def lr_adjust(self, x: Any) -> Any:
-        return x * math.sqrt(max(math.prod(x.shape[:-1]), x.shape[-1])) * self.rms_rate
+        *_, height, width, channels, filters = x.shape
+        return x * math.sqrt(max(height * width * channels, filters)) * self.rms_rate
 
 
 def make_optimizer(
