@@ -11,8 +11,10 @@ def use_matrix_products(model: keras.Model) -> None:
     if tf.config.list_logical_devices("GPU"):
         return
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == layer.strides == (1, 1) and layer.groups == 1:
-            vars(layer)["convolution_op"] = pointwise_convolution  # Keras documents this method as the one to replace
+        if not isinstance(layer, keras.layers.Conv2D) or layer.compute_dtype != "float32":
+            continue
+        if layer.kernel_size == layer.strides == (1, 1) and layer.groups == 1:
+            layer.__dict__["convolution_op"] = pointwise_convolution  # Keras documents this method as the one to replace
 
 
 @tf.custom_gradient

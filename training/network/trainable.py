@@ -17,7 +17,7 @@ from .weights import own_weights, to_numpy
 # The least number of units that are a loop, by `TrainConfig.stack_units`; None: none are.
 LOOPED_FROM: dict[str, int | None] = {"auto": 8, "on": 2, "off": None}
 
-REMATERIALIZED_FROM = 64  # units in the first stage: a sixth of the memory for a thirtieth of the time
+START_REMATERIALIZED_FROM = 64  # alike units in the first stage: a seventh of the memory for a thirtieth of the time
 
 
 class TrainableNetwork:
@@ -45,18 +45,12 @@ class TrainableNetwork:
     ) -> None:
         use_matrix_products(model)
         self.model = model
-        self._stacks = [
-            UnitStack(
-                run,
-                looped=bool(looped_from) and len(run.specs) >= looped_from,
-                rematerialize="all"
-                if rematerialize
-                else "start"
-                if run in runs[:2] and len(run.specs) >= REMATERIALIZED_FROM
-                else "none",
-            )
-            for run in runs
-        ]
+        self._stacks: list[UnitStack] = []
+        for run in runs:
+            looped = bool(looped_from) and len(run.specs) >= looped_from
+            start = run.specs[0].stage == 1 and len(run.specs) >= START_REMATERIALIZED_FROM
+            part = "all" if rematerialize else "start" if start else "none"
+            self._stacks.append(UnitStack(run, looped=looped, rematerialize=part))
         ends = [keras.Model(model.input, runs[0].entering), keras.Model(runs[-1].leaving, model.output)] if runs else [model]
         self._stem, *self._head = ends
         self.weights = own_weights(self._stem.layers)

@@ -52,7 +52,7 @@ class UnitCall:
                 weights = dict(zip(trained, values[len(inputs) :], strict=True))
                 return self._run(values[: len(inputs)], {**state, **weights}, drop_rate)
 
-            def gradient(dy: Any, *_: tf.Tensor) -> Any:
+            def gradient(dy: Any, *_statistics: tf.Tensor) -> Any:
                 with tf.control_dependencies([dy]):  # not before
                     kept = [tf.identity(value) for value in values]  # the tape would follow `values` to where they were kept
                     with tf.GradientTape() as tape:
@@ -142,8 +142,8 @@ def batch_norm_gradient() -> Any:
 @tf.RegisterGradient(BATCH_NORM_GRADIENT)
 def fused_batch_norm_gradient(operation: tf.Operation, dy: tf.Tensor, *_: Any) -> tuple:
     """Does what TensorFlow's gradient does, without the last reserve space of the forward kernel."""
+    mean, variance = operation.outputs[3:5] if operation.get_attr("is_training") else operation.inputs[3:5]
     names = ("epsilon", "data_format", "is_training")
-    mean, variance = (operation.outputs if operation.get_attr("is_training") else operation.inputs)[3:5]
     outputs = tf.raw_ops.FusedBatchNormGradV3(
         y_backprop=dy,
         x=operation.inputs[0],
