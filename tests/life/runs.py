@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from keras_resnet.models.naming import LOGITS_LAYER, PREDICTIONS_LAYER
-from keras_resnet.training import model, recipes
+from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig
+from keras_resnet.training.network import classifier
 
 STEPS = 4  # per epoch, with the images of `write_images` and the batches of `run_config`
 
@@ -35,18 +36,25 @@ def run_config(images, epochs=3, **overrides):
 
 
 def one_layer(config, classes, *, input_tensor):
-    """In place of `model.build_model`: from normalized pixels to probabilities by one dense layer."""
+    """In place of `classifier.build_model`: from normalized pixels to probabilities by one dense layer."""
+    logits, _ = one_layer_condensed(config, classes, input_tensor=input_tensor)
+    outputs = keras.layers.Softmax(name=PREDICTIONS_LAYER)(logits.output)
+    return keras.Model(logits.input, outputs, name=config.model)
+
+
+def one_layer_condensed(config, classes, *, input_tensor):
+    """In place of `classifier.condensed_model`: up to the logits, and no units."""
     x = keras.layers.Flatten()(input_tensor)
     x = keras.layers.Dense(classes, name=LOGITS_LAYER)(x)
-    inputs = keras.utils.get_source_inputs(input_tensor)
-    return keras.Model(inputs, keras.layers.Softmax(name=PREDICTIONS_LAYER)(x), name=config.model)
+    return keras.Model(keras.utils.get_source_inputs(input_tensor), x, name=config.model), []
 
 
 @contextlib.contextmanager
 def one_layer_networks(conclusion=True):
     """Inside, every training is of a network of one layer, and without what comes after its last epoch if so wanted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "build_model", one_layer)
+        patch.setattr(classifier, "build_model", one_layer)
+        patch.setattr(classifier, "condensed_model", one_layer_condensed)
         if not conclusion:
             patch.setattr("keras_resnet.training.train.evaluate_and_save", lambda *arguments: None)
         yield

@@ -116,7 +116,7 @@ def test_with_synchronized_norms_two_replicas_follow_one_device(mirrored):
 def test_a_network_of_many_units_computes_the_start_of_each_again_and_is_the_same(monkeypatch):
     """As ResNet-1001 does by itself, for those of its first stage."""
     whole = trained(config_of(**WAYS["on"]), SPLIT)[0]
-    monkeypatch.setattr("keras_resnet.training.network.trainable.REMATERIALIZED_FROM", 2)
+    monkeypatch.setattr("keras_resnet.training.network.trainable.START_REMATERIALIZED_FROM", 2)
     starts = trained(config_of(**WAYS["on"]), SPLIT)[0]
     assert largest_difference(starts, whole) < SAME
 
