@@ -121,7 +121,7 @@ TRAINING_HELP = {
     ),
     "rematerialize": FlagHelp(
         EXECUTION,
-        "Compute what is inside the units again for their gradients, instead of keeping it: less than half the memory.",
+        "Compute what is inside the units again for their gradients, instead of keeping it: less memory, more time.",
     ),
     "steps_per_execution": FlagHelp(
         EXECUTION,

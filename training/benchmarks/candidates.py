@@ -65,7 +65,8 @@ CANDIDATES = {
     },
     "train": {
         "ours": Candidate("ours", "train_loop.Ours"),
-        "stacked": Candidate("ours, units in loops", "train_loop.Stacked"),
+        # Ours has loops where `--stack_units=auto` has them.
+        "stacked": Candidate("ours, all alike units in loops", "train_loop.Stacked"),
         "unstacked": Candidate("ours, units one by one", "train_loop.Unstacked"),
         "rematerialized": Candidate("ours, rematerialized", "train_loop.Rematerialized"),
         "stock": Candidate("stock Keras, as users get it", "keras_fit.Stock", our_environment=False),

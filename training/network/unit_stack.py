@@ -21,8 +21,8 @@ class UnitStack:
     Args:
         run: the units. What is frozen in the one that was built is frozen in all.
         looped: whether they are a `tf.while_loop`, which is traced, differentiated and compiled as one unit.
-        rematerialize: what is computed again for its gradient, see `UnitCall`: "all" of each unit, its "start" up to the first
-            convolution, if nothing but that reads it, or "none".
+        rematerialize: what is computed again for its gradient, see `UnitCall`: "all" of each unit; the "start", which is its first
+            convolution with what only that reads before it; or "none".
 
     Attributes:
         unit: the one that was built.
@@ -33,10 +33,8 @@ class UnitStack:
 
     def __init__(self, run: CondensedRun, *, looped: bool = False, rematerialize: Rematerialize = "none") -> None:
         self.unit, self.units, self.looped = run.unit, len(run.specs), looped
-        self._rematerialize, self._halves = (
-            rematerialize,
-            split_after_first_convolution(run) if rematerialize == "start" else None,
-        )
+        self._rematerialize = rematerialize
+        self._halves = split_after_first_convolution(run) if rematerialize == "start" else None
         self.weights = [
             NetworkWeight.stacked(run, layer, index) for layer in run.unit.layers for index in range(len(layer.weights))
         ]
