@@ -21,8 +21,8 @@ class UnitStack:
     Args:
         run: the units. What is frozen in the one that was built is frozen in all.
         looped: whether they are a `tf.while_loop`, which is traced, differentiated and compiled as one unit.
-        rematerialize: what is computed again for its gradient, see `UnitCall`: "all" of each unit; the "start", which is its first
-            convolution with what only that reads before it; or "none".
+        rematerialize: what is computed again for its gradient, see `UnitCall`: "all" of each unit; the "start", which is its
+            first convolution with what only that reads before it; or "none".
 
     Attributes:
         unit: the one that was built.
