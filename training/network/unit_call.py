@@ -106,7 +106,7 @@ class SplitUnitCall:
 def drop_path(x: tf.Tensor, rate: tf.Tensor, generator: keras.random.SeedGenerator) -> tf.Tensor:
     """What `models.layers.drop_path` does, with the same random numbers, at a rate that is a tensor: Keras' takes numbers."""
     rate = tf.cast(rate, x.dtype)
-    kept = keras.random.uniform((tf.shape(x)[0], 1, 1, 1), dtype=x.dtype.name, seed=generator) >= rate
+    kept: Any = keras.random.uniform((tf.shape(x)[0], 1, 1, 1), dtype=x.dtype.name, seed=generator) >= rate
     return tf.where(kept, x * (1 / (1 - rate)), tf.zeros_like(x))  # TensorFlow divides by constants in this way too
 
 
