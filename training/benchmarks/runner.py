@@ -14,6 +14,7 @@ from .result import TrainingEntry, TrainingResult
 from .session import StartInfo
 
 SESSION = f"{__package__}.session.TrainingSession"
+DESCRIPTION_SESSION = f"{__package__}.session.DescriptionSession"
 
 
 def benchmark(
@@ -32,12 +33,10 @@ def benchmark(
     candidates = select_candidates(config)
     entries = [TrainingEntry(key, title=row.title, required=key == OURS) for key, row in candidates.items()]
     record = dataclasses.asdict(config)
-    processes: dict[str, WorkerProcess] = {}
 
     def prepare(entry: TrainingEntry, process: WorkerProcess) -> None:
-        processes[entry.key] = process
         candidate = candidates[entry.key]
-        graph = processes[OURS].call("graph") if candidate.needs_graph else None
+        graph = describe_network(verbosity, record) if candidate.needs_graph else None
         entry.set_start(prepare_session(process, candidate, record, graph))
 
     with contextlib.ExitStack() as stack:
@@ -55,6 +54,12 @@ def benchmark(
             after_round=peak.measure if peak else lambda: None,
         )
     return TrainingResult(config, tuple(entries), peak.best if peak else None)
+
+
+def describe_network(verbosity: str, config: dict[str, Any]) -> list[Any]:
+    """Has the network described in a process of its own. `config`: a `BenchmarkConfig` as a dictionary."""
+    with WorkerProcess(DESCRIPTION_SESSION, verbosity) as process:
+        return process.call("describe", verbosity=verbosity, config=config)
 
 
 def prepare_session(

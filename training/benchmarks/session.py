@@ -74,6 +74,15 @@ class TrainingSession(Session):
         self.workload.run()
         return {"seconds": time.perf_counter() - begin, "steps": self.workload.steps}
 
-    def graph(self) -> list[Any]:
-        """Describes the network, where the workload has one."""
-        return self.workload.graph()  # pyright: ignore[reportAttributeAccessIssue]
+
+class DescriptionSession(Session):
+    """The process that builds the whole network for those who cannot; none that is measured has it in its memory."""
+
+    def describe(self, verbosity: str, config: dict[str, Any]) -> list[Any]:
+        """Describes the network of a `BenchmarkConfig`."""
+        environment.configure(verbosity)
+        from keras_resnet.benchmarks.description import describe
+
+        from .keras_fit import zoo_network
+
+        return describe(zoo_network(BenchmarkConfig.from_record(config)))

@@ -4,7 +4,6 @@ import math
 
 import tensorflow as tf
 
-from keras_resnet.benchmarks.description import Node, describe
 from keras_resnet.errors import UserError
 
 from .. import recipes
@@ -19,7 +18,7 @@ from ..optim.update import WeightUpdate
 from ..step import TrainStep
 from .candidates import WorkloadInfo
 from .config import LEARNING_RATE, MOMENTUM, BenchmarkConfig
-from .keras_fit import VERSIONS, zoo_network
+from .keras_fit import VERSIONS
 from .synthetic import synthetic_data
 
 
@@ -52,9 +51,6 @@ class Ours:
 
     def info(self) -> WorkloadInfo:
         return {"macs": self.loop.step.network.macs, "versions": VERSIONS}
-
-    def graph(self) -> list[Node]:
-        return describe(zoo_network(self.config))
 
 
 class Stacked(Ours):
