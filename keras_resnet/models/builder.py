@@ -33,7 +33,7 @@ AddUnits = Callable[[KerasTensor, ResidualUnit, list[UnitRun]], KerasTensor]
 def add_all_units(x: KerasTensor, unit: ResidualUnit, runs: list[UnitRun]) -> KerasTensor:
     """Adds every unit of every run to the skip path."""
     for run in runs:
-        for spec in run.units:
+        for spec in run:
             x = unit(x, **spec.arguments())
     return x
 

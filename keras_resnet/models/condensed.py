@@ -1,7 +1,6 @@
 """Networks in which one unit stands for all that are alike, which are built in the time of a shallow one."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from keras import KerasTensor
 
 from .naming import UnitLayer
 from .residual_units import ResidualUnit
-from .unit_specs import UnitRun, UnitSpec
+from .unit_specs import UnitRun
 
 Initializers = dict[str, Callable[..., Any]]  # by the path of the variable
 
@@ -23,18 +22,15 @@ class CondensedRun:
     Attributes:
         specs: of all of them.
         entering, leaving: the skip path before and after the one that was built.
+        unit: that one, (N, H, W, C) -> (N, H', W', C').
         initializers: for the others, those of its variables.
     """
 
-    specs: tuple[UnitSpec, ...]
+    specs: UnitRun
     entering: KerasTensor
     leaving: KerasTensor
+    unit: keras.Model
     initializers: tuple[Initializers, ...]
-
-    @functools.cached_property
-    def unit(self) -> keras.Model:
-        """The one that was built: (N, H, W, C) -> (N, H', W', C')."""
-        return keras.Model(self.entering, self.leaving, name=self.specs[0].name)
 
     def initial_values(self, variable: keras.Variable) -> np.ndarray:
         """The values that a variable of the unit has at first, in all units: (units, *shape)."""
@@ -58,10 +54,10 @@ class Condenser:
     def add_units(self, x: KerasTensor, unit: ResidualUnit, runs: list[UnitRun]) -> KerasTensor:
         """Adds the first unit of each run to the skip path."""
         for run in runs:
-            first, *others = run.units
+            first, *others = run
             y = unit(x, **first.arguments())
-            layers = keras.Model(x, y).layers
-            self.runs.append(CondensedRun(run.units, x, y, tuple(new_initializers(layers) for _ in others)))
+            model = keras.Model(x, y, name=first.name)
+            self.runs.append(CondensedRun(run, x, y, model, tuple(new_initializers(model.layers) for _ in others)))
             x = y
         return x
 

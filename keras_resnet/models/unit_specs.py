@@ -37,16 +37,12 @@ class UnitSpec:
         return self.stage, self.index == 1, self.width, self.stride, self.dilations
 
 
-@dataclasses.dataclass(frozen=True)
-class UnitRun:
-    """Consecutive units of one kind, such as the second to the last of a stage."""
-
-    units: tuple[UnitSpec, ...]
+UnitRun = tuple[UnitSpec, ...]  # consecutive units of one kind, such as the second to the last of a stage
 
 
 def unit_runs(variant: Variant, options: ModelOptions) -> list[UnitRun]:
     """All units of a network, in order: the first of each stage for itself, and the others together."""
-    return [UnitRun(tuple(units)) for _, units in itertools.groupby(unit_specs(variant, options), UnitSpec.kind)]
+    return [tuple(units) for _, units in itertools.groupby(unit_specs(variant, options), UnitSpec.kind)]
 
 
 def unit_specs(variant: Variant, options: ModelOptions) -> Iterator[UnitSpec]:

@@ -101,8 +101,8 @@ def test_another_seed_is_another_beginning():
 def names_of_runs(name, options=QUARTER):
     """Stage by stage, the numbers of the units in each run."""
     runs = unit_runs(variants.get_variant(name), options)
-    stages = sorted({run.units[0].stage for run in runs})
-    return [[[spec.index for spec in run.units] for run in runs if run.units[0].stage == stage] for stage in stages]
+    stages = sorted({run[0].stage for run in runs})
+    return [[[spec.index for spec in run] for run in runs if run[0].stage == stage] for stage in stages]
 
 
 def test_a_run_is_a_stage_without_its_first_unit():
@@ -116,14 +116,14 @@ def test_a_strided_last_unit_is_not_like_the_others():
 def test_units_of_another_dilation_are_not_alike():
     """The first unit of a stage whose stride became a dilation is dilated in its later convolutions only."""
     runs = unit_runs(variants.get_variant("ResNet50V1_5"), ModelOptions(output_stride=8))
-    found = [{(spec.stage, *spec.dilations) for spec in run.units} for run in runs if run.units[0].stage >= 3]
+    found = [{(spec.stage, *spec.dilations) for spec in run} for run in runs if run[0].stage >= 3]
     assert found == [{(3, 1, 2)}, {(3, 2, 2)}, {(4, 2, 4)}, {(4, 4, 4)}]
 
 
 def test_drop_rates_rise_through_the_runs():
     """Eq. 4 of the paper: unit l of L has the rate l/L times the last one's, wherever it stands in its run."""
     runs = unit_runs(variants.get_variant("ResNet32V2"), ModelOptions(stochastic_depth=0.6))
-    rates = [spec.drop_rate for run in runs for spec in run.units]
+    rates = [spec.drop_rate for run in runs for spec in run]
     assert rates == pytest.approx([0.6 * unit / 15 for unit in range(1, 16)])
 
 
