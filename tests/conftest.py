@@ -192,6 +192,12 @@ def scramble(model, seed=0):
     return model
 
 
+def weights_of(network):
+    """A `TrainableNetwork`'s weights by layer and index, as the whole network has them."""
+    pairs = [(weight, zip(weight.layer_names, weight.values(), strict=True)) for weight in network.weights]
+    return {(name, weight.index): value for weight, values in pairs for name, value in values}
+
+
 KINDS = {
     "Conv2D": "conv", "BatchNormalization": "norm", "ReLU": "relu", "Add": "add", "Multiply": "multiply", "Rescaling": "scale",
     "Activation": "sigmoid", "Dropout": "dropout", "AveragePooling2D": "subsample", "ZeroPadding2D": "pad",

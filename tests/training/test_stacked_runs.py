@@ -5,8 +5,8 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from conftest import weights_of
 from forked import forked_command
-from test_train import weights_of
 
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes

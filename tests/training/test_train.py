@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import weights_of
 from PIL import Image
 
 from keras_resnet import UserError
@@ -57,12 +58,6 @@ def cut_after(monkeypatch, epochs):
 
 def timing(record):
     return {"seconds": record["test"]["seconds"]} if "test" in record else {}
-
-
-def weights_of(network):
-    """By layer and index, as the whole network has them."""
-    pairs = [(weight, zip(weight.layer_names, weight.values(), strict=True)) for weight in network.weights]
-    return {(name, weight.index): value for weight, values in pairs for name, value in values}
 
 
 def assert_saved(workdir, weights):

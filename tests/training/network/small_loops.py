@@ -5,7 +5,7 @@ import types
 import keras
 import numpy as np
 import tensorflow as tf
-from conftest import scramble
+from conftest import scramble, weights_of
 
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes
@@ -65,12 +65,6 @@ def whole_model(config, network, change=lambda model: None):
 
 def epoch_of(split, recipe, epoch=0):
     return TrainBatches(split, recipe, CLASSES, (8, 8), (0, 0, 0), seed=0, epoch=epoch)
-
-
-def weights_of(network):
-    """By layer and index, as the whole network has them."""
-    pairs = [(weight, zip(weight.layer_names, weight.values(), strict=True)) for weight in network.weights]
-    return {(name, weight.index): value for weight, values in pairs for name, value in values}
 
 
 def trained(config, split, strategy=None):

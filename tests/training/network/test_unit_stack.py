@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import scramble
+from conftest import scramble, weights_of
 from small_loops import (
     BATCH,
     LEARNING_RATE,
@@ -22,7 +22,6 @@ from small_loops import (
     loop_of,
     random_split,
     trained,
-    weights_of,
     whole_model,
 )
 
