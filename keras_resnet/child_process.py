@@ -18,18 +18,25 @@ class ChildProcess:
         module: what it runs, as `python -m` takes it; it answers on standard output what it reads on standard input.
         arguments: of its command line.
         verbosity: "quiet" hides what it prints on standard error.
+        own_session: whether a terminal's Ctrl-C does not reach it.
 
     Attributes:
         verbosity: as given.
     """
 
-    def __init__(self, module: str, *arguments: str, verbosity: str) -> None:
-        self._command, self.verbosity = python_module(module, *arguments), verbosity
+    def __init__(self, module: str, *arguments: str, verbosity: str, own_session: bool = False) -> None:
+        self._command, self.verbosity, self._own_session = python_module(module, *arguments), verbosity, own_session
         self._printed: collections.deque[bytes] = collections.deque(maxlen=KEPT_CHUNKS)
 
     def __enter__(self) -> Self:
         stderr = subprocess.PIPE if self.verbosity == "quiet" else None
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=self._own_session,  # which Windows, where Ctrl-C reaches it, leaves out
+        )
         self._reader = threading.Thread(target=self._keep_last_words, daemon=True)
         self._reader.start()
         return self
@@ -41,6 +48,10 @@ class ChildProcess:
             with contextlib.suppress(OSError):  # what the process did not live to read
                 if stream:
                     stream.close()
+
+    def terminate(self) -> None:
+        """Sends it SIGTERM, at which it may save; Windows ends it."""
+        self._process.terminate()
 
     @property
     def _pipes(self) -> tuple[BinaryIO, BinaryIO]:

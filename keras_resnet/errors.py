@@ -26,6 +26,10 @@ class UserError(ValueError):
         super().__init__(one_line(message))
 
 
+class TrainingDiverged(UserError):
+    """The loss of a training, or of its validation, is NaN or infinite."""
+
+
 class TrainingInterrupted(Exception):  # noqa: N818  nothing went wrong
     """A signal stopped the training, which saved its state first.
 

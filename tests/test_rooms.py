@@ -32,7 +32,7 @@ LAYERS = {
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints"), "network", "step",
         "loop",
-        "context", "reporting", ("callbacks", "fit_callbacks"), "finalize", "train", "benchmarks",
+        "context", "reporting", "callbacks", "finalize", "train", ("benchmarks", "reproduce"),
     ),
     "export": (
         ("formats", "sensitivity", "fold"), "targets", "runtime", "isolation", "verification", "clients", "config",

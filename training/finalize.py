@@ -13,7 +13,7 @@ from keras_resnet.errors import ReportFailed, first_line
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.saving import write_classifier
 
-from .callbacks import JsonlLogger, TensorBoardLogger
+from .callbacks.loggers import JsonlLogger, TensorBoardLogger
 from .context import TrainingContext
 from .data.batches import EvalBatches, InputShard
 from .reporting.evaluation import Evaluation

@@ -11,9 +11,9 @@ from typing import NoReturn
 
 import keras
 
-from keras_resnet.errors import TrainingInterrupted, UserError, print_message
+from keras_resnet.errors import TrainingDiverged, TrainingInterrupted, print_message
 
-from .callbacks import JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
+from .callbacks.loggers import JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
 from .checkpoints import CheckpointManager, TrainState
 from .config import TrainConfig
 from .context import TrainingContext, connect, create_context
@@ -21,7 +21,7 @@ from .data.batches import EvalBatches, InputShard
 from .data.image_errors import missing_file_as_user_error
 from .distribute.strategies import collective_error_as_worker_lost
 from .finalize import MODEL_FILE, evaluate_and_save
-from .fit_callbacks import FitCallbacks
+from .callbacks.fit_callbacks import FitCallbacks
 from .loop import LoopOutput
 from .signals import StopSignal
 from .step import HostRequests, MetricSums
@@ -255,7 +255,7 @@ class Trainer:
         kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is that of step {last}"
         where = f"at step {self.global_step}, in epoch {self.state.epoch + 1}, at a learning rate of {self.learning_rate:.3g}"
         advice = "choose a lower --learning_rate and another --workdir"
-        raise UserError(f"the {name} is {loss} {where}; {kept}: {advice}")
+        raise TrainingDiverged(f"the {name} is {loss} {where}; {kept}: {advice}")
 
     def save(self) -> None:
         """Saves everything as it is after the last step."""

@@ -19,8 +19,8 @@ class WorkerError(Exception):
 class WorkerProcess(ChildProcess):
     """One object of the class `class_path`, MODULE.CLASS, in a process of its own."""
 
-    def __init__(self, class_path: str, verbosity: str) -> None:
-        super().__init__(f"{__package__}.worker", class_path, verbosity=verbosity)
+    def __init__(self, class_path: str, verbosity: str, own_session: bool = False) -> None:
+        super().__init__(f"{__package__}.worker", class_path, verbosity=verbosity, own_session=own_session)
 
     def call(self, method: str, **arguments: Any) -> Any:
         """Returns what a method of the object returns.

@@ -162,7 +162,7 @@ def preprocessing_records(material, folder, rng):
 @entry
 def logs(material, folder, rng):
     """`metrics.jsonl`: read to its end, and drawn."""
-    from keras_resnet.training.callbacks import read_metrics
+    from keras_resnet.training.callbacks.loggers import read_metrics
     from keras_resnet.training.reporting.plots import curves
 
     lines = (material["workdir"] / "metrics.jsonl").read_text().splitlines()

@@ -15,7 +15,7 @@ from life.runs import Cut, CutError, files_of, one_layer_networks, run_config, w
 
 from keras_resnet import UserError
 from keras_resnet.training import workdir as workdir_module
-from keras_resnet.training.callbacks import ProgressBar, TensorBoardLogger, read_metrics
+from keras_resnet.training.callbacks.loggers import ProgressBar, TensorBoardLogger, read_metrics
 from keras_resnet.training.checkpoints import CheckpointManager, TrainState
 from keras_resnet.training.train import train
 

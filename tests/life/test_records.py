@@ -22,7 +22,7 @@ from keras_resnet.metadata import MEMBER, SAVED_MODEL_MEMBER, ClassifierMetadata
 from keras_resnet.preprocessing import MAX_SIDE, Preprocessing, preprocessing_from_json
 from keras_resnet.records import from_record, parse_json
 from keras_resnet.training import recipes
-from keras_resnet.training.callbacks import METRICS_FILE, JsonlLogger, read_metrics
+from keras_resnet.training.callbacks.loggers import METRICS_FILE, JsonlLogger, read_metrics
 from keras_resnet.training.config import TrainConfig, read_config
 from keras_resnet.training.reporting.plots import curves
 from keras_resnet.weights.loading import timm_record

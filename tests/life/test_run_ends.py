@@ -17,7 +17,7 @@ from keras_resnet import UserError
 from keras_resnet.errors import ReportFailed, TrainingInterrupted
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training import finalize, signals
-from keras_resnet.training.callbacks import read_metrics
+from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.data.encoded_images import ImageFile
 from keras_resnet.training.data.splits import ArraySplit, EncodedSplit, LazyImages
 from keras_resnet.training.signals import StopSignal

@@ -11,7 +11,7 @@ from life.runs import one_layer_networks, run_config, write_images
 from keras_resnet.cli import COMMANDS
 from keras_resnet.export.formats.saved_model.runner import SavedModelRunner
 from keras_resnet.files import without_pattern
-from keras_resnet.training.callbacks import read_metrics
+from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.data.tfds import TfdsDataset
 from keras_resnet.training.train import train
 

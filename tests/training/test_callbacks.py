@@ -10,7 +10,7 @@ import tensorflow as tf
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from keras_resnet.training.callbacks import METRICS_FILE, JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
+from keras_resnet.training.callbacks.loggers import METRICS_FILE, JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
 
 LOGS = {"loss": 0.5, "accuracy": 0.9, "val_loss": 0.6, "val_accuracy": 0.8, "learning_rate": 0.1, "images_per_second": 1234.5}
 

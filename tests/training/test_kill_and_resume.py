@@ -16,7 +16,7 @@ from conftest import keras_resnet_command
 from forked import forked_command, start_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from keras_resnet.training.callbacks import read_metrics
+from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.distribute.launcher import reserved_ports, worker_environment
 
 pytestmark = pytest.mark.slow

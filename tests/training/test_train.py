@@ -19,7 +19,7 @@ from keras_resnet import UserError
 from keras_resnet.errors import TrainingInterrupted
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.training import recipes
-from keras_resnet.training.callbacks import read_metrics
+from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.config import TrainConfig
 from keras_resnet.training.data import splits
 from keras_resnet.training.loop import TrainLoop

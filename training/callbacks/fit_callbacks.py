@@ -8,9 +8,9 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 
-from .context import TrainingContext
-from .network.classifier import dtype_policy_scope
-from .network.parts import freeze
+from ..context import TrainingContext
+from ..network.classifier import dtype_policy_scope
+from ..network.parts import freeze
 
 LOSS, METRIC = "sparse_categorical_crossentropy", "accuracy"
 RATE = "the learning rate is the recipe's, a function of the step; its learning_rate, schedule, warmup and milestones change it"

@@ -19,7 +19,7 @@ from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.files import attach_path, json_text, tf_errors_as_oserror, write_text
 from keras_resnet.records import parse_json
 
-from .reporting.image_grid import contact_sheet
+from ..reporting.image_grid import contact_sheet
 
 METRICS_FILE = "metrics.jsonl"
 MAX_LINE = 1 << 16  # characters

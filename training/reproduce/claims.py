@@ -1,0 +1,160 @@
+"""Claims of the papers as tests on the runs of an experiment, and what they come to."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from .measures import MEASURES
+from .results import RunResult
+from .statistics import LEVEL, Comparison, compare, median
+
+SHOWN, NOT_SHOWN, OPPOSITE = "shown", "not shown", "opposite shown"
+Operand = str | tuple[str, str]  # an arm, or the first of two arms minus the second, seed by seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What the runs say about a claim.
+
+    Attributes:
+        claim: its text.
+        reference: where the paper says it.
+        outcome: `SHOWN`, `NOT_SHOWN` or `OPPOSITE`.
+        evidence: the numbers, in words.
+        reason: why it probably did not show; "" if it did.
+        numbers: the same, for programs.
+    """
+
+    claim: str
+    reference: str
+    outcome: str
+    evidence: str
+    reason: str
+    numbers: dict[str, Any]
+
+
+class Claim(Protocol):
+    """text: the claim. measure: a key of `MEASURES`. reference: where it is from. otherwise: why it may not show."""
+
+    text: str
+    measure: str
+    reference: str
+    otherwise: str
+
+    @property
+    def arms(self) -> tuple[str, ...]: ...
+    def verdict(self, runs: Sequence[RunResult]) -> Verdict: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Larger:
+    """The measure is larger in `first` than in `second`, by a rank test over the seeds."""
+
+    text: str
+    measure: str
+    first: Operand
+    second: Operand
+    reference: str
+    otherwise: str
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return arms_of(self.first) + arms_of(self.second)
+
+    def verdict(self, runs: Sequence[RunResult]) -> Verdict:
+        first, second = (values(runs, self.measure, operand) for operand in (self.first, self.second))
+        compared = compare(first, second)
+        outcome = SHOWN if compared.p <= LEVEL else OPPOSITE if compared.p_opposite <= LEVEL else NOT_SHOWN
+        return conclude(self, outcome, self.evidence(first, second, compared), first, second, compared)
+
+    def evidence(self, first: Sequence[float], second: Sequence[float], compared: Comparison) -> str:
+        measure = MEASURES[self.measure]
+        return (
+            f"{measure.title}: median {measure.text(median(first))} against {measure.text(median(second))}, difference "
+            f"{interval(compared, measure.text)}; larger in {compared.superiority:.0%} of pairs, p = {compared.p:.3f} "
+            f"({len(first)} and {len(second)} runs)"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class NotLarger:
+    """The measure is at most `margin` larger in `first` than in `second`: the upper bound of the difference says so."""
+
+    text: str
+    measure: str
+    first: Operand
+    second: Operand
+    margin: float
+    reference: str
+    otherwise: str
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return arms_of(self.first) + arms_of(self.second)
+
+    def verdict(self, runs: Sequence[RunResult]) -> Verdict:
+        first, second = (values(runs, self.measure, operand) for operand in (self.first, self.second))
+        compared, measure = compare(first, second), MEASURES[self.measure]
+        outcome = SHOWN if compared.high <= self.margin else OPPOSITE if compared.low > self.margin else NOT_SHOWN
+        evidence = (
+            f"{measure.title}: median {measure.text(median(first))} against {measure.text(median(second))}, difference "
+            f"{interval(compared, measure.text)}, to be at most {measure.text(self.margin)} ({len(first)} and {len(second)} runs)"
+        )
+        return conclude(self, outcome, evidence, first, second, compared)
+
+
+@dataclasses.dataclass(frozen=True)
+class AtMost:
+    """The measure is at most `bound` in every run of the arm."""
+
+    text: str
+    measure: str
+    arm: str
+    bound: float
+    reference: str
+    otherwise: str
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return (self.arm,)
+
+    def verdict(self, runs: Sequence[RunResult]) -> Verdict:
+        found, measure = values(runs, self.measure, self.arm), MEASURES[self.measure]
+        within = sum(value <= self.bound for value in found)
+        outcome = SHOWN if within == len(found) else NOT_SHOWN if within else OPPOSITE
+        evidence = (
+            f"{measure.title}: {measure.text(min(found))} to {measure.text(max(found))}, to be at most "
+            f"{measure.text(self.bound)}; {within} of {len(found)} runs"
+        )
+        return conclude(self, outcome, evidence, found)
+
+
+def conclude(
+    claim: Claim, outcome: str, evidence: str, first: Sequence[float], second: Sequence[float] = (), compared: Any = None
+) -> Verdict:
+    numbers = {"measure": claim.measure, "values": [list(first), list(second)]}
+    numbers |= dataclasses.asdict(compared) if compared else {}
+    return Verdict(claim.text, claim.reference, outcome, evidence, "" if outcome == SHOWN else claim.otherwise, numbers)
+
+
+def arms_of(operand: Operand) -> tuple[str, ...]:
+    return (operand,) if isinstance(operand, str) else operand
+
+
+def values(runs: Sequence[RunResult], measure: str, operand: Operand) -> list[float]:
+    """The measure in the runs of an arm, by seed; infinitely bad, or its difference, where a run diverged."""
+    by_arm = [
+        {run.seed: MEASURES[measure].of(run) for run in runs if run.arm == arm and run.finished} for arm in arms_of(operand)
+    ]
+    seeds = sorted(set.intersection(*map(set, by_arm)))
+    if len(by_arm) == 1:
+        return [by_arm[0][seed] for seed in seeds]
+    first, second = by_arm
+    return [0.0 if first[seed] == second[seed] else first[seed] - second[seed] for seed in seeds]
+
+
+def interval(compared: Comparison, text: Callable[[float], str]) -> str:
+    """A difference with its bounds."""
+    bounds = f"{text(compared.low)} to {text(compared.high)}" if math.isfinite(compared.low) or math.isfinite(compared.high) else "no bounds"
+    return f"{text(compared.difference)} ({bounds})"

@@ -1,0 +1,111 @@
+"""What `reproduce` is asked for."""
+
+import dataclasses
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_resnet.environment import cores
+from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, check_count, comma_join
+
+from ..config import TrainConfig
+from .claims import Claim
+from .experiments import BUDGETS, EXPERIMENTS, Arm, Experiment, Plan
+
+MAX_SEEDS, MAX_JOBS = 100, 1024
+
+
+class PlannedRun(NamedTuple):
+    """arm: what it trains. config: how. workdir: where."""
+
+    arm: Arm
+    config: TrainConfig
+    workdir: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceConfig:
+    """An experiment, and how much of it to run.
+
+    Attributes:
+        experiment: a row of `EXPERIMENTS`.
+        budget: "small", some minutes on two CPU cores, or "full", the papers' schedule.
+        output_dir: folder of the experiment: its runs, and its report.
+        dataset: in place of the plan's; None for that.
+        data_dir: where the data set is.
+        epochs: in place of the plan's; 0 for that.
+        seeds: in place of the plan's; empty for those.
+        jobs: runs at a time, each in a process of its own; 0 for one per CPU core, or one where there is a GPU.
+    """
+
+    experiment: str
+    budget: str
+    output_dir: Path
+    dataset: str | None = None
+    data_dir: str | None = None
+    epochs: int = 0
+    seeds: tuple[int, ...] = ()
+    jobs: int = 0
+
+    def __post_init__(self) -> None:
+        for field, valid in (("experiment", tuple(EXPERIMENTS)), ("budget", BUDGETS)):
+            if getattr(self, field) not in valid:
+                raise UserError(f"unknown {field} {getattr(self, field)!r}; it must be one of {comma_join(valid)}")
+        check_count("seeds", self.seeds, MAX_SEEDS)
+        if wrong := [seed for seed in self.seeds if not 0 <= seed < 2**31]:
+            raise UserError(f"seeds have {wrong[0]}; each must be at least 0 and below 2**31")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds are {comma_join(self.seeds)}; each must be given once: the same seed is the same run")
+        for field, most in (("epochs", MAX_COUNT), ("jobs", MAX_JOBS)):
+            if getattr(self, field) < 0:
+                raise UserError(f"{field} is {getattr(self, field)}; it must be at least 0")
+            check_at_most(field, getattr(self, field), most)
+
+    @property
+    def row(self) -> Experiment:
+        return EXPERIMENTS[self.experiment]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the budget, with what was asked for in place of its own."""
+        plan = self.row.plans[self.budget]
+        arms = plan.arms
+        if self.dataset:
+            arms = tuple(dataclasses.replace(arm, dataset=self.dataset) for arm in arms)
+        if self.seeds:
+            arms = tuple(dataclasses.replace(arm, seeds=self.seeds) for arm in arms)
+        if self.epochs:
+            arms = tuple(dataclasses.replace(arm, overrides={**arm.overrides, "epochs": self.epochs}) for arm in arms)
+        return dataclasses.replace(plan, arms=arms)
+
+    @property
+    def claims(self) -> list[Claim]:
+        """Those that the plan's arms can show."""
+        labels = {arm.label for arm in self.plan.arms}
+        return [claim for claim in self.row.claims if labels.issuperset(claim.arms)]
+
+    def runs(self) -> list[PlannedRun]:
+        """All runs, arm by arm and seed by seed."""
+        plan = self.plan
+        return [
+            PlannedRun(arm, plan.config(arm, seed, self.data_dir), self.output_dir / "runs" / f"{slug(arm.label)}_seed{seed}")
+            for arm in plan.arms
+            for seed in plan.seeds_of(arm)
+        ]
+
+
+def slug(label: str) -> str:
+    """A label as the name of a folder on every system."""
+    return "".join(character if character.isalnum() or character in ".-" else "_" for character in label).strip("_")
+
+
+def runs_at_a_time(jobs: int, runs: int) -> tuple[int, int]:
+    """How many runs at a time, and how many threads for each; 0 threads for TensorFlow's choice."""
+    if jobs == 0:
+        jobs = 1 if has_gpu() else cores()
+    jobs = max(min(jobs, runs), 1)
+    return jobs, max(cores() // jobs, 1) if jobs > 1 else 0
+
+
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA GPU: TensorFlow, which would claim it, is not asked in this process."""
+    return Path("/proc/driver/nvidia/gpus").is_dir() and any(Path("/proc/driver/nvidia/gpus").iterdir())

@@ -1,0 +1,239 @@
+"""The table of experiments: what the two papers claim, and the runs that try it on a laptop or by the papers' schedule."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from keras_resnet.errors import UserError, comma_join
+
+from ..config import TrainConfig
+from ..recipes import get_recipe
+from .claims import AtMost, Claim, Larger, NotLarger
+
+R15, R16 = "He et al. 2015, arXiv:1512.03385", "He et al. 2016, arXiv:1603.05027"
+BUDGETS = ("small", "full")
+FIVE, THREE = (0, 1, 2, 3, 4), (0, 1, 2)
+LOW_RATE, HIGH_RATE = 0.03, 0.1  # the second is the papers'
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """A network that an experiment trains, once per seed.
+
+    Attributes:
+        label: its name in tables and folders.
+        model: a named network.
+        unit, shortcut: variations of it; None for its own.
+        dataset: in place of the plan's.
+        overrides: of the plan's recipe.
+        seeds: in place of the plan's.
+    """
+
+    label: str
+    model: str
+    unit: str | None = None
+    shortcut: str | None = None
+    dataset: str = ""
+    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The runs of an experiment for one budget.
+
+    Attributes:
+        arms: what is trained.
+        dataset: that the arms are trained on.
+        recipe_name: how.
+        overrides: of that recipe.
+        seeds: of each arm.
+        validation_fraction: share of the training split that is held out.
+        trains: False if the runs only follow gradients and activations through a few steps.
+    """
+
+    arms: tuple[Arm, ...]
+    dataset: str
+    recipe_name: str
+    overrides: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seeds: tuple[int, ...] = FIVE
+    validation_fraction: float = 0.1
+    trains: bool = True
+
+    def seeds_of(self, arm: Arm) -> tuple[int, ...]:
+        return arm.seeds or self.seeds
+
+    def config(self, arm: Arm, seed: int, data_dir: str | None = None) -> TrainConfig:
+        """The configuration of one run."""
+        return TrainConfig(
+            model=arm.model,
+            unit=arm.unit,
+            shortcut=arm.shortcut,
+            dataset=arm.dataset or self.dataset,
+            recipe_name=self.recipe_name,
+            recipe=get_recipe(self.recipe_name, **{**self.overrides, **arm.overrides}),
+            validation_fraction=self.validation_fraction,
+            seed=seed,
+            data_dir=data_dir,
+            keep_checkpoints=1,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A row of the table.
+
+    Attributes:
+        question: what it asks, as a sentence.
+        reference: where the paper does.
+        plans: the runs for each budget.
+        claims: what the paper says that comes out; those whose arms a plan does not have are left out.
+    """
+
+    question: str
+    reference: str
+    plans: Mapping[str, Plan]
+    claims: tuple[Claim, ...]
+
+
+def arms(*models: str, **fields: Any) -> tuple[Arm, ...]:
+    """Named networks as they are."""
+    return tuple(Arm(model, model, **fields) for model in models)
+
+
+def full(*arms: Arm, dataset: str = "cifar10", **fields: Any) -> Plan:
+    """The papers' schedule, 64k steps of 128 images, on CIFAR."""
+    return Plan(arms, dataset, "he2016_cifar", **fields)
+
+
+def small(*arms: Arm, epochs: int, **fields: Any) -> Plan:
+    """A few epochs on the embedded digits, at a rate at which the v1 networks of 110 layers train as well."""
+    return Plan(arms, "digits", "digits", {"epochs": epochs, "learning_rate": LOW_RATE}, **fields)
+
+
+DEPTHS = arms("PlainNet20", "PlainNet56", "PlainNet110", "ResNet20V1", "ResNet56V1", "ResNet110V1")
+
+TWO_VERSIONS = ("ResNet110V1", "ResNet110V2", "ResNet164V1", "ResNet164V2")
+DEEPEST = ("ResNet1001V1", "ResNet1001V2")
+AT_LOW_RATE = tuple(
+    Arm(f"{model} at {LOW_RATE}", model, overrides={"learning_rate": LOW_RATE}) for model in ("ResNet110V1", "ResNet110V2")
+)
+CIFAR100 = tuple(
+    Arm(f"{model} on CIFAR-100", model, dataset="cifar100")
+    for model in ("ResNet164V1", "ResNet164V2", "ResNet1001V1", "ResNet1001V2")
+)
+
+ORDERS = tuple(
+    Arm(unit, "ResNet110V2", unit=unit)
+    for unit in (
+        "original", "bn_after_addition", "relu_before_addition", "relu_only_preactivation", "full_preactivation",
+    )
+)  # fmt: skip
+
+IDENTITY = "identity"
+SHORTCUTS = (Arm(IDENTITY, "ResNet110V1", shortcut="A"),) + tuple(
+    Arm(shortcut, "ResNet110V1", shortcut=shortcut)
+    for shortcut in (
+        "constant_scaling(0,1)", "constant_scaling(0.5,1)", "constant_scaling(0.5,0.5)", "exclusive_gating(0)",
+        "exclusive_gating(-6)", "exclusive_gating(-7)", "shortcut_only_gating(0)", "shortcut_only_gating(-6)", "conv1x1",
+        "dropout(0.5)",
+    )
+)  # fmt: skip
+
+FLOW = (
+    Arm("PlainNet110", "PlainNet110"), Arm("ResNet110V1", "ResNet110V1"), Arm("ResNet110V2", "ResNet110V2"),
+    Arm("plain 1001", "ResNet1001V1", shortcut="none", seeds=THREE), Arm("ResNet1001V1", "ResNet1001V1", seeds=THREE),
+    Arm("ResNet1001V2", "ResNet1001V2", seeds=THREE),
+)  # fmt: skip
+
+# fmt: off
+EXPERIMENTS = {
+    "degradation": Experiment(
+        question="Do plain networks get worse with depth, and residual ones not?",
+        reference=f"{R15}, Figure 6",
+        plans={"small": small(*DEPTHS, epochs=10), "full": full(*DEPTHS)},
+        claims=(
+            Larger("A plain network of 56 layers trains worse than one of 20.",
+                   "train_loss", "PlainNet56", "PlainNet20", "Figure 6, left", ""),
+            Larger("A plain network of 110 layers trains worse than one of 20.",
+                   "train_loss", "PlainNet110", "PlainNet20", "section 4.2", ""),
+            Larger("Depth costs the plain network more than the residual one: loss at 110 layers minus loss at 20.",
+                   "train_loss", ("PlainNet110", "PlainNet20"), ("ResNet110V1", "ResNet20V1"), "Figure 6", ""),
+            Larger("With shortcuts, 56 layers classify better.",
+                   "test_error", "PlainNet56", "ResNet56V1", "Figure 6", ""),
+            Larger("With shortcuts, 110 layers classify better.",
+                   "test_error", "PlainNet110", "ResNet110V1", "Figure 6", ""),
+            NotLarger("The residual network does not get worse from 20 to 110 layers.",
+                      "test_error", "ResNet110V1", "ResNet20V1", 1.0, "Table 6", ""),
+        ),
+    ),
+    "preactivation": Experiment(
+        question="Do deep networks train faster and end better with pre-activation?",
+        reference=f"{R16}, Figure 6 and Table 3",
+        plans={
+            "small": small(
+                *arms(*TWO_VERSIONS, overrides={"learning_rate": HIGH_RATE}), *AT_LOW_RATE,
+                *arms(*DEEPEST, overrides={"learning_rate": HIGH_RATE, "epochs": 4}), epochs=8,
+            ),
+            "full": full(*arms(*TWO_VERSIONS, *DEEPEST), *CIFAR100),
+        },
+        claims=tuple(
+            claim
+            for depth in (110, 164, 1001)
+            for claim in (
+                Larger(f"At {depth} layers, v2 converges faster.",
+                       "mean_loss", f"ResNet{depth}V1", f"ResNet{depth}V2", "Figure 6", ""),
+                Larger(f"At {depth} layers, v2 classifies better.",
+                       "test_error", f"ResNet{depth}V1", f"ResNet{depth}V2", "Table 3", ""),
+            )
+        ),
+    ),
+    "units": Experiment(
+        question="Which order of the operations in a unit is best?",
+        reference=f"{R16}, Table 2 and Figure 4",
+        plans={"small": small(*ORDERS, epochs=6), "full": full(*ORDERS)},
+        claims=(
+            Larger("BN after the addition converges slower than the original unit.",
+                   "mean_loss", "bn_after_addition", "original", "Table 2", ""),
+            Larger("ReLU before the addition converges slower than the original unit.",
+                   "mean_loss", "relu_before_addition", "original", "Table 2", ""),
+            Larger("Full pre-activation converges faster than the original unit.",
+                   "mean_loss", "original", "full_preactivation", "section 4.1", ""),
+            Larger("Full pre-activation classifies better than the original unit.",
+                   "test_error", "original", "full_preactivation", "Table 2", ""),
+        ),
+    ),
+    "shortcuts": Experiment(
+        question="Is anything on the shortcut better than nothing?",
+        reference=f"{R16}, Table 1",
+        plans={"small": small(*SHORTCUTS, epochs=6), "full": full(*SHORTCUTS)},
+        claims=tuple(
+            Larger(f"The identity trains better than {arm.label}.", "mean_loss", arm.label, IDENTITY, "Table 1", "")
+            for arm in SHORTCUTS
+            if arm.label != IDENTITY
+        ),
+    ),
+    "thousand": Experiment(
+        question="Can a network of a thousand layers be trained?",
+        reference=f"{R16}, Table 3; {R15}, Table 6",
+        plans={
+            "small": small(Arm("ResNet1001V2", "ResNet1001V2"), epochs=8, seeds=THREE),
+            "full": full(Arm("ResNet1001V2", "ResNet1001V2"), Arm("ResNet1202V1", "ResNet1202V1")),
+        },
+        claims=(
+            AtMost("ResNet1001V2 learns the digits to 97 % test accuracy.", "test_error", "ResNet1001V2", 3.0, "Table 3", ""),
+        ),
+    ),
+}
+# fmt: on
+
+
+def get_experiment(name: str) -> Experiment:
+    """The row of a name.
+
+    Raises:
+        UserError: for an unknown one.
+    """
+    if name not in EXPERIMENTS:
+        raise UserError(f"unknown experiment {name!r}; the experiments are {comma_join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]

@@ -1,0 +1,2 @@
+"""placeholder"""
+def follow(config): raise NotImplementedError

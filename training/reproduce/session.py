@@ -1,0 +1,68 @@
+"""What runs in a process of its own: the runs of an experiment, one after the other."""
+
+import dataclasses
+import gc
+import os
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from keras_resnet import environment
+from keras_resnet.benchmarks.session import Session
+from keras_resnet.errors import TrainingDiverged
+
+from ..config import TrainConfig
+from .results import DIVERGED, DONE, RunResult
+
+PARENT_POLL_SECONDS = 1.0
+
+
+class RunSession(Session):
+    """Trains networks. `keras_resnet.benchmarks.worker` makes one and calls its methods; all values pass through JSON."""
+
+    def start(self, verbosity: str, threads: int) -> None:
+        """Configures the process. threads: that TensorFlow may compute with; 0 for its own choice."""
+        if threads:
+            os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
+        environment.configure(verbosity)
+        threading.Thread(target=stop_without, args=(os.getppid(),), daemon=True).start()
+
+    def run(self, arm: str, config: dict[str, Any], workdir: str, trains: bool) -> None:
+        """Does a run, or what is left of it, and writes its result to the file `workdir`.json."""
+        import keras
+
+        from ..callbacks.loggers import read_metrics
+        from ..train import train
+        from .flow import follow
+
+        training, folder, began = TrainConfig.from_dict(config), Path(workdir), time.perf_counter()
+        result = RunResult(arm, training.seed, config, DONE)
+        if trains:
+            try:
+                result = dataclasses.replace(result, test=train(training, folder))
+            except TrainingDiverged as error:
+                result = dataclasses.replace(result, status=DIVERGED, message=str(error))
+            result = dataclasses.replace(result, epochs=tuple(line for line in read_metrics(folder) if "epoch" in line))
+        else:
+            result = dataclasses.replace(result, flow=follow(training))
+        dataclasses.replace(result, seconds=time.perf_counter() - began).write(result_path(folder))
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of no more use, and most of what a run takes on the disk
+        keras.backend.clear_session()
+        gc.collect()
+
+
+def result_path(workdir: Path) -> Path:
+    """The file with the result of the run in a folder."""
+    return workdir.with_name(f"{workdir.name}.json")
+
+
+def stop_without(parent: int) -> None:
+    """Has this process save and stop, as by SIGTERM, once its parent has ended."""
+    while os.getppid() == parent and psutil.pid_exists(parent):  # Windows leaves the number of a parent that has ended
+        time.sleep(PARENT_POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
