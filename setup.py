@@ -30,7 +30,8 @@ setup(
     package_data={
         "keras_resnet": ["model_sizes.json", "py.typed", "__init__.pyi"],
         "keras_resnet.training.data.digits": ["*.npz", "README.md"],
-        "keras_resnet.training.reporting": ["report_template.html"],
+        "keras_resnet.training.reporting": ["report_template.html", "style.css"],
+        "keras_resnet.training.reproduce": ["report_template.html"],
         "keras_resnet.export.formats.web": ["page/*"],
         "keras_resnet.export.clients": ["scripts/*"],
         "keras_resnet.export.reporting": ["report_template.html"],

@@ -26,7 +26,7 @@ class UserError(ValueError):
         super().__init__(one_line(message))
 
 
-class TrainingDiverged(UserError):
+class DivergedError(UserError):
     """The loss of a training, or of its validation, is NaN or infinite."""
 
 

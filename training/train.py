@@ -11,8 +11,9 @@ from typing import NoReturn
 
 import keras
 
-from keras_resnet.errors import TrainingDiverged, TrainingInterrupted, print_message
+from keras_resnet.errors import DivergedError, TrainingInterrupted, print_message
 
+from .callbacks.fit_callbacks import FitCallbacks
 from .callbacks.loggers import JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
 from .checkpoints import CheckpointManager, TrainState
 from .config import TrainConfig
@@ -21,7 +22,6 @@ from .data.batches import EvalBatches, InputShard
 from .data.image_errors import missing_file_as_user_error
 from .distribute.strategies import collective_error_as_worker_lost
 from .finalize import MODEL_FILE, evaluate_and_save
-from .callbacks.fit_callbacks import FitCallbacks
 from .loop import LoopOutput
 from .signals import StopSignal
 from .step import HostRequests, MetricSums
@@ -255,7 +255,7 @@ class Trainer:
         kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is that of step {last}"
         where = f"at step {self.global_step}, in epoch {self.state.epoch + 1}, at a learning rate of {self.learning_rate:.3g}"
         advice = "choose a lower --learning_rate and another --workdir"
-        raise TrainingDiverged(f"the {name} is {loss} {where}; {kept}: {advice}")
+        raise DivergedError(f"the {name} is {loss} {where}; {kept}: {advice}")
 
     def save(self) -> None:
         """Saves everything as it is after the last step."""

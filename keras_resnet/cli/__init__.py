@@ -6,7 +6,7 @@ A command is a file here, with its flags and its function, and a row of `COMMAND
 import sys
 from typing import NoReturn
 
-from . import benchmark, command, evaluate, export, import_weights, launch, list_models, predict, train, verify
+from . import benchmark, command, evaluate, export, import_weights, launch, list_models, predict, reproduce, train, verify
 from .command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Command] = {
     "export": export.COMMAND,
     "verify": verify.COMMAND,
     "benchmark": benchmark.COMMAND,
+    "reproduce": reproduce.COMMAND,
 }
 
 

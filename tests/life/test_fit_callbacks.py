@@ -10,8 +10,8 @@ import pytest
 from life.runs import STEPS, CutError, one_layer_networks, run_config, write_images
 
 from keras_resnet import UserError
-from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.callbacks.fit_callbacks import FitCallbacks
+from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.train import train
 
 

@@ -10,11 +10,11 @@ from forked import forked_command
 
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes
+from keras_resnet.training.callbacks.fit_callbacks import FitCallbacks
 from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.config import TrainConfig
 from keras_resnet.training.context import TrainingContext, create_context
 from keras_resnet.training.data.batches import EvalBatches
-from keras_resnet.training.callbacks.fit_callbacks import FitCallbacks
 from keras_resnet.training.step import TrainStep
 from keras_resnet.training.train import train
 

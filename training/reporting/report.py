@@ -1,8 +1,6 @@
 """`report.html`: one self-contained page on how a network was trained and what it gets right and wrong."""
 
 import html
-import json
-import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,6 +15,7 @@ from ..config import flatten
 from ..data.splits import LazyImages
 from .confusion_matrix import MAX_TABLE_CLASSES, confusion_section
 from .evaluation import COLUMNS, Evaluation
+from .page import as_text, definitions, fill_template
 from .plots import Record, curves_png
 
 REPORT_FILE, TEMPLATE = "report.html", "report_template.html"
@@ -49,8 +48,8 @@ def write_report(
         probabilities: (N, classes), the network's.
         facts: (name, text) pairs for the top of the page.
     """
-    template = (resources.files(__name__.rpartition(".")[0]) / TEMPLATE).read_text(encoding="utf-8")
-    page = string.Template(template).substitute(
+    page = fill_template(
+        resources.files(__package__ or "") / TEMPLATE,
         title=html.escape(title),
         figures=definitions(key_figures(evaluation, records)),
         facts=definitions(facts),
@@ -127,11 +126,3 @@ def example(image: np.ndarray, class_names: Sequence[str], label: int, probabili
     pixelated = max(image.shape[:2]) <= MAX_PIXELATED_SIDE
     shown = img(png(image, MAX_SIDE), class_names[label], pixelated=pixelated)
     return f"<figure>{shown}<figcaption>{lines}</figcaption></figure>"
-
-
-def definitions(pairs: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"<div><dt>{html.escape(key)}<dd>{html.escape(value)}</div>" for key, value in pairs)
-
-
-def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -99,7 +99,8 @@ class NotLarger:
         outcome = SHOWN if compared.high <= self.margin else OPPOSITE if compared.low > self.margin else NOT_SHOWN
         evidence = (
             f"{measure.title}: median {measure.text(median(first))} against {measure.text(median(second))}, difference "
-            f"{interval(compared, measure.text)}, to be at most {measure.text(self.margin)} ({len(first)} and {len(second)} runs)"
+            f"{interval(compared, measure.text)}, to be at most {measure.text(self.margin)} "
+            f"({len(first)} and {len(second)} runs)"
         )
         return conclude(self, outcome, evidence, first, second, compared)
 
@@ -156,5 +157,9 @@ def values(runs: Sequence[RunResult], measure: str, operand: Operand) -> list[fl
 
 def interval(compared: Comparison, text: Callable[[float], str]) -> str:
     """A difference with its bounds."""
-    bounds = f"{text(compared.low)} to {text(compared.high)}" if math.isfinite(compared.low) or math.isfinite(compared.high) else "no bounds"
+    bounds = (
+        f"{text(compared.low)} to {text(compared.high)}"
+        if math.isfinite(compared.low) or math.isfinite(compared.high)
+        else "no bounds"
+    )
     return f"{text(compared.difference)} ({bounds})"

@@ -1,2 +1,50 @@
-"""placeholder"""
-def follow(config): raise NotImplementedError
+"""Follows gradients, activations and what each unit adds through a network, at the start and after each epoch."""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from keras_resnet.analysis import gradient_norms, unit_contributions
+
+from ..config import TrainConfig
+from ..context import TrainingContext, create_context
+
+IMAGES = 64  # that are looked at: the first of the training split
+
+
+def follow(config: TrainConfig) -> list[dict[str, Any]]:
+    """Trains without checkpoints, and measures before the first step and after each epoch.
+
+    Returns:
+        A record per moment: `epoch`, the `loss` of training so far, and the fields of `analysis.GradientNorms` and
+        `analysis.UnitContributions`. The last one is of the epoch in which the loss stopped being a finite number.
+    """
+    context = create_context(config)
+    model = context.classifier()
+    images, labels = context.train_split.images[:IMAGES], context.train_split.labels[:IMAGES]
+
+    def measure(epoch: int, loss: float | None) -> dict[str, Any]:
+        context.network.copy_to(model)
+        inputs = tf.constant(images)
+        gradients = gradient_norms(model, inputs, labels).to_dict()
+        contributions = unit_contributions(model, inputs).to_dict()
+        return {"epoch": epoch, "train_loss": loss, **contributions, **gradients}
+
+    moments = [measure(0, None)]
+    for epoch in range(config.recipe.epochs):
+        loss = train_epoch(context, epoch)
+        moments.append(measure(epoch + 1, loss))
+        if not math.isfinite(loss):
+            break
+    return moments
+
+
+def train_epoch(context: TrainingContext, epoch: int) -> float:
+    """The mean loss of an epoch; of its steps so far, if that is not finite."""
+    loss = math.nan
+    for output in context.loop.train(context.train_batches(epoch)):
+        loss = output.sums.means()["loss"]
+        if not math.isfinite(loss):
+            break
+    return loss

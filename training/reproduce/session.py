@@ -14,7 +14,7 @@ import psutil
 
 from keras_resnet import environment
 from keras_resnet.benchmarks.session import Session
-from keras_resnet.errors import TrainingDiverged
+from keras_resnet.errors import DivergedError
 
 from ..config import TrainConfig
 from .results import DIVERGED, DONE, RunResult
@@ -45,7 +45,7 @@ class RunSession(Session):
         if trains:
             try:
                 result = dataclasses.replace(result, test=train(training, folder))
-            except TrainingDiverged as error:
+            except DivergedError as error:
                 result = dataclasses.replace(result, status=DIVERGED, message=str(error))
             result = dataclasses.replace(result, epochs=tuple(line for line in read_metrics(folder) if "epoch" in line))
         else:

@@ -1,0 +1,94 @@
+"""An experiment from its row in the table to its report, with the runs that are done already left as they are."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from keras_resnet.errors import TrainingInterrupted, UserError
+from keras_resnet.files import json_text, write_text
+
+from ..signals import StopSignal
+from .config import PlannedRun, ReproduceConfig, runs_at_a_time
+from .measures import MEASURES
+from .report import REPORT_FILE, write_report
+from .reproduction import Reproduction
+from .results import DONE, RunResult
+from .runner import RunPool
+from .session import result_path
+
+__all__ = ["REPORT_FILE", "reproduce"]
+
+RESULT_FILE, RUNS_FOLDER = "result.json", "runs"
+
+
+def reproduce(
+    config: ReproduceConfig, verbosity: str = "quiet", report_progress: Callable[[str], None] = lambda line: None
+) -> Reproduction:
+    """Does what is left of an experiment, tests its claims and writes `report.html`, `curves.png` and `result.json`.
+
+    Args:
+        config: what to do.
+        verbosity: of the processes that train; "quiet" hides what they print.
+        report_progress: receives a line of text after each run.
+
+    Raises:
+        UserError: for a mistake that every run would make, such as a data set that is not there.
+        TrainingInterrupted: after a signal, once what runs has saved its state.
+    """
+    planned = config.runs()
+    check_output_dir(config.output_dir)
+    there = {run.workdir: RunResult.read(result_path(run.workdir), run.config.to_dict()) for run in planned}
+    left = [run for run in planned if there[run.workdir] is None]
+    jobs, _ = runs_at_a_time(config.jobs, len(left))
+    if left:
+        report_progress(f"{len(planned)} runs, {len(planned) - len(left)} of them done; {jobs} at a time")
+    failed: list[str] = []
+    done = len(planned) - len(left)
+
+    def on_result(result: RunResult) -> None:
+        nonlocal done
+        done += result.finished
+        if not result.finished:
+            failed.append(f"{result.arm}, seed {result.seed}: {result.message}")
+        report_progress(f"{done} of {len(planned)}: {describe(result)}")
+
+    with StopSignal() as stop_signal:
+        RunPool(longest_first(left), config.plan.trains, config.jobs, verbosity, on_result).run(stop_signal)
+        if stop_signal.received:
+            raise TrainingInterrupted(
+                f"stopped after {done} of {len(planned)} runs; the same command continues", stop_signal.received
+            )
+    found = [RunResult.read(result_path(run.workdir), run.config.to_dict()) for run in planned]
+    reproduction = Reproduction.of(config, [result for result in found if result], failed)
+    write_text(config.output_dir / RESULT_FILE, f"{json_text(reproduction.record(), indent=1)}\n")
+    write_report(reproduction, config.output_dir)
+    return reproduction
+
+
+def check_output_dir(folder: Path) -> None:
+    """Raises a `UserError` for a folder with something else in it, before anything runs."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: choose another --output_dir")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / RUNS_FOLDER).is_dir():
+        raise UserError(f"{folder} is not empty and holds no runs of an experiment: choose another --output_dir")
+    (folder / RUNS_FOLDER).mkdir(parents=True, exist_ok=True)
+
+
+def longest_first(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The deepest networks first, so that no long run is left alone at the end."""
+    return sorted(runs, key=lambda run: -layers(run) * run.config.recipe.epochs)
+
+
+def layers(run: PlannedRun) -> int:
+    """As many as the name of the network says."""
+    found = re.search(r"\d+", run.config.model)
+    return int(found[0]) if found else 0
+
+
+def describe(result: RunResult) -> str:
+    """A line about a run that has ended."""
+    end = result.message if result.status != DONE else ""
+    if result.test:
+        measure = MEASURES["test_error"]
+        end = f"{measure.title} {measure.text(measure.of(result))}"
+    return f"{result.arm}, seed {result.seed}: {f'{end}, ' if end else ''}{result.seconds:.0f} s"
