@@ -77,6 +77,9 @@ def dots(axes: "Axes", runs: Runs) -> None:
     if any(value > 20 for values in found.values() for value in values):
         axes.set_xscale("symlog", linthresh=5)
         axes.set_xticks([0, 2, 5, 10, 20, 50, 100], labels=["0", "2", "5", "10", "20", "50", "100"])
+    for text, color in zip(axes.get_yticklabels(), colors(rows), strict=False):
+        text.set_color(color)
+    axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
 
 
