@@ -19,6 +19,7 @@ from keras_resnet.errors import DivergedError
 from ..config import TrainConfig
 from .results import DIVERGED, DONE, RunResult
 
+CHECKPOINTS = "checkpoints"
 PARENT_POLL_SECONDS = 1.0
 
 
@@ -41,6 +42,7 @@ class RunSession(Session):
         from .flow import follow
 
         training, folder, began = TrainConfig.from_dict(config), Path(workdir), time.perf_counter()
+        remove_remains(folder)
         result = RunResult(arm, training.seed, config, DONE)
         if trains:
             try:
@@ -51,9 +53,17 @@ class RunSession(Session):
         else:
             result = dataclasses.replace(result, flow=follow(training))
         dataclasses.replace(result, seconds=time.perf_counter() - began).write(result_path(folder))
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of no more use, and most of what a run takes on the disk
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of no more use, and most of what a run takes on the disk
         keras.backend.clear_session()
         gc.collect()
+
+
+def remove_remains(folder: Path) -> None:
+    """Removes a run that has come to its end, and whose result somebody has removed: it is to be made again."""
+    from ..callbacks.loggers import read_metrics
+
+    if folder.is_dir() and read_metrics(folder) and not (folder / CHECKPOINTS).is_dir():
+        shutil.rmtree(folder)
 
 
 def result_path(workdir: Path) -> Path:
