@@ -39,7 +39,6 @@ class RunSession(Session):
 
         from ..callbacks.loggers import read_metrics
         from ..train import train
-        from .flow import follow
 
         training, folder, began = TrainConfig.from_dict(config), Path(workdir), time.perf_counter()
         remove_remains(folder)
@@ -51,7 +50,9 @@ class RunSession(Session):
                 result = dataclasses.replace(result, status=DIVERGED, message=str(error))
             result = dataclasses.replace(result, epochs=tuple(line for line in read_metrics(folder) if "epoch" in line))
         else:
-            result = dataclasses.replace(result, flow=follow(training))
+            from .flow import follow
+
+            result = dataclasses.replace(result, flow=tuple(follow(training)))
         dataclasses.replace(result, seconds=time.perf_counter() - began).write(result_path(folder))
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of no more use, and most of what a run takes on the disk
         keras.backend.clear_session()
