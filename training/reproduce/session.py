@@ -49,7 +49,7 @@ class RunSession(Session):
                 result = dataclasses.replace(result, status=DIVERGED, message=str(error))
             result = dataclasses.replace(result, epochs=tuple(line for line in read_metrics(folder) if "epoch" in line))
         else:
-            result = dataclasses.replace(result, flow=follow(training))
+            result = dataclasses.replace(result, flow=tuple(follow(training)))
         dataclasses.replace(result, seconds=time.perf_counter() - began).write(result_path(folder))
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of no more use, and most of what a run takes on the disk
         keras.backend.clear_session()
