@@ -39,7 +39,9 @@ def define_flags(flags: Flags) -> None:
     seeds = FlagHelp(CHANGES, "Seeds, each of which is one run of every network.", "", "the budget's", "0,1,2", item=int)
     flags.define("seeds", tuple, None, seeds)
     jobs = "How many runs at a time, each in a process of its own."
-    flags.define("jobs", int, None, FlagHelp(EXECUTION, jobs, default="one per CPU core; one with a GPU"), at_least=1)
+    flags.define(
+        "jobs", int, None, FlagHelp(EXECUTION, jobs, default="one per CPU core, at most 8; one with a GPU"), at_least=1
+    )
 
 
 def reproduce(flags: Flags, arguments: list[str]) -> int:

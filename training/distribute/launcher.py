@@ -221,14 +221,18 @@ def worker_environment(ports: Sequence[int], index: int, gpus: str | None) -> di
 
 def gpus_per_worker(workers: int) -> Sequence[str | None]:
     """CUDA_VISIBLE_DEVICES for each worker: equally many GPUs each, none twice; None where there are none."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        gpus = [str(index) for index in range(len(glob.glob("/dev/nvidia[0-9]*")))]
-    else:
-        gpus = [gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]
+    gpus = visible_gpus()
     if not gpus:
         return [None] * workers
     each = len(gpus) // workers
     if not each:
         raise UserError(f"workers is {workers}, but there are {len(gpus)} GPUs; CUDA_VISIBLE_DEVICES=-1 trains on the CPU")
     return [",".join(gpus[index * each : (index + 1) * each]) for index in range(workers)]
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs as CUDA_VISIBLE_DEVICES counts them, without loading TensorFlow, which would claim them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return [str(index) for index in range(len(glob.glob("/dev/nvidia[0-9]*")))]
+    return [gpu for gpu in visible.split(",") if gpu.strip() not in ("", "-1")]

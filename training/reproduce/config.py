@@ -8,10 +8,12 @@ from keras_resnet.environment import cores
 from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, check_count, comma_join
 
 from ..config import TrainConfig
+from ..distribute.launcher import visible_gpus
 from .claims import Claim
 from .experiments import BUDGETS, EXPERIMENTS, Arm, Experiment, Plan
 
 MAX_SEEDS, MAX_JOBS = 100, 1024
+MOST_JOBS = 8  # unless more are asked for: each takes a gigabyte or more
 
 
 class PlannedRun(NamedTuple):
@@ -34,7 +36,8 @@ class ReproduceConfig:
         data_dir: where the data set is.
         epochs: in place of the plan's; 0 for that.
         seeds: in place of the plan's; empty for those.
-        jobs: runs at a time, each in a process of its own; 0 for one per CPU core, or one where there is a GPU.
+        jobs: runs at a time, each in a process of its own; 0 for one per CPU core, of which `MOST_JOBS`
+            count, or one where there is a GPU.
     """
 
     experiment: str
@@ -101,11 +104,6 @@ def slug(label: str) -> str:
 def runs_at_a_time(jobs: int, runs: int) -> tuple[int, int]:
     """How many runs at a time, and how many threads for each; 0 threads for TensorFlow's choice."""
     if jobs == 0:
-        jobs = 1 if has_gpu() else cores()
+        jobs = 1 if visible_gpus() else min(cores(), MOST_JOBS)
     jobs = max(min(jobs, runs), 1)
     return jobs, max(cores() // jobs, 1) if jobs > 1 else 0
-
-
-def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU: TensorFlow, which would claim it, is not asked in this process."""
-    return Path("/proc/driver/nvidia/gpus").is_dir() and any(Path("/proc/driver/nvidia/gpus").iterdir())

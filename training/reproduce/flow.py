@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-import tensorflow as tf
-
 from keras_resnet.analysis import gradient_norms, unit_contributions
 
 from ..config import TrainConfig
@@ -17,8 +15,9 @@ def follow(config: TrainConfig) -> list[dict[str, Any]]:
     """Trains without checkpoints, and measures before the first step and after each epoch.
 
     Returns:
-        A record per moment: `epoch`, the `loss` of training so far, and the fields of `analysis.GradientNorms` and
-        `analysis.UnitContributions`. The last one is of the epoch in which the loss stopped being a finite number.
+        A record per moment: `epoch`; `train_loss`, the mean of that epoch; and `gradients` and `contributions`, what
+        `analysis.gradient_norms` and `analysis.unit_contributions` find with the statistics of the batch. The last record is
+        of the epoch in which the loss stopped being finite, if it did.
     """
     context = create_context(config)
     model = context.classifier()
@@ -26,10 +25,14 @@ def follow(config: TrainConfig) -> list[dict[str, Any]]:
 
     def measure(epoch: int, loss: float | None) -> dict[str, Any]:
         context.network.copy_to(model)
-        inputs = tf.constant(images)
-        gradients = gradient_norms(model, inputs, labels).to_dict()
-        contributions = unit_contributions(model, inputs).to_dict()
-        return {"epoch": epoch, "train_loss": loss, **contributions, **gradients}
+        gradients = gradient_norms(model, images, labels, training=True)
+        contributions = unit_contributions(model, images, training=True)
+        return {
+            "epoch": epoch,
+            "train_loss": loss,
+            "gradients": gradients.to_dict(),
+            "contributions": contributions.to_dict(),
+        }
 
     moments = [measure(0, None)]
     for epoch in range(config.recipe.epochs):

@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .results import DIVERGED, RunResult
+from .statistics import median
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Measure:
         return value if math.isfinite(value) else math.inf
 
     def text(self, value: float) -> str:
-        return self.format.format(value) if math.isfinite(value) else "diverged" if value > 0 else "-inf"
+        return self.format.format(value) if math.isfinite(value) else "infinite" if value > 0 else "-infinite"
 
 
 def last(run: RunResult, key: str) -> float:
@@ -41,15 +42,26 @@ def number(value: Any) -> float:
     return math.inf if value is None else float(value)
 
 
-def flow_at(run: RunResult, moment: int) -> Mapping[str, Any]:
-    """What was recorded at the start (0) or after the last step (-1)."""
-    return run.flow[moment]
-
-
-def decades(values: list[float | None]) -> float:
-    """How many powers of ten lie between the smallest and the largest of positive values."""
+def decades(values: Sequence[float | None]) -> float:
+    """How many powers of ten lie between the smallest and the largest; infinite, if one is zero or not finite."""
     found = [number(value) for value in values]
     return math.log10(max(found) / min(found)) if min(found) > 0 and math.isfinite(max(found)) else math.inf
+
+
+def gradient_span(run: RunResult, moment: int) -> float:
+    """Over all units, of the gradient by a unit's output; moment: an index of `RunResult.flow`."""
+    return decades(run.flow[moment]["gradients"]["output_gradient_rms"])
+
+
+def largest_deviation(run: RunResult) -> float:
+    """Of what a unit puts out from what entered the sum plus all branches since, as a share, at any moment."""
+    return max(number(value) for moment in run.flow for value in moment["contributions"]["deviations"])
+
+
+def late_share(run: RunResult) -> float:
+    """The median, over the units of the deeper half, of the branch's norm as a share of the skip path's, at the end."""
+    ratios = [number(ratio) for ratio in run.flow[-1]["contributions"]["ratios"]]
+    return 100 * median(ratios[len(ratios) // 2 :])
 
 
 MEASURES = {
@@ -60,5 +72,13 @@ MEASURES = {
         lambda run: sum(number(epoch.get("loss")) for epoch in run.epochs) / len(run.epochs),
         "{:.3f}",
     ),
+    "gradient_span": Measure(
+        "powers of ten that the gradients of the units span, at the start", lambda run: gradient_span(run, 0), "{:.2f}"
+    ),
+    "gradient_span_trained": Measure(
+        "powers of ten that the gradients of the units span, after training", lambda run: gradient_span(run, -1), "{:.2f}"
+    ),
+    "sum_deviation": Measure("largest deviation from the sum", largest_deviation, "{:.1e}"),
+    "late_share": Measure("branch as a share of the skip path, deeper half", late_share, "{:.1f} %"),
     "test_error": Measure("test error", lambda run: 100 * (1 - number((run.test or {}).get("accuracy"))), "{:.2f} %"),
 }

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 Runs = Mapping[str, Sequence[RunResult]]  # by the label of their arm
 LOSS_FLOOR = 1e-4  # of the logarithmic scale
-FLOW = {
-    "output_gradient_rms": "gradient by the unit's output",
-    "kernel_gradients": "gradient by the unit's kernels",
-    "output_rms": "output of the unit",
-    "ratios": "branch / skip path",
-}
+FLOW = (  # what is drawn of a moment, with its title
+    ("gradients", "output_gradient_rms", "gradient by the unit's output"),
+    ("gradients", "kernel_gradients", "gradient by the unit's kernels"),
+    ("gradients", "output_rms", "output of the unit"),
+    ("contributions", "ratios", "branch / skip path"),
+)
 
 
 def training_figure(runs: Runs, dark: bool = False) -> "Figure":
@@ -88,28 +88,31 @@ def flow_figure(runs: Runs, dark: bool = False) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.style import context
 
+    counts = {arm: len(of_arm[0].flow[0]["gradients"]["units"]) for arm, of_arm in runs.items() if of_arm and of_arm[0].flow}
+    columns = sorted(set(counts.values())) or [0]
     with context("dark_background" if dark else "default"):
         figure = Figure(figsize=(13, 2.6 * len(FLOW)), layout="constrained")
-        depths = sorted({len(run.flow[0]["units"]) for of_arm in runs.values() for run in of_arm if run.flow})
-        grid = figure.subplots(len(FLOW), max(len(depths), 1), squeeze=False)
-        for column, depth in enumerate(depths):
-            chosen = {
-                arm: of_arm
-                for arm, of_arm in runs.items()
-                if of_arm and of_arm[0].flow and len(of_arm[0].flow[0]["units"]) == depth
-            }
-            for row, (key, title) in enumerate(FLOW.items()):
+        grid = figure.subplots(len(FLOW), len(columns), squeeze=False)
+        for column, units in enumerate(columns):
+            chosen = {arm: runs[arm] for arm, count in counts.items() if count == units}
+            for row, (part, key, title) in enumerate(FLOW):
                 axes = grid[row][column]
                 for (arm, of_arm), color in zip(chosen.items(), colors(len(chosen)), strict=False):
-                    for index, run in enumerate(of_arm):
-                        for moment, style in ((run.flow[0], "--"), (run.flow[-1], "-")):
-                            points = [number(value) if value else math.nan for value in moment[key]]
-                            label = arm if not index and style == "-" else None
-                            axes.plot(range(1, depth + 1), points, style, color=color, alpha=0.6, lw=1, label=label)
+                    unit_lines(axes, of_arm, part, key, color, arm)
                 axes.set(title=title, yscale="log", xlabel="unit" if row == len(FLOW) - 1 else "")
                 axes.grid(alpha=0.3)
-            grid[0][column].legend(frameon=False, fontsize="small")
+            if chosen:
+                grid[0][column].legend(frameon=False, fontsize="small")
         return figure
+
+
+def unit_lines(axes: "Axes", runs: Sequence[RunResult], part: str, key: str, color: str, arm: str) -> None:
+    """A line per run over the units, at the start and at the end; what a logarithm cannot show is left out."""
+    for index, run in enumerate(runs):
+        for moment, style in ((run.flow[0], "--"), (run.flow[-1], "-")):
+            points = [value if value and value > 0 else math.nan for value in moment[part][key]]
+            label = arm if style == "-" and not index else None
+            axes.plot(range(1, len(points) + 1), points, style, color=color, alpha=0.6, lw=1, label=label)
 
 
 def colors(count: int) -> list[str]:
