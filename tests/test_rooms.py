@@ -30,7 +30,8 @@ LAYERS = {
         ("matching", "pretrained"), "loading",
     ),
     "keras_resnet/analysis": (
-        ("figures", "results", "network", "autodiff"), ("batch", "forward", "logits"), "gradients",
+        ("figures", "results", "network", "autodiff"), ("batch", "forward", "logits"),
+        ("gradients", "contributions", "lesions", "receptive_fields", "heat_maps"),
     ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints"), "network", "step",

@@ -1,7 +1,8 @@
-"""Gradients with respect to weights and to values on the way, in one backward pass, on each of Keras' backends."""
+"""Gradients by weights and by values on the way, in one backward pass, on each of Keras' backends; the model stays as it is."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -10,42 +11,60 @@ import numpy as np
 from keras_resnet.errors import UserError
 
 Watch = Callable[[Hashable, Any], Any]  # gets a key and a value, and returns the value to go on with
-Program = Callable[[Watch], Any]  # computes a scalar and shows the values to the function that it gets
+Program = Callable[[Watch], Any]  # computes a scalar and shows values to the function that it gets
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Gradients:
     """A scalar and its gradients. Where it does not depend on something, that gradient is None.
 
     Attributes:
         result: the scalar.
         of_weights: by position.
-        of_values: by the key of the value that the program showed.
+        values: that the program showed, by their keys.
+        of_values: the gradients by them, by the same keys.
     """
 
     result: float
     of_weights: list[Any]
+    values: dict[Hashable, Any]
     of_values: dict[Hashable, Any]
 
 
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Runs a model without a trace: what norms and dropout write is dropped, and nothing is kept for a backward pass."""
+    with contextlib.ExitStack() as stack:
+        if keras.backend.backend() == "torch":
+            import torch
+
+            stack.enter_context(torch.no_grad())
+        stack.enter_context(keras.StatelessScope())
+        yield
+
+
 def differentiate(program: Program, weights: Sequence[keras.Variable] = ()) -> Gradients:
-    """Runs a program once and differentiates its result by the weights and by all values that it shows.
+    """Runs a program and differentiates its result by the weights and by all values that it shows.
+
+    The program must not look at numbers, only compute with them: where the backend traces it, there are none yet.
 
     Raises:
         UserError: on a backend without gradients.
     """
     backend = keras.backend.backend()
     if backend not in BACKENDS:
-        raise UserError(f"gradients are there on {' and '.join(BACKENDS)}; this backend is {backend}: set KERAS_BACKEND")
-    return BACKENDS[backend](program, [weight.value for weight in weights])
+        raise UserError(f"Keras' backend is {backend}, which has no gradients here; those that do are {', '.join(BACKENDS)}")
+    return BACKENDS[backend](program, weights)
 
 
-def differentiate_in_tensorflow(program: Program, weights: list[Any]) -> Gradients:
+def in_tensorflow(program: Program, weights: Sequence[keras.Variable]) -> Gradients:
+    """On a tape that records what depends on the weights and values, and nothing else."""
     import tensorflow as tf
 
     values: dict[Hashable, Any] = {}
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(weights)
+    of: Any = [weight.value for weight in weights]
+    with tf.GradientTape(watch_accessed_variables=False) as tape, keras.StatelessScope():
+        tape.watch(of)
 
         def watch(key: Hashable, value: Any) -> Any:
             tape.watch(value)
@@ -53,12 +72,13 @@ def differentiate_in_tensorflow(program: Program, weights: list[Any]) -> Gradien
             return value
 
         result = program(watch)
-    sources: Any = [weights, values]
+    sources: Any = [of, list(values.values())]
     of_weights, of_values = tape.gradient(result, sources)
-    return Gradients(float(result), of_weights, of_values)
+    return Gradients(float(result), of_weights, values, dict(zip(values, of_values, strict=True)))
 
 
-def differentiate_in_torch(program: Program, weights: list[Any]) -> Gradients:
+def in_torch(program: Program, weights: Sequence[keras.Variable]) -> Gradients:
+    """By `torch.autograd.grad`, which leaves the parameters' own `grad` alone."""
     import torch
 
     values: dict[Hashable, Any] = {}
@@ -67,28 +87,35 @@ def differentiate_in_torch(program: Program, weights: list[Any]) -> Gradients:
         values[key] = value if value.requires_grad else value.detach().requires_grad_()
         return values[key]
 
-    with torch.enable_grad():
+    with torch.enable_grad(), keras.StatelessScope():
         result = program(watch)
-        found = torch.autograd.grad(result, [*weights, *values.values()], allow_unused=True)
+        found = torch.autograd.grad(result, [*(weight.value for weight in weights), *values.values()], allow_unused=True)
     of_values = dict(zip(values, found[len(weights) :], strict=True))
-    return Gradients(float(result), list(found[: len(weights)]), of_values)
+    return Gradients(float(result.detach()), list(found[: len(weights)]), values, of_values)
 
 
-BACKENDS = {"tensorflow": differentiate_in_tensorflow, "torch": differentiate_in_torch}
+def in_jax(program: Program, weights: Sequence[keras.Variable]) -> Gradients:
+    """By a function of the weights and of what is added to each value: zeros, whose shapes a first, abstract run finds."""
+    import jax
+
+    def run(of: list[Any], added: dict[Hashable, Any]) -> tuple[Any, dict[Hashable, Any]]:
+        values: dict[Hashable, Any] = {}
+
+        def watch(key: Hashable, value: Any) -> Any:
+            values[key] = value + added[key] if key in added else value
+            return values[key]
+
+        with keras.StatelessScope(state_mapping=list(zip(weights, of, strict=True))):
+            return program(watch), values
+
+    of = [weight.value for weight in weights]
+    _, shapes = jax.eval_shape(run, of, {})
+    zeros = jax.tree.map(lambda value: jax.numpy.zeros(value.shape, value.dtype), shapes)
+    (result, values), (of_weights, of_values) = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)(of, zeros)
+    return Gradients(float(result), of_weights, values, of_values)
 
 
-def norm(values: Any) -> float:
-    """The L2 norm of all numbers in some tensors, summed in double precision; of none, 0."""
-    return float(np.sqrt(sum(sum_of_squares(value) for value in values if value is not None)))
-
-
-def root_mean_square(value: Any) -> float:
-    """The L2 norm divided by the root of the number of elements, so that feature maps of other sizes compare."""
-    return float(np.sqrt(sum_of_squares(value) / max(1, np.prod(value.shape)))) if value is not None else 0.0
-
-
-def sum_of_squares(value: Any) -> float:
-    return float(np.square(to_numpy(value), dtype=np.float64).sum())
+BACKENDS = {"tensorflow": in_tensorflow, "torch": in_torch, "jax": in_jax}
 
 
 def to_numpy(value: Any) -> np.ndarray:

@@ -22,28 +22,27 @@ def check_images(network: Network, images: Any) -> np.ndarray:
         side in (None, actual) for side, actual in zip(expected, array.shape[1:], strict=True)
     )
     if not fits:
-        raise UserError(f"images have the shape {array.shape}; {network.name} takes (N, {', '.join(map(str, expected))})")
+        raise UserError(f"images has the shape {array.shape}; {network.name} takes (N, {', '.join(map(str, expected))})")
     if not array.size:
-        raise UserError(f"images have the shape {array.shape}; there must be at least one")
+        raise UserError(f"images has the shape {array.shape}; there must be at least one")
     if not np.isfinite(array).all():
-        raise UserError(f"images hold {np.count_nonzero(~np.isfinite(array))} values that are NaN or infinite")
+        raise UserError(f"images has {np.count_nonzero(~np.isfinite(array))} values that are NaN or infinite")
     return array.astype(symbolic.dtype if symbolic.dtype != "bfloat16" else "float32")
 
 
-def check_labels(network: Network, labels: Any, count: int) -> np.ndarray:
-    """The labels of `count` images as an array of whole numbers, (N,).
+def check_labels(network: Network, labels: Any, count: int, name: str = "labels") -> np.ndarray:
+    """The labels of `count` images, which errors call `name`, as an array of whole numbers, (N,).
 
     Raises:
         UserError: if the model has no classes, or the labels are not one of its classes for each image.
     """
     classes = number_of_classes(network)
-    array = as_array(labels, "labels")
+    array = as_array(labels, name)
     if array.shape != (count,):
-        raise UserError(f"labels have the shape {array.shape}; for {count} images it is ({count},), one class number each")
-    if not np.isfinite(array).all() or (array != np.floor(array)).any():
-        raise UserError("labels are whole numbers, the positions of the classes in the model's output")
-    if array.min() < 0 or array.max() >= classes:
-        raise UserError(f"labels go from {array.min():g} to {array.max():g}; {network.name} has the classes 0 to {classes - 1}")
+        raise UserError(f"{name} has the shape {array.shape}; for {count} images it is ({count},), one class number each")
+    wrong = array[~((array >= 0) & (array < classes) & (array == np.floor(array)))]
+    if wrong.size:
+        raise UserError(f"{name} has the value {wrong[0]}; the classes of {network.name} are the numbers 0 to {classes - 1}")
     return array.astype(np.int64)
 
 
@@ -68,7 +67,7 @@ def as_array(values: Any, name: str) -> np.ndarray:
     try:
         array = np.asarray(values)
     except Exception as error:
-        raise UserError(f"{name} are a {type(values).__name__} that is not an array of numbers") from error
+        raise UserError(f"{name} is a {type(values).__name__} that is not an array of numbers") from error
     if array.dtype.kind not in "uif":
-        raise UserError(f"{name} are a {type(values).__name__} of {array.dtype}; they are an array of numbers")
+        raise UserError(f"{name} is a {type(values).__name__} of {array.dtype}; it must be an array of numbers")
     return array

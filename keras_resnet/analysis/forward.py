@@ -4,6 +4,7 @@ One pass serves all units: a model with an output for each of 333 units would be
 """
 
 import collections
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,10 +21,11 @@ Tap = Callable[[Any], Any]  # gets the value of a tensor and returns the one to 
 class Forward:
     """One pass through the model, layer by layer, at once and not as a compiled function.
 
-    Nothing of the model changes: what batch normalization and dropout would write is dropped with the `StatelessScope`.
+    To be called inside `autodiff.unchanged` or `autodiff.differentiate`, so that nothing of the model changes.
 
     Attributes:
         live: the number of values made so far that calls other than the one at work are still to read.
+        largest: the number of elements of the largest value so far.
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class Forward:
         """
         self.network = network
         self.training = training
-        self.taps = taps or {}
-        self.replaced = replaced or {}
+        self.taps = {} if taps is None else taps  # the caller may go on filling them
+        self.replaced = {} if replaced is None else replaced
+        self.largest = 0
         self._frames: list[dict[int, Any]] = []
+        self._seen: set[int] = set()
 
     @property
     def live(self) -> int:
@@ -55,9 +59,8 @@ class Forward:
     def __call__(self, images: Any) -> Any:
         """The model's first output for a batch of images, (N, H, W, C)."""
         self._frames.clear()
-        self._seen: set[int] = set()
-        with keras.StatelessScope():
-            return self._run(self.network.model, [keras.ops.convert_to_tensor(images)])[0]
+        self._seen.clear()
+        return self._run(self.network.model, [keras.ops.convert_to_tensor(images)])[0]
 
     def _run(self, model: Any, inputs: list[Any]) -> list[Any]:
         """All outputs of a functional model. A value goes with its last reader: all of them may not fit."""
@@ -88,6 +91,7 @@ class Forward:
         return [values[id(tensor)] for tensor in model.outputs]
 
     def _tapped(self, tensor: keras.KerasTensor, value: Any) -> Any:
+        self.largest = max(self.largest, math.prod(value.shape))
         tap = self.taps.get(id(tensor))
         return value if tap is None else tap(value)
 

@@ -1,17 +1,19 @@
 """Norms of gradients and activations, unit by unit."""
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
-from .autodiff import Watch, differentiate, norm, root_mean_square
+from .autodiff import Watch, differentiate, to_numpy
 from .batch import check_images, check_labels
 from .figures import draw_units
 from .forward import Forward
 from .logits import mean_cross_entropy, up_to_logits
 from .network import find_network
-from .results import Result
+from .results import Result, norm, root_mean_square
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,31 +71,33 @@ def gradient_norms(model: keras.Model, images: Any, labels: Any, *, training: bo
     images = check_images(network, images)
     labels = check_labels(network, labels, len(images))
     weights = {id(weight): weight for unit in network.units for weight in unit.weights}
-    outputs: dict[str, tuple[float, float]] = {}
+    names = tuple(unit.name for unit in network.units)
 
     def program(watch: Watch) -> Any:
-        def tap(name: str, value: Any) -> Any:
-            outputs[name] = norm([value]), root_mean_square(value)
-            return watch(name, value)
-
-        taps = {id(unit.leaving): lambda value, name=unit.name: tap(name, value) for unit in network.units}
+        taps = {id(unit.leaving): functools.partial(watch, unit.name) for unit in network.units}
         forward = Forward(network, training=training, taps=taps, replaced=up_to_logits(network))
         return mean_cross_entropy(forward(images), labels)
 
     found = differentiate(program, list(weights.values()))
-    of_weights = dict(zip(weights, found.of_weights, strict=True))
+    of_weights = dict(zip(weights, map(as_array_or_zero, found.of_weights), strict=True))
+    of_outputs = [as_array_or_zero(found.of_values[name]) for name in names]
+    outputs = [to_numpy(found.values[name]) for name in names]
 
-    def weight_norm(weights: list[keras.Variable]) -> float | None:
+    def norm_by(weights: list[keras.Variable]) -> float | None:
         return norm(of_weights[id(weight)] for weight in weights) if weights else None
 
-    names = tuple(unit.name for unit in network.units)
     return GradientNorms(
         names,
         found.result,
-        tuple(weight_norm(unit.weights) for unit in network.units),
-        tuple(weight_norm([weight for weight in unit.weights if weight.name == "kernel"]) for unit in network.units),
-        tuple(norm([found.of_values[name]]) for name in names),
-        tuple(root_mean_square(found.of_values[name]) for name in names),
-        tuple(outputs[name][0] for name in names),
-        tuple(outputs[name][1] for name in names),
+        weight_gradients=tuple(norm_by(unit.weights) for unit in network.units),
+        kernel_gradients=tuple(norm_by([w for w in unit.weights if w.name == "kernel"]) for unit in network.units),
+        output_gradients=tuple(norm([gradient]) for gradient in of_outputs),
+        output_gradient_rms=tuple(map(root_mean_square, of_outputs)),
+        outputs=tuple(norm([output]) for output in outputs),
+        output_rms=tuple(map(root_mean_square, outputs)),
     )
+
+
+def as_array_or_zero(gradient: Any) -> np.ndarray:
+    """A gradient as an array; that by something which the loss does not depend on is zero."""
+    return np.zeros(1) if gradient is None else to_numpy(gradient)

@@ -63,3 +63,10 @@ def mean_cross_entropy(logits: Any, labels: np.ndarray) -> Any:
     if keras.backend.standardize_dtype(logits.dtype) != "float64":
         logits = keras.ops.cast(logits, "float32")
     return keras.ops.mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+
+
+def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The sparse categorical cross-entropy of each image in double precision: (N, classes), (N,) -> (N,)."""
+    logits = logits.astype(np.float64)
+    highest = logits.max(axis=1)
+    return highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)) - logits[np.arange(len(labels)), labels]

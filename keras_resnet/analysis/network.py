@@ -1,6 +1,7 @@
 """Finds the residual units of a network in the graph of a model, which may be the network itself or have it inside."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -11,6 +12,8 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import naming
 from keras_resnet.models.naming import UnitLayer
 from keras_resnet.recursion import raise_recursion_limit
+
+CHANNELS_LAST = "channels_last"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,6 +42,13 @@ class Unit:
         return self.addition is not None and self.addition.input_tensors[0] is self.entering
 
     @property
+    def keeps_shape(self) -> bool:
+        """Whether the skip path has the same shape before and after the unit."""
+        return self.entering.shape == self.leaving.shape and not any(
+            max(getattr(layer, "strides", (1,))) > 1 for layer in self.layers
+        )
+
+    @property
     def weights(self) -> list[keras.Variable]:
         """The trainable weights of all layers, in order."""
         return [weight for layer in self.layers for weight in layer.trainable_weights]
@@ -61,6 +71,11 @@ class Network:
     @property
     def name(self) -> str:
         return self.model.name
+
+    @functools.cached_property
+    def channels_last(self) -> bool:
+        """Whether feature maps are (N, H, W, C), and not (N, C, H, W)."""
+        return next(layer for layer in self.inner.layers if isinstance(layer, keras.layers.Conv2D)).data_format == CHANNELS_LAST
 
     def unit(self, name: str | None) -> Unit:
         """The unit of that name, by default the last one.
