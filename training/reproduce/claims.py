@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 from .measures import MEASURES
 from .results import RunResult
-from .statistics import LEVEL, Comparison, compare, median
+from .statistics import LEVEL, Comparison, compare, median, pairs_outside
 
 SHOWN, NOT_SHOWN, OPPOSITE = "shown", "not shown", "opposite shown"
+TOO_FEW = "There are too few runs: even the clearest difference would not show."
+NO_RUNS = "there are no runs to compare"
 Operand = str | tuple[str, str]  # an arm, or the first of two arms minus the second, seed by seed
 
 
@@ -64,6 +66,8 @@ class Larger:
 
     def verdict(self, runs: Sequence[RunResult]) -> Verdict:
         first, second = (values(runs, self.measure, operand) for operand in (self.first, self.second))
+        if not first or not second:
+            return conclude(self, NOT_SHOWN, NO_RUNS, first, second)
         compared = compare(first, second)
         outcome = SHOWN if compared.p <= LEVEL else OPPOSITE if compared.p_opposite <= LEVEL else NOT_SHOWN
         return conclude(self, outcome, self.evidence(first, second, compared), first, second, compared)
@@ -95,6 +99,8 @@ class NotLarger:
 
     def verdict(self, runs: Sequence[RunResult]) -> Verdict:
         first, second = (values(runs, self.measure, operand) for operand in (self.first, self.second))
+        if not first or not second:
+            return conclude(self, NOT_SHOWN, NO_RUNS, first, second)
         compared, measure = compare(first, second), MEASURES[self.measure]
         outcome = SHOWN if compared.high <= self.margin else OPPOSITE if compared.low > self.margin else NOT_SHOWN
         evidence = (
@@ -122,6 +128,8 @@ class AtMost:
 
     def verdict(self, runs: Sequence[RunResult]) -> Verdict:
         found, measure = values(runs, self.measure, self.arm), MEASURES[self.measure]
+        if not found:
+            return conclude(self, NOT_SHOWN, NO_RUNS, found)
         within = sum(value <= self.bound for value in found)
         outcome = SHOWN if within == len(found) else NOT_SHOWN if within else OPPOSITE
         evidence = (
@@ -132,11 +140,19 @@ class AtMost:
 
 
 def conclude(
-    claim: Claim, outcome: str, evidence: str, first: Sequence[float], second: Sequence[float] = (), compared: Any = None
+    claim: Claim,
+    outcome: str,
+    evidence: str,
+    first: Sequence[float],
+    second: Sequence[float] = (),
+    compared: Comparison | None = None,
 ) -> Verdict:
+    """A verdict, with the reason that belongs to its outcome."""
     numbers = {"measure": claim.measure, "values": [list(first), list(second)]}
     numbers |= dataclasses.asdict(compared) if compared else {}
-    return Verdict(claim.text, claim.reference, outcome, evidence, "" if outcome == SHOWN else claim.otherwise, numbers)
+    too_few = not first or (compared and not pairs_outside(len(first), len(second)))
+    reason = "" if outcome == SHOWN else TOO_FEW if too_few else claim.otherwise
+    return Verdict(claim.text, claim.reference, outcome, evidence, reason, numbers)
 
 
 def arms_of(operand: Operand) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class ReproduceConfig:
             arms = tuple(dataclasses.replace(arm, seeds=self.seeds) for arm in arms)
         if self.epochs:
             arms = tuple(dataclasses.replace(arm, overrides={**arm.overrides, "epochs": self.epochs}) for arm in arms)
-        return dataclasses.replace(plan, arms=arms)
+        return dataclasses.replace(plan, arms=arms, dataset=self.dataset or plan.dataset)
 
     @property
     def claims(self) -> list[Claim]:

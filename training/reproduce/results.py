@@ -9,6 +9,8 @@ from keras_resnet.errors import UserError
 from keras_resnet.files import json_text, write_text
 from keras_resnet.records import from_record, read_json
 
+from ..config import TrainConfig
+
 DONE, DIVERGED, FAILED = "done", "diverged", "failed"
 
 
@@ -51,7 +53,7 @@ class RunResult:
         """The result in the file; None if there is none yet.
 
         Raises:
-            UserError: if it is damaged, or that of a run with another configuration.
+            UserError: if it is damaged, or that of a run with another configuration, `TrainConfig.RUNTIME_FIELDS` aside.
         """
         if not path.is_file():
             return None
@@ -59,6 +61,7 @@ class RunResult:
             result = from_record(read_json(path), cls)
         except UserError as error:
             raise UserError(f"{path} is damaged ({error}): remove it, and the same command makes it again") from error
-        if result.config != config:
+        decisive = config.keys() - {*TrainConfig.RUNTIME_FIELDS}
+        if any(result.config.get(key) != config[key] for key in decisive):
             raise UserError(f"{path} is of a run with another configuration: choose another --output_dir")
         return result

@@ -36,7 +36,7 @@ class RunPool:
             self._left.put(run)
         self._trains, self._verbosity, self._on_result = trains, verbosity, on_result
         self._jobs, self._threads = runs_at_a_time(jobs, len(runs))
-        self._lock, self._ended, self._mistakes = threading.Lock(), threading.Event(), list[str]()
+        self._lock, self._ended, self._errors = threading.Lock(), threading.Event(), list[BaseException]()
         self._processes: set[WorkerProcess] = set()
 
     def run(self, stop_signal: StopSignal) -> None:
@@ -44,6 +44,7 @@ class RunPool:
 
         Raises:
             UserError: that a run raised; no others are begun then.
+            BaseException: that `on_result` raised; no others are begun then.
         """
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._jobs)]
         with stop_signal.polled():
@@ -54,8 +55,14 @@ class RunPool:
                 if stop_signal.received and not self._ended.is_set():
                     self._ended.set()
                     self._stop_processes()
-        if self._mistakes:
-            raise UserError(self._mistakes[0])
+        if self._errors:
+            raise self._errors[0]
+
+    def _give_up(self, error: BaseException) -> None:
+        """Lets `run` raise an error, once the processes have ended."""
+        self._errors.append(error)
+        self._ended.set()
+        self._stop_processes()
 
     def _stop_processes(self) -> None:
         """Lets those that train save and end."""
@@ -65,15 +72,18 @@ class RunPool:
 
     def _work(self) -> None:
         """Takes runs until none is left; a process that has died is followed by another."""
-        while not self._ended.is_set() and not self._left.empty():
-            with WorkerProcess(SESSION, self._verbosity, own_session=True) as process:
-                with self._lock:
-                    self._processes.add(process)
-                try:
-                    self._serve(process)
-                finally:
+        try:
+            while not self._ended.is_set() and not self._left.empty():
+                with WorkerProcess(SESSION, self._verbosity, own_session=True) as process:
                     with self._lock:
-                        self._processes.discard(process)
+                        self._processes.add(process)
+                    try:
+                        self._serve(process)
+                    finally:
+                        with self._lock:
+                            self._processes.discard(process)
+        except BaseException as error:
+            self._give_up(error)
 
     def _serve(self, process: WorkerProcess) -> None:
         """Gives a process one run after the other, until it fails."""
@@ -90,9 +100,7 @@ class RunPool:
             if self._ended.is_set():
                 return
             if error.is_user_error or run is None:
-                self._mistakes.append(str(error))
-                self._ended.set()
-                self._stop_processes()
+                self._give_up(UserError(str(error)))
                 return
             with self._lock:
                 self._on_result(RunResult(run.arm.label, run.config.seed, run.config.to_dict(), FAILED, str(error)))

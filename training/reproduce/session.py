@@ -19,6 +19,7 @@ from keras_resnet.errors import DivergedError
 from ..config import TrainConfig
 from .results import DIVERGED, DONE, RunResult
 
+CHECKPOINTS = "checkpoints"
 PARENT_POLL_SECONDS = 1.0
 
 
@@ -38,9 +39,9 @@ class RunSession(Session):
 
         from ..callbacks.loggers import read_metrics
         from ..train import train
-        from .flow import follow
 
         training, folder, began = TrainConfig.from_dict(config), Path(workdir), time.perf_counter()
+        remove_remains(folder)
         result = RunResult(arm, training.seed, config, DONE)
         if trains:
             try:
@@ -49,11 +50,21 @@ class RunSession(Session):
                 result = dataclasses.replace(result, status=DIVERGED, message=str(error))
             result = dataclasses.replace(result, epochs=tuple(line for line in read_metrics(folder) if "epoch" in line))
         else:
+            from .flow import follow
+
             result = dataclasses.replace(result, flow=tuple(follow(training)))
         dataclasses.replace(result, seconds=time.perf_counter() - began).write(result_path(folder))
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of no more use, and most of what a run takes on the disk
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of no more use, and most of what a run takes on the disk
         keras.backend.clear_session()
         gc.collect()
+
+
+def remove_remains(folder: Path) -> None:
+    """Removes a run that has come to its end, and whose result somebody has removed: it is to be made again."""
+    from ..callbacks.loggers import read_metrics
+
+    if folder.is_dir() and read_metrics(folder) and not (folder / CHECKPOINTS).is_dir():
+        shutil.rmtree(folder)
 
 
 def result_path(workdir: Path) -> Path:

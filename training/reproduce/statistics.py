@@ -33,19 +33,20 @@ class Comparison:
 
 def compare(first: Sequence[float], second: Sequence[float]) -> Comparison:
     """Compares two samples by ranks; a value may be infinite, as that of a run that diverged is."""
-    from scipy.stats import PermutationMethod, mannwhitneyu
-
-    exact = PermutationMethod(n_resamples=math.inf)
-    values = np.concatenate([first, second])
-    if min(len(first), len(second)) < 2 or np.unique(values).size == 1:
-        return Comparison(1.0, 1.0, 0.5, median(first) - median(second), -math.inf, math.inf)
-    greater = mannwhitneyu(first, second, alternative="greater", method=exact)
-    less = mannwhitneyu(first, second, alternative="less", method=exact)
+    values = np.array([*first, *second])
+    ranks = [int(np.sum(values < value) + np.sum(values <= value)) + 1 for value in values]  # twice the mean of tied ranks
+    observed, counts = sum(ranks[: len(first)]), rank_sums(ranks, len(first))
     pairs = sorted(0.0 if x == y else x - y for x, y in itertools.product(first, second))
     outside = pairs_outside(len(first), len(second))
     low, high = (pairs[outside - 1], pairs[-outside]) if outside else (-math.inf, math.inf)
-    superiority = float(greater.statistic) / len(pairs)
-    return Comparison(float(greater.pvalue), float(less.pvalue), superiority, median(pairs), low, high)
+    return Comparison(
+        p=float(counts[observed:].sum() / counts.sum()),
+        p_opposite=float(counts[: observed + 1].sum() / counts.sum()),
+        superiority=(observed / 2 - smallest_sum(len(first))) / len(pairs),
+        difference=median(pairs),
+        low=low,
+        high=high,
+    )
 
 
 def pairs_outside(first: int, second: int) -> int:
@@ -53,15 +54,27 @@ def pairs_outside(first: int, second: int) -> int:
 
     first, second: sizes of the samples. Returns 0 if they are too small.
     """
-    smallest = first * (first + 1) // 2
-    sums = sorted(sum(ranks) - smallest for ranks in itertools.combinations(range(1, first + second + 1), first))
-    allowed = int(LEVEL * len(sums) + 1e-9)
-    # The most differences k for which fewer than k of them lie below 0 in at most `allowed` of all divisions.
-    return max((k for k in range(first * second + 1) if sum(value < k for value in sums) <= allowed), default=0)
+    counts = rank_sums(range(1, first + second + 1), first)[smallest_sum(first) :]
+    # The most differences k for which fewer than k of them lie below 0 in at most that share of all divisions.
+    return int(np.sum(np.cumsum(counts) / counts.sum() <= LEVEL))
+
+
+def rank_sums(ranks: Sequence[int], size: int) -> np.ndarray:
+    """In how many ways `size` of the ranks, whole numbers, come to each sum from 0 on."""
+    counts = np.zeros((size + 1, sum(sorted(ranks)[-size:]) + 1))
+    counts[0, 0] = 1
+    for rank in ranks:
+        counts[1:, rank:] += counts[:-1, :-rank]  # with this rank, and without it
+    return counts[size]
+
+
+def smallest_sum(size: int) -> int:
+    """Of so many ranks."""
+    return size * (size + 1) // 2
 
 
 def median(values: Sequence[float]) -> float:
-    """The median; between two infinite values of one sign it is that, where NumPy has NaN."""
+    """The median, where NumPy has NaN: between infinite values of one sign that, between those of both 0."""
     ordered = sorted(values)
     low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return low if low == high else (low + high) / 2
+    return low if low == high else 0.0 if low == -high else (low + high) / 2
