@@ -22,7 +22,9 @@ _MODULES = {
     "to_stock": "keras_resnet.saving",
 }
 
-__all__ = ["list_models", *_MODULES, *_variants.VARIANTS]  # pyright: ignore[reportUnsupportedDunderAll]  # see __init__.pyi
+_ROOMS = ("analysis",)
+
+__all__ = ["list_models", *_ROOMS, *_MODULES, *_variants.VARIANTS]  # pyright: ignore[reportUnsupportedDunderAll]  # see __init__.pyi
 
 
 def list_models() -> list[str]:
@@ -33,6 +35,8 @@ def list_models() -> list[str]:
 def __getattr__(name: str) -> object:
     if name in _variants.VARIANTS:
         value = importlib.import_module("keras_resnet.constructors").constructor(name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"keras_resnet.{name}")
     elif name in _MODULES:
         value = getattr(importlib.import_module(_MODULES[name]), name)
     else:

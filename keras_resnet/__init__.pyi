@@ -6,6 +6,7 @@ from typing import Protocol
 
 from keras import KerasTensor, Model
 
+from . import analysis as analysis
 from .batch_normalization import BatchNormalization as BatchNormalization
 from .classifier import save_classifier as save_classifier
 from .errors import UserError as UserError
@@ -115,6 +116,7 @@ PlainNet34: _ImageNetConstructor
 
 __all__ = [  # noqa: RUF022  in the order of the table
     "list_models",
+    "analysis",
     "BatchNormalization",
     "UserError",
     "backbone",

@@ -19,7 +19,7 @@ LAYERS = {
          "_tf2onnx_internals", "_numpy_internals", "files", "environment", "batch_normalization", "images", "class_names",
          "keras_files"),
         ("preprocessing", "child_process"), "models", ("metadata", "other_formats"), "saving", "weights", "constructors",
-        "classifier", "published", "info", "benchmarks", ("training", "export"), "cli",
+        "classifier", "published", "info", "analysis", "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"),
@@ -28,6 +28,10 @@ LAYERS = {
     "keras_resnet/weights": (
         ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
         ("matching", "pretrained"), "loading",
+    ),
+    "keras_resnet/analysis": (
+        ("figures", "results", "network", "autodiff"), ("batch", "forward", "logits"),
+        ("gradients", "contributions", "lesions", "receptive_fields", "heat_maps"),
     ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints"), "network", "step",
@@ -41,7 +45,7 @@ LAYERS = {
     ),
 }  # fmt: skip
 ROOMS_OF_TESTS = {  # which of the rooms above the core the tests in a folder may import
-    "models": set(), "weights": set(), "training": {"training"}, "export": {"training", "export"},
+    "models": set(), "weights": set(), "analysis": set(), "training": {"training"}, "export": {"training", "export"},
 }  # fmt: skip
 
 
@@ -184,5 +188,5 @@ def test_every_public_name_resolves():
     import keras_resnet
 
     for name in keras_resnet.__all__:
-        assert getattr(keras_resnet, name).__name__ == name
+        assert getattr(keras_resnet, name).__name__.rpartition(".")[2] == name
     assert set(keras_resnet.__all__) <= set(dir(keras_resnet))

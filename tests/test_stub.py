@@ -24,6 +24,7 @@ from typing import Protocol
 
 from keras import KerasTensor, Model
 
+{rooms}
 {imports}
 
 __version__: str
@@ -69,6 +70,7 @@ def stub():
     first = {protocol_of(network): network for network in reversed(VARIANTS)}
     protocols = (PROTOCOL.format(name=name, parameters="\n".join(parameters_of(first[name]))) for name in PROTOCOLS.values())
     return TEMPLATE.format(
+        rooms="\n".join(f"from . import {name} as {name}" for name in keras_resnet._ROOMS),
         imports="\n".join(imports),
         protocols="\n\n".join(protocols),
         networks="\n".join(f"{name}: {protocol_of(name)}" for name in VARIANTS),
@@ -108,14 +110,14 @@ def test_a_networks_signature_is_another_than_the_stubs(network, tree):
 def test_the_stub_lacks_a_public_name_or_takes_it_from_another_module(tree):
     imported = {}
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.level:
+        if isinstance(node, ast.ImportFrom) and node.level and node.module:
             imported |= {alias.asname: (f"keras_resnet.{node.module}", alias.name) for alias in node.names}
     for name, (module, original) in imported.items():
         assert getattr(importlib.import_module(module), original) is getattr(keras_resnet, name)
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     [names] = [n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"]
     assert ast.literal_eval(names) == keras_resnet.__all__
-    assert {*imported, *functions, *VARIANTS} == set(keras_resnet.__all__)
+    assert {*imported, *keras_resnet._ROOMS, *functions, *VARIANTS} == set(keras_resnet.__all__)
 
 
 if __name__ == "__main__":
