@@ -117,7 +117,7 @@ def unit_lines(axes: "Axes", runs: Sequence[RunResult], part: str, key: str, col
 
 def colors(count: int) -> list[str]:
     """As many colors, readable on white and on black."""
-    return [f"C{index}" for index in range(10)] + ["tab:gray"] * max(count - 10, 0)
+    return [f"C{index}" for index in range(10)] + ["deeppink"] * max(count - 10, 0)
 
 
 def png(draw: Callable[..., "Figure"], runs: Runs, dark: bool) -> bytes:

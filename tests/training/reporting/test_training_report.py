@@ -1,10 +1,10 @@
 """Catches a wrong confusion matrix, mistakes that are not the worst, and a page that is broken or not self-contained."""
 
-import html.parser
 import re
 
 import numpy as np
 import pytest
+from page import Page
 from PIL import Image
 
 from keras_resnet.html import png
@@ -14,8 +14,6 @@ from keras_resnet.training.reporting.confusion_matrix import shades
 from keras_resnet.training.reporting.evaluation import COLUMNS, Evaluation, confusion_matrix, worst_mistakes
 from keras_resnet.training.reporting.image_grid import contact_sheet
 
-VOID = {"meta", "img", "br", "source"}
-OPTIONAL = {"html", "p", "dt", "dd", "th", "td"}  # elements whose end tag HTML lets one leave out
 RECORDS = [{"epoch": 1, "loss": 2.0, "accuracy": 0.3, "val_loss": 1.5, "val_accuracy": 0.4, "learning_rate": 0.1}]
 
 
@@ -25,35 +23,6 @@ def probabilities(predicted, classes, confidence=0.9):
     scores = np.repeat(((1 - confidence) / (classes - 1))[:, np.newaxis], classes, axis=1)
     scores[np.arange(len(predicted)), predicted] = confidence
     return scores
-
-
-class Page(html.parser.HTMLParser):
-    """Parsed: elements by name, and the text; fails where an element is closed that is not open."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.elements, self.text, self._open = [], [], []
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-        assert set(self._open) <= OPTIONAL, f"never closed: {self._open}"
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        while self._open and self._open[-1] != tag and self._open[-1] in OPTIONAL:
-            self._open.pop()
-        assert self._open, f"</{tag}> closes nothing"
-        assert self._open[-1] == tag, f"</{tag}> closes <{self._open[-1]}>"
-        self._open.pop()
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def write(tmp_path, predicted, labels, class_names, *, records=RECORDS, shape=(8, 8, 1), **overrides):

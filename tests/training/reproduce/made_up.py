@@ -31,7 +31,7 @@ def results(**arms):
 
 def experiment(*labels, claims=(), seeds=(0, 1, 2), **plan):
     """One of small networks on the digits, one epoch each."""
-    arms = tuple(Arm(label, "ResNet8V2") for label in labels)
+    arms = tuple(Arm(label, "ResNet20V2") for label in labels)
     plans = {"small": Plan(arms, "digits", "digits", {"epochs": 1}, seeds, **plan)}
     return Experiment("Is one better than the other?", "this test", plans, tuple(claims))
 
