@@ -192,7 +192,9 @@ EXPERIMENTS = {
         },
         claims=tuple(
             claim
-            for depth, where in ((110, ""), (110, f" at {LOW_RATE}"), (164, ""), (1001, ""), (164, ON_CIFAR100), (1001, ON_CIFAR100))
+            for depth, where in (
+                (110, ""), (110, f" at {LOW_RATE}"), (164, ""), (1001, ""), (164, ON_CIFAR100), (1001, ON_CIFAR100),
+            )
             for claim in (
                 Larger(f"At {depth} layers{where}, v2 converges faster.",
                        "mean_loss", f"ResNet{depth}V1{where}", f"ResNet{depth}V2{where}", "Figure 6", RATE),
@@ -214,6 +216,8 @@ EXPERIMENTS = {
                    "mean_loss", "original", "full_preactivation", "section 4.1", EARLY),
             Larger("Full pre-activation classifies better than the original unit.",
                    "test_error", "original", "full_preactivation", "Table 2", EASY),
+            Larger("Full pre-activation classifies better than ReLU-only pre-activation.",
+                   "test_error", "relu_only_preactivation", "full_preactivation", "Table 2", EASY),
         ),
     ),
     "shortcuts": Experiment(
