@@ -52,7 +52,7 @@ def without_branch(model, unit):
         ("ResNet20V2", {"unit": "bn_after_addition", "shortcut": "constant_scaling"}),
         ("ResNet20V2", {"unit": "relu_before_addition"}),
         ("ResNet20V2", {"unit": "relu_only_preactivation", "shortcut": "exclusive_gating"}),
-        ("ResNet56V2", {"block": "bottleneck"}),
+        pytest.param("ResNet56V2", {"block": "bottleneck"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_network_without_a_unit_is_not_one_whose_branch_ends_in_zeros(name, options, images, monkeypatch):
