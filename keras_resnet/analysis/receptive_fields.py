@@ -154,7 +154,8 @@ class EffectiveReceptiveField(Result):
         figure = new_figure(1)
         axes = figure.subplots()
         drawn = axes.imshow(np.sqrt(self.weights), cmap="gray")
-        axes.set(title=f"{self.unit}: {self.size:.0f} of {self.theoretical_size} pixels", xticks=[], yticks=[])
+        sides = [f"{side:.0f}x{side:.0f}" for side in (self.size, self.theoretical_size)]
+        axes.set(title=f"{self.unit}: {sides[0]} of {sides[1]} pixels", xticks=[], yticks=[])
         figure.colorbar(drawn, label="root of the weight")
         return figure
 
