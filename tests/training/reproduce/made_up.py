@@ -20,9 +20,7 @@ def result(arm, seed, value, status=DONE):
     if not math.isfinite(value):
         epochs = ({"epoch": 1, "loss": 2.5, "accuracy": 0.2, "val_accuracy": 0.1},)
         return RunResult(arm, seed, config, DIVERGED, MESSAGE, 2.0, epochs)
-    epochs = tuple(
-        {"epoch": epoch, "loss": value + 1 / epoch - 0.5, "accuracy": 0.9, "val_accuracy": 0.8} for epoch in (1, 2)
-    )
+    epochs = tuple({"epoch": epoch, "loss": value + 1 / epoch - 0.5, "accuracy": 0.9, "val_accuracy": 0.8} for epoch in (1, 2))
     return RunResult(arm, seed, config, status, "", 61.0, epochs, {"accuracy": 1 - value / 100, "loss": value, "images": 100})
 
 

@@ -133,7 +133,13 @@ def test_the_evidence_has_the_numbers():
 
 
 def test_the_evidence_says_what_diverged_and_never_nan():
-    for first, second in (((INF,) * 3, LOW), ((INF,) * 3, (INF,) * 3), (LOW, (INF, 1.0, 2.0)), ((INF,), (INF,)), ((1.0,), (INF,))):
+    for first, second in (
+        ((INF,) * 3, LOW),
+        ((INF,) * 3, (INF,) * 3),
+        (LOW, (INF, 1.0, 2.0)),
+        ((INF,), (INF,)),
+        ((1.0,), (INF,)),
+    ):
         runs = results(a=first, b=second)
         for claim in (larger("a", "b"), larger(("a", "b"), "b"), not_larger(1.0), at_most(1.0)):
             assert "nan" not in claim.verdict(runs).evidence

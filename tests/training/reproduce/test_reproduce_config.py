@@ -56,7 +56,12 @@ def test_a_change_keeps_what_a_network_is_trained_with_otherwise(tmp_path):
 
 @pytest.mark.parametrize(
     ("label", "name"),
-    [("conv1x1", "conv1x1"), ("exclusive_gating(-6)", "exclusive_gating_-6"), ("a at 0.03", "a_at_0.03"), ("a/b: c?", "a_b__c")],
+    [
+        ("conv1x1", "conv1x1"),
+        ("exclusive_gating(-6)", "exclusive_gating_-6"),
+        ("a at 0.03", "a_at_0.03"),
+        ("a/b: c?", "a_b__c"),
+    ],
 )
 def test_a_label_is_a_folder_on_every_system(label, name):
     assert slug(label) == name
