@@ -110,11 +110,13 @@ def test_real_runs_whose_parent_is_killed_train_no_epoch_twice_and_end_with_a_re
     wait_for_the_end(workers)
     assert list((workdir / "checkpoints").glob("ckpt-*.index"))
     assert results(folder) == {}
+    epochs = read_metrics(workdir)
     process = start(*arguments)
     out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, err) == (0, "")
     found = results(folder)
     assert [[epoch["epoch"] for epoch in result["epochs"]] for result in found.values()] == [[1, 2, 3, 4]] * 2
+    assert found["a_seed0"]["epochs"][: len(epochs)] == epochs
     losses = [result["epochs"][0]["loss"] for result in found.values()]
     assert losses[0] == pytest.approx(losses[1], rel=0.02), "they differ in their label alone"
     assert "2 of 2: b, seed 0: test error" in out
