@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ OUTPUT_DIR = "runs/reproduce"
 
 def define_flags(flags: Flags) -> None:
     questions = " ".join(f"{name}: {row.question}" for name, row in EXPERIMENTS.items())
-    names = FlagHelp(EXPERIMENT, f"What to reproduce, one or several. {questions}", (*EXPERIMENTS, ALL), placeholder="NAME,...")
+    names = FlagHelp(EXPERIMENT, f"What to reproduce. {questions} One or several.", (*EXPERIMENTS, ALL), placeholder="NAME,...")
     flags.define("experiment", tuple, None, names)
     budget = (
         "small: a few epochs on the embedded digits, at most 20 minutes each on two CPU cores; full: the papers' "
@@ -50,20 +51,28 @@ def reproduce(flags: Flags, arguments: list[str]) -> int:
     if unknown := [name for name in names if name not in EXPERIMENTS]:
         raise UserError(f"unknown experiment {unknown[0]!r}; the experiments are {comma_join((*EXPERIMENTS, ALL))}")
     from keras_resnet.training.reproduce.config import ReproduceConfig
+    from keras_resnet.training.reproduce.reproduce import check_output_dir
 
     changes = flags.given(("dataset", "data_dir", "epochs", "seeds", "jobs"))
     folder = Path(flags.output_dir)
     configs = [ReproduceConfig(name, flags.budget, folder / f"{name}-{flags.budget}", **changes) for name in names]
-    for config in configs:
-        config.runs()  # a mistake in the fourth experiment is not to be found after the third
+    for config in configs:  # a mistake in the fourth experiment is not to be found after the third
+        config.runs()
+        check_output_dir(config.output_dir)
     return max(run_experiment(config, flags.verbosity) for config in configs)
+
+
+def show_progress(line: str) -> None:
+    """Prints a line at once, to a file too: the next one may be hours away."""
+    print_lines(line)
+    sys.stdout.flush()
 
 
 def run_experiment(config: ReproduceConfig, verbosity: str) -> int:
     from keras_resnet.training.reproduce.reproduce import REPORT_FILE, reproduce
 
     print_lines(f"{config.experiment}: {config.row.question} ({config.row.reference})")
-    result = reproduce(config, verbosity, lambda line: print_lines(line))
+    result = reproduce(config, verbosity, show_progress)
     show_table(("claim", "outcome", "evidence"), [(v.claim, v.outcome, v.evidence) for v in result.verdicts])
     print_lines(f"the report is {config.output_dir / REPORT_FILE}")
     if result.failed:

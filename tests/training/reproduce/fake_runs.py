@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from keras_resnet.errors import UserError
-from keras_resnet.training.reproduce import runner
+from keras_resnet.training.reproduce import report, runner
 from keras_resnet.training.reproduce.claims import Larger
 from keras_resnet.training.reproduce.experiments import EXPERIMENTS, Arm, Experiment, Plan
 from keras_resnet.training.reproduce.results import DIVERGED, DONE, RunResult
@@ -64,8 +64,8 @@ class FakeSession(RunSession):
                 raise InterruptedError(f"stopped by {signal.Signals(stop_signal.received).name}")
 
 
-def install(*labels, seeds=(0,), session=SESSION):
-    """Puts an experiment `tiny` of such runs into the table of this process."""
+def install(*labels, seeds=(0,), session=SESSION, pictures=True):
+    """Puts an experiment `tiny` of such runs into the table of this process; without `pictures`, which take longest."""
     arms = tuple(Arm(label, "ResNet20V2") for label in labels)
     plan = Plan(arms, "digits", "digits", {"epochs": 2}, seeds)
     claims = ()
@@ -73,6 +73,8 @@ def install(*labels, seeds=(0,), session=SESSION):
         claims = (Larger("The first is larger.", "test_error", *labels[:2], "Figure 1", "It is made up."),)
     EXPERIMENTS["tiny"] = Experiment("Does it work?", "this test", {"small": plan, "full": plan}, claims)
     runner.SESSION = session
+    if not pictures:
+        report.png, report.save = lambda *given, **named: b"", lambda *given: None
 
 
 def tries(folder):
