@@ -27,7 +27,7 @@ LAYERS = {
     ),
     "keras_resnet/weights": (
         ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
-        ("matching", "pretrained"), "loading",
+        ("matching", "applications", "pretrained"), "loading",
     ),
     "training": (
         "recipes", "config", "workdir", ("data", "optim", "distribute", "signals", "checkpoints"), "network", "step",
