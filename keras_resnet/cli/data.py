@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MODEL = "Model"
 ARTIFACT = FlagHelp(
     MODEL,
-    "A .keras, .tflite or .onnx file or a folder, SavedModel or web page, that train, import or export wrote; or trained weights "
-    "of this package, as `keras-resnet list` shows them, such as ResNet20V2/digits.",
+    "A .keras, .tflite or .onnx file or a folder, SavedModel or web page, that train, import or export wrote; or the name of "
+    "trained weights that `keras-resnet list` shows, such as ResNet20V2/digits.",
     placeholder="PATH",
 )
 DATASET = FlagHelp(

@@ -122,8 +122,8 @@ CALIBRATION_VALIDATION = 0.1  # of the training split, which calibration leaves 
 
 def define_flags(flags: Flags) -> None:
     model_path = (
-        "The .keras file to export: one that train or import wrote, or any Keras classifier with --normalization; or trained "
-        "weights of this package, as `keras-resnet list` shows them, such as ResNet20V2/digits."
+        "The .keras file to export: one that train or import wrote, or any Keras classifier with --normalization; or the name "
+        "of trained weights that `keras-resnet list` shows, such as ResNet20V2/digits."
     )
     flags.define("model_path", str, None, FlagHelp(MODEL, model_path, placeholder="FILE"))
     define_test_data(flags)

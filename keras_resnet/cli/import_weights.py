@@ -26,7 +26,9 @@ def define_flags(flags: Flags) -> None:
     output_path = FlagHelp(CLASSIFIER, "The .keras file to write. It must not exist yet.", placeholder="FILE")
     flags.define("output_path", str, None, output_path)
     define_network(flags)
-    labels = FlagHelp(CLASSIFIER, f"{LABELS_TEXT}.", default="those of --dataset, or of weights of this package", placeholder="FILE")
+    labels = FlagHelp(
+        CLASSIFIER, f"{LABELS_TEXT}.", default="those of --dataset, or of weights of this package", placeholder="FILE"
+    )
     flags.define("labels", str, None, labels)
     dataset = (
         "The data set that has these classes, and that evaluate and export then use by default: digits, a data set of "

@@ -23,7 +23,13 @@ def list_models(flags: Flags, arguments: list[str]) -> None:
 def row(entry: PretrainedWeights) -> tuple[str, ...]:
     """The columns `PRETRAINED` of trained weights."""
     measured = f"{entry.accuracy:.2%} of {entry.images:,} images"
-    return (entry.full_name, entry.preprocessing.summary(), str(len(entry.class_names)), measured, f"{entry.bytes / 1e6:.2f} MB")
+    return (
+        entry.full_name,
+        entry.preprocessing.summary(),
+        str(len(entry.class_names)),
+        measured,
+        f"{entry.bytes / 1e6:.2f} MB",
+    )
 
 
 COMMAND = Command(list_models)

@@ -30,10 +30,10 @@ from .output import print_lines
 if TYPE_CHECKING:
     import keras
 
-    from keras_resnet.training.data.splits import Split
+    from keras_resnet.training.data.splits import ArraySplit
 
 TRAINED = "Trained weights"
-LICENSE = "Apache-2.0, as this package"
+LICENSE = "Apache-2.0"
 METRICS = "metrics.jsonl"
 NOT_FLAGS = ("model", "dataset", "recipe_name", "recipe", "options", "seed", *TrainConfig.RUNTIME_FIELDS)
 
@@ -73,6 +73,8 @@ def pack(workdir: Path, name: str, data_dir: str | None, folder: Path) -> Pretra
     if metadata is None or metadata.model != config.model:
         raise UserError(f"{path} is not the classifier of the run in {workdir}")
     check_is_named_network(config)
+    if config.dataset not in (name, "folder"):
+        raise UserError(f"the run is on {config.dataset}: its weights cannot be called {name}")
     dataset = Dataset(config.dataset, data_dir or config.data_dir)
     if dataset.class_names != metadata.labels:
         raise UserError(f"{path} has other class names than its data set: {comma_join(metadata.labels, 3)}")
@@ -131,10 +133,12 @@ def check_is_named_network(config: TrainConfig) -> None:
     if config.options.width_multiplier != 1:
         varied["width_multiplier"] = config.options.width_multiplier
     if varied:
-        raise UserError(f"the run is not of {config.model} as it is: it has {comma_join(f'{k}={v}' for k, v in varied.items())}")
+        raise UserError(
+            f"the run is not of {config.model} as it is: it has {comma_join(f'{k}={v}' for k, v in varied.items())}"
+        )
 
 
-def count_correct(model: "keras.Model", test: "Split") -> int:
+def count_correct(model: "keras.Model", test: "ArraySplit") -> int:
     """How many images a classifier of raw pixels has right, in batches as `evaluate` runs them."""
     import numpy as np
 

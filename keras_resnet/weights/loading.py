@@ -74,7 +74,7 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
         return load_entry(model, lookup.find_entry_for(structure, str(path_or_name), model.name), skip_head)
     path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(path_or_name)
     if not os.path.exists(path):
-        raise UserError(f"no weights {path!r}: it is the path of a file, or {valid_names()}")
+        raise UserError(f"no weights {path_or_name!r}: it is the path of a file, or {valid_names()}")
     tensors = read(path, SizeLimits.of(model))
     checkpoint_format, place = find_network(tensors, path)
     matching.check_structure(checkpoint_format, structure, model.name, path)

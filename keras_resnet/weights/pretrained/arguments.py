@@ -7,7 +7,7 @@ from keras_resnet.errors import UserError, comma_join
 
 from .entries import PretrainedWeights
 
-Shape = tuple[int | None, ...]
+Shape = tuple[int | None, int | None, int | None]
 
 
 def check_arguments(entry: PretrainedWeights, *, channels: int | None, classes: int | None) -> None:
@@ -23,8 +23,8 @@ def check_arguments(entry: PretrainedWeights, *, channels: int | None, classes: 
         )
     if classes not in (None, len(entry.class_names)):
         raise UserError(
-            f"the weights {entry.full_name} have {len(entry.class_names)} classes, and the network has {classes}: for all but its "
-            f"classifier, load_weights({entry.model}(classes={classes}, input_shape=(None, None, {expected})), "
+            f"the weights {entry.full_name} have {len(entry.class_names)} classes, and the network has {classes}: for all but "
+            f"its classifier, load_weights({entry.model}(classes={classes}, input_shape=(None, None, {expected})), "
             f"{entry.name!r}, skip_head=True), or --skip_head of train"
         )
 
@@ -55,4 +55,4 @@ def fitting_shape(entry: PretrainedWeights, given: Shape | None, include_top: bo
     if any(side != fits and fits is not None for side, fits in pairs):
         advice = "leave it out, or take include_top=False for features of images of any size" if include_top else "leave it out"
         raise UserError(f"input_shape is {tuple(given)}, and the weights {entry.full_name} are for {fitting}: {advice}")
-    return tuple(given)
+    return given

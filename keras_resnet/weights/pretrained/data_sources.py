@@ -29,8 +29,8 @@ DATA_SOURCES = {  # by the name of the weights
         ),
         license="[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/)",
         caution=(
-            "The test split of this package holds other images of the same 13 people: on handwriting of others the accuracy is "
-            "lower."
+            "The test split holds other digits by the same 13 people. How well the network reads the handwriting of others was "
+            "not measured."
         ),
     ),
     "fashion_mnist": DataSource(
@@ -40,7 +40,10 @@ DATA_SOURCES = {  # by the name of the weights
             "[github.com/zalandoresearch/fashion-mnist](https://github.com/zalandoresearch/fashion-mnist)"
         ),
         license="[MIT](https://github.com/zalandoresearch/fashion-mnist/blob/master/LICENSE), Zalando SE",
-        caution="Photographs of clothes, dark on bright, are unlike all that the network has seen.",
+        caution=(
+            "The images were cut out, turned to gray and inverted. How well the network does on photographs as a camera takes "
+            "them was not measured."
+        ),
     ),
     "cifar10_jpeg": DataSource(
         about=(

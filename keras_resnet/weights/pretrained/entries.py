@@ -75,6 +75,12 @@ class PretrainedWeights:
         return self.correct / self.images
 
     @property
+    def evaluation(self) -> str:
+        """The command line that measures them again."""
+        data = f" --dataset={self.dataset} --data_dir={self.name}" if self.dataset == "folder" else ""
+        return f"keras-resnet evaluate --model_path={self.full_name}{data}"
+
+    @property
     def source(self) -> DataSource:
         """Where the data set is from, and its license."""
         return DATA_SOURCES[self.name]
@@ -92,8 +98,10 @@ class PretrainedWeights:
     @property
     def card(self) -> str:
         """The model card, in Markdown."""
-        source, shape, classes = self.source, self.preprocessing.shape, len(self.class_names)
-        settings = [f"{key} {value}" for key, value in self.recipe.items() if key != "reference" and value not in (0, "none", [], ())]
+        source, shape = self.source, self.preprocessing.shape
+        settings = [
+            f"{key} {value}" for key, value in self.recipe.items() if key != "reference" and value not in (0, "none", [], ())
+        ]
         versions = ", ".join(f"{library} {version}" for library, version in self.versions.items())
         paragraphs = [
             f"**{self.accuracy:.2%}** of the {self.images:,} test images, {self.correct:,}, are classified correctly; with the "
@@ -102,10 +110,10 @@ class PretrainedWeights:
             f"Data: {source.about} Source: {source.reference}. License of the data: {source.license}.",
             source.caution,
             f"Training: recipe {self.recipe_name}, seed {self.seed}, {self.seconds / 60:.1f} minutes, ended on {self.date}:",
-            f"<!-- not run: a training -->\n```sh\n{self.command}\n```",
+            f"<!-- not run: a training -->\n```sh\n{self.command}\n{self.evaluation}  # these weights\n```",
             f"All settings that are not 0 or off: {', '.join(settings)}.",
-            f"File: `{self.path.name}`, {self.bytes:,} bytes, SHA-256 `{self.sha256}`; kernels in float16, the rest in float32. "
-            f"License of the weights: {self.license}. Measured with {versions}.",
+            f"File: `{self.path.name}`, {self.bytes:,} bytes, SHA-256 `{self.sha256}`; kernels in float16, all else in "
+            f"float32. License of the weights: {self.license}, as this package. Measured with {versions}.",
         ]
         return "\n\n".join([f"### {self.full_name}", *filter(None, paragraphs)]) + "\n"
 
@@ -116,7 +124,9 @@ class PretrainedWeights:
             found = sha256_of(self.path)
         except OSError as error:
             reason = error.strerror or first_line(error)
-            raise UserError(f"{self.path}, the file of the weights {self.full_name}, cannot be read: {reason}; {advice}") from error
+            raise UserError(
+                f"{self.path}, the file of the weights {self.full_name}, cannot be read: {reason}; {advice}"
+            ) from error
         if found != self.sha256:
             raise UserError(
                 f"{self.path}, the file of the weights {self.full_name}, is damaged: its SHA-256 is {found[:12]}..., "

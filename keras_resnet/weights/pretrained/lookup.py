@@ -1,4 +1,4 @@
-"""Finds trained weights: by network and name, by the structure of a network, and by what `--model_path` says. Needs no Keras."""
+"""Finds trained weights: by network and name, by the structure of a network, and by what `--model_path` says, without Keras."""
 
 import functools
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models.variants import VARIANTS
-from keras_resnet.records import from_record, read_json
+from keras_resnet.records import converted, read_json
 
 from ..structure import Structure
 from . import entries
@@ -31,7 +31,7 @@ def list_pretrained() -> list[PretrainedWeights]:
 def read_index(path: Path) -> tuple[PretrainedWeights, ...]:
     """Reads an `index.json`."""
     try:
-        return tuple(from_record(record, PretrainedWeights) for record in read_json(path))
+        return converted(read_json(path), tuple[PretrainedWeights, ...], "")
     except UserError as error:
         raise UserError(f"{path}, the index of the trained weights, is damaged: {error}") from error
 
@@ -96,7 +96,9 @@ def entry_of_file(path: str | os.PathLike[str]) -> PretrainedWeights | None:
     path = Path(path)
     if path.suffix != ".safetensors":
         return None
-    return next((entry for entry in list_pretrained() if entry.path.name == path.name and same_folder(path, entries.FOLDER)), None)
+    return next(
+        (entry for entry in list_pretrained() if entry.path.name == path.name and same_folder(path, entries.FOLDER)), None
+    )
 
 
 def same_folder(path: Path, folder: Path) -> bool:
