@@ -45,8 +45,9 @@ def fitting_shape(entry: PretrainedWeights, given: Shape | None, include_top: bo
         UserError: if the given one does not fit. Without the top the images may be of any size.
     """
     height, width, channels = entry.preprocessing.shape
-    sides = (height, width) if include_top else (None, None)
-    fitting: Shape = (*sides, channels) if channel_axis == 2 else (channels, *sides)
+    if not include_top:
+        height = width = None
+    fitting = (height, width, channels) if channel_axis == 2 else (channels, height, width)
     if given is None:
         return fitting
     if not isinstance(given, (tuple, list)) or len(given) != 3:  # the builder says what is wrong with it
