@@ -15,6 +15,7 @@ _MODULES = {
     "UserError": "keras_resnet.errors",
     "backbone": "keras_resnet.models.backbone",
     "describe": "keras_resnet.info",
+    "list_pretrained": "keras_resnet.weights.pretrained.lookup",
     "load_model": "keras_resnet.saving",
     "load_weights": "keras_resnet.weights.loading",
     "preprocessing_for": "keras_resnet.weights.loading",

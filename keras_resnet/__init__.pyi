@@ -16,12 +16,13 @@ from .saving import load_model as load_model
 from .saving import to_stock as to_stock
 from .weights.loading import load_weights as load_weights
 from .weights.loading import preprocessing_for as preprocessing_for
+from .weights.pretrained.lookup import list_pretrained as list_pretrained
 
 __version__: str
 
 def list_models() -> list[str]: ...
 
-class _CifarConstructor(Protocol):
+class _Constructor(Protocol):
     def __call__(
         self,
         include_top: bool = True,
@@ -29,7 +30,7 @@ class _CifarConstructor(Protocol):
         input_tensor: KerasTensor | None = None,
         input_shape: tuple[int | None, int | None, int | None] | None = None,
         pooling: str | None = None,
-        classes: int = 10,
+        classes: int | None = None,
         classifier_activation: str | Callable | None = "softmax",
         name: str = ...,
         *,
@@ -43,76 +44,54 @@ class _CifarConstructor(Protocol):
         output_stride: int | None = None,
     ) -> Model: ...
 
-class _ImageNetConstructor(Protocol):
-    def __call__(
-        self,
-        include_top: bool = True,
-        weights: str | PathLike[str] | None = None,
-        input_tensor: KerasTensor | None = None,
-        input_shape: tuple[int | None, int | None, int | None] | None = None,
-        pooling: str | None = None,
-        classes: int = 1000,
-        classifier_activation: str | Callable | None = "softmax",
-        name: str = ...,
-        *,
-        block: str | None = None,
-        unit: str | None = None,
-        shortcut: str | None = None,
-        width_multiplier: float = 1.0,
-        stochastic_depth: float = 0.0,
-        zero_init_residual: bool = False,
-        classifier_dropout: float = 0.0,
-        output_stride: int | None = None,
-    ) -> Model: ...
-
-ResNet20V1: _CifarConstructor
-ResNet32V1: _CifarConstructor
-ResNet44V1: _CifarConstructor
-ResNet56V1: _CifarConstructor
-ResNet110V1: _CifarConstructor
-ResNet164V1: _CifarConstructor
-ResNet1001V1: _CifarConstructor
-ResNet1202V1: _CifarConstructor
-ResNet20V2: _CifarConstructor
-ResNet32V2: _CifarConstructor
-ResNet44V2: _CifarConstructor
-ResNet56V2: _CifarConstructor
-ResNet110V2: _CifarConstructor
-ResNet164V2: _CifarConstructor
-ResNet1001V2: _CifarConstructor
-ResNet1202V2: _CifarConstructor
-PlainNet20: _CifarConstructor
-PlainNet32: _CifarConstructor
-PlainNet44: _CifarConstructor
-PlainNet56: _CifarConstructor
-PlainNet110: _CifarConstructor
-WideResNet16_8: _CifarConstructor
-WideResNet28_10: _CifarConstructor
-WideResNet40_4: _CifarConstructor
-ResNet18V1: _ImageNetConstructor
-ResNet34V1: _ImageNetConstructor
-ResNet50V1: _ImageNetConstructor
-ResNet101V1: _ImageNetConstructor
-ResNet152V1: _ImageNetConstructor
-ResNet200V1: _ImageNetConstructor
-ResNet50V1_5: _ImageNetConstructor
-ResNet101V1_5: _ImageNetConstructor
-ResNet152V1_5: _ImageNetConstructor
-ResNet200V1_5: _ImageNetConstructor
-ResNet18V2: _ImageNetConstructor
-ResNet34V2: _ImageNetConstructor
-ResNet50V2: _ImageNetConstructor
-ResNet101V2: _ImageNetConstructor
-ResNet152V2: _ImageNetConstructor
-ResNet200V2: _ImageNetConstructor
-ResNet50V2Slim: _ImageNetConstructor
-ResNet101V2Slim: _ImageNetConstructor
-ResNet152V2Slim: _ImageNetConstructor
-ResNet50V2Timm: _ImageNetConstructor
-ResNet101V2Timm: _ImageNetConstructor
-ResNet152V2Timm: _ImageNetConstructor
-PlainNet18: _ImageNetConstructor
-PlainNet34: _ImageNetConstructor
+ResNet20V1: _Constructor
+ResNet32V1: _Constructor
+ResNet44V1: _Constructor
+ResNet56V1: _Constructor
+ResNet110V1: _Constructor
+ResNet164V1: _Constructor
+ResNet1001V1: _Constructor
+ResNet1202V1: _Constructor
+ResNet20V2: _Constructor
+ResNet32V2: _Constructor
+ResNet44V2: _Constructor
+ResNet56V2: _Constructor
+ResNet110V2: _Constructor
+ResNet164V2: _Constructor
+ResNet1001V2: _Constructor
+ResNet1202V2: _Constructor
+PlainNet20: _Constructor
+PlainNet32: _Constructor
+PlainNet44: _Constructor
+PlainNet56: _Constructor
+PlainNet110: _Constructor
+WideResNet16_8: _Constructor
+WideResNet28_10: _Constructor
+WideResNet40_4: _Constructor
+ResNet18V1: _Constructor
+ResNet34V1: _Constructor
+ResNet50V1: _Constructor
+ResNet101V1: _Constructor
+ResNet152V1: _Constructor
+ResNet200V1: _Constructor
+ResNet50V1_5: _Constructor
+ResNet101V1_5: _Constructor
+ResNet152V1_5: _Constructor
+ResNet200V1_5: _Constructor
+ResNet18V2: _Constructor
+ResNet34V2: _Constructor
+ResNet50V2: _Constructor
+ResNet101V2: _Constructor
+ResNet152V2: _Constructor
+ResNet200V2: _Constructor
+ResNet50V2Slim: _Constructor
+ResNet101V2Slim: _Constructor
+ResNet152V2Slim: _Constructor
+ResNet50V2Timm: _Constructor
+ResNet101V2Timm: _Constructor
+ResNet152V2Timm: _Constructor
+PlainNet18: _Constructor
+PlainNet34: _Constructor
 
 __all__ = [  # noqa: RUF022  in the order of the table
     "list_models",
@@ -121,6 +100,7 @@ __all__ = [  # noqa: RUF022  in the order of the table
     "UserError",
     "backbone",
     "describe",
+    "list_pretrained",
     "load_model",
     "load_weights",
     "preprocessing_for",

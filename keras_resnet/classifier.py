@@ -10,13 +10,16 @@ from typing import Any
 import keras
 
 from keras_resnet import _keras_internals
+from keras_resnet.constructors import constructor
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models.layers import channel_axis
 from keras_resnet.models.naming import LOGITS_LAYER
 from keras_resnet.preprocessing import Preprocessing, set_recorded_preprocessing
-from keras_resnet.saving import copy_weights, write_classifier
+from keras_resnet.saving import copy_weights, load_as_saved, to_stock, write_classifier
 from keras_resnet.weights.loading import preprocessing_for
+from keras_resnet.weights.pretrained.entries import PretrainedWeights
+from keras_resnet.weights.pretrained.lookup import entry_of_file
 
 
 def save_classifier(
@@ -54,6 +57,39 @@ def save_classifier(
     classifier = with_preprocessing(model, preprocessing)
     metadata = ClassifierMetadata(model.name, dataset, labels, dataclasses.replace(preprocessing, channel_order="rgb"))
     write_classifier(classifier, path, metadata)
+
+
+def pretrained_classifier(entry: PretrainedWeights, weights: str | os.PathLike[str] | None = None) -> keras.Model:
+    """Builds the network of trained weights that come with this package: raw pixels 0 to 255 in, class probabilities out.
+
+    weights: another file with weights of the same network, for one that is not yet part of the package.
+    """
+    scaled = entry.preprocessing.layer()(keras.Input(entry.preprocessing.shape, name="pixels"))
+    model = constructor(entry.model)(
+        input_tensor=scaled, classes=len(entry.class_names), weights=entry.name if weights is None else weights
+    )
+    set_recorded_preprocessing(model, None)  # raw pixels need no scaling
+    return model
+
+
+def load_classifier(path: str | os.PathLike[str]) -> keras.Model:
+    """Loads a `.keras` file with the layers that it was saved with, or trained weights of this package in stock layers.
+
+    Raises:
+        UserError: if the file cannot be loaded. Code inside of it is never run.
+    """
+    entry = entry_of_file(path)
+    return to_stock(pretrained_classifier(entry)) if entry else load_as_saved(path)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> ClassifierMetadata | None:
+    """Reads the labels and the preprocessing of a file that `load_classifier` loads; None if it has none.
+
+    Raises:
+        UserError: if they are damaged.
+    """
+    entry = entry_of_file(path)
+    return entry.metadata if entry else ClassifierMetadata.read_from(path)
 
 
 def check_classifier(model: keras.Model, labels: tuple[str, ...], preprocessing: Preprocessing) -> None:

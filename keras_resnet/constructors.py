@@ -8,11 +8,12 @@ from os import PathLike
 from keras import KerasTensor, Model
 
 from keras_resnet.errors import comma_join
-from keras_resnet.models import shortcuts, variants
+from keras_resnet.models import layers, shortcuts, variants
 from keras_resnet.models.builder import build
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.orders import ORDERS
 from keras_resnet.weights.loading import load_weights
+from keras_resnet.weights.pretrained import arguments, lookup
 
 DOCSTRING = """{name}: {depth} layers of {block} units, order {unit!r}, shortcut {shortcut!r}. {note}
 
@@ -20,13 +21,14 @@ DOCSTRING = """{name}: {depth} layers of {block} units, order {unit!r}, shortcut
 
 Args:
     include_top: whether the pooling and the classifier are part of the network.
-    weights: None for random ones, the path of a file that `keras_resnet.load_weights` supports, or "imagenet" if
-        keras.applications has such a network.
+    weights: None for random ones, the path of a file that `keras_resnet.load_weights` supports, "imagenet" if
+        keras.applications has such a network, or the name of weights that come with this package, see
+        `keras_resnet.list_pretrained`: {pretrained}.
     input_tensor: a Keras tensor to build on, instead of a new input.
     input_shape: (height, width, channels), the first two may be None. By default {size}x{size}x3 with the top and
-        (None, None, 3) without.
+        (None, None, 3) without; with weights of this package that of their images.
     pooling: without the top, what follows the last feature map: None, "avg" or "max".
-    classes: number of classes.
+    classes: number of classes; None for {classes}, or those of weights of this package.
     classifier_activation: activation of the top; None gives the logits.
     name: name of the model.
     block: "basic" (two 3x3) or "bottleneck" (1x1, 3x3, 1x1), where the depth allows.
@@ -76,7 +78,7 @@ def constructor(model_name: str) -> Callable[..., Model]:
         input_tensor: KerasTensor | None = None,
         input_shape: tuple[int | None, int | None, int | None] | None = None,
         pooling: str | None = None,
-        classes: int = family.classes,
+        classes: int | None = None,
         classifier_activation: str | Callable | None = "softmax",
         name: str = default_name,
         *,
@@ -89,14 +91,23 @@ def constructor(model_name: str) -> Callable[..., Model]:
         classifier_dropout: float = 0.0,
         output_stride: int | None = None,
     ) -> Model:
+        varied = variants.with_overrides(row, block=block, unit=unit, shortcut=shortcut)
+        if lookup.is_name(weights):
+            entry = lookup.find_entry(model_name, str(weights))
+            given = {"block": block, "unit": unit, "shortcut": shortcut} if varied != row else {}
+            given |= {"width_multiplier": width_multiplier} if width_multiplier != 1 else {}
+            arguments.check_unvaried(entry, {key: value for key, value in given.items() if value is not None})
+            arguments.check_arguments(entry, channels=None, classes=classes if include_top else None)
+            input_shape = arguments.fitting_shape(entry, input_shape, include_top, 2 if layers.channel_axis() == -1 else 0)
+            classes = len(entry.class_names) if classes is None else classes
         model = build(
-            variants.with_overrides(row, block=block, unit=unit, shortcut=shortcut),
+            varied,
             ModelOptions(width_multiplier, stochastic_depth, zero_init_residual, classifier_dropout, output_stride),
             include_top=include_top,
             input_tensor=input_tensor,
             input_shape=input_shape,
             pooling=pooling,
-            classes=classes,
+            classes=family.classes if classes is None else classes,
             classifier_activation=classifier_activation,
             name=name,
         )
@@ -112,6 +123,7 @@ def constructor(model_name: str) -> Callable[..., Model]:
         classes=family.classes,
         units=comma_join(map(repr, ORDERS)),
         shortcuts=shortcuts.FORMS,
+        pretrained=comma_join(repr(entry.name) for entry in lookup.list_pretrained() if entry.model == model_name) or "none",
         **{key: getattr(row, key) for key in ("depth", "block", "unit", "shortcut")},
     )
     return construct

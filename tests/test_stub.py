@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import keras_resnet
-from keras_resnet.models.variants import FAMILIES, VARIANTS
+from keras_resnet.models.variants import VARIANTS
 
 STUB = Path(keras_resnet.__file__).with_name("__init__.pyi")
 
@@ -31,7 +31,7 @@ __version__: str
 
 def list_models() -> list[str]: ...
 
-{protocols}
+{protocol}
 
 {networks}
 
@@ -45,11 +45,7 @@ class {name}(Protocol):
         self,
 {parameters}
     ) -> Model: ..."""
-PROTOCOLS = {10: "_CifarConstructor", 1000: "_ImageNetConstructor"}  # by the default number of classes
-
-
-def protocol_of(network):
-    return PROTOCOLS[FAMILIES[VARIANTS[network].family].classes]
+CONSTRUCTOR = "_Constructor"  # of every network
 
 
 def parameters_of(network):
@@ -67,13 +63,12 @@ def stub():
     """The text of `__init__.pyi`."""
     modules = {name: module.partition(".")[2] for name, module in keras_resnet._MODULES.items()}
     imports = sorted(f"from .{module} import {name} as {name}" for name, module in modules.items())
-    first = {protocol_of(network): network for network in reversed(VARIANTS)}
-    protocols = (PROTOCOL.format(name=name, parameters="\n".join(parameters_of(first[name]))) for name in PROTOCOLS.values())
+    parameters = "\n".join(parameters_of(next(iter(VARIANTS))))
     return TEMPLATE.format(
         rooms="\n".join(f"from . import {name} as {name}" for name in keras_resnet._ROOMS),
         imports="\n".join(imports),
-        protocols="\n\n".join(protocols),
-        networks="\n".join(f"{name}: {protocol_of(name)}" for name in VARIANTS),
+        protocol=PROTOCOL.format(name=CONSTRUCTOR, parameters=parameters),
+        networks="\n".join(f"{name}: {CONSTRUCTOR}" for name in VARIANTS),
         names="\n".join(f'    "{name}",' for name in keras_resnet.__all__),
     )
 

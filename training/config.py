@@ -32,7 +32,7 @@ class TrainConfig:
         recipe: how to train, with all overrides applied.
         block, unit, shortcut: variations of the network; None for its own.
         options: further options of the network.
-        weights: file to start from, or "imagenet"; None for random weights.
+        weights: file to start from, "imagenet", or a name in `keras_resnet.list_pretrained()`; None for random weights.
         skip_head: leave the classifier out of what is loaded from `weights`.
         image_size: side of the images in pixels; None for their own, or that of the weights' preprocessing.
         validation_fraction: share of the training split that is set aside to choose the best checkpoint by.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .format import Format, ReadableFormat
-from .keras_file import KERAS
+from .keras_file import KERAS, PRETRAINED
 from .onnx.format import ONNX
 from .saved_model.format import SAVED_MODEL
 from .tflite.format import TFLITE
@@ -11,5 +11,6 @@ from .web.format import WEB
 
 FORMATS: dict[str, Format[Any]] = {format.name: format for format in (SAVED_MODEL, TFLITE, ONNX, WEB)}  # in the order of export
 DEFAULT_FORMATS = ("saved_model", "tflite", "onnx")
-READABLE_FORMATS: tuple[ReadableFormat, ...] = (KERAS, TFLITE, ONNX, WEB, SAVED_MODEL)  # the last takes any other folder
+# The last takes any other folder.
+READABLE_FORMATS: tuple[ReadableFormat, ...] = (KERAS, PRETRAINED, TFLITE, ONNX, WEB, SAVED_MODEL)
 LIBRARIES = tuple(library for format in READABLE_FORMATS for library in format.libraries)  # whose versions reports state

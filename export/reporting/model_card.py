@@ -6,6 +6,9 @@ from pathlib import Path
 
 from keras_resnet.errors import UserError
 from keras_resnet.records import from_record, read_json
+from keras_resnet.weights.pretrained.data_sources import DataSource
+from keras_resnet.weights.pretrained.entries import PretrainedWeights
+from keras_resnet.weights.pretrained.lookup import entry_of_file
 
 from ..selftest import archive as selftest
 from .report import COLUMNS, Report
@@ -23,7 +26,8 @@ OUTPUTS = {
 def model_card(report: Report) -> str:
     """Renders the card of an export as Markdown."""
     metadata, config = report.metadata, report.config
-    preprocessing, dataset = metadata.preprocessing, metadata.dataset
+    entry = entry_of_file(config.model_path)
+    preprocessing, dataset = metadata.preprocessing, entry.name if entry else metadata.dataset
     table = [COLUMNS, ["---"] * len(COLUMNS), *report.rows()]
     lines = [
         f"# {metadata.model}{f' on {dataset}' if dataset else ''}",
@@ -43,8 +47,9 @@ def model_card(report: Report) -> str:
         "## Training",
         "",
         f"Data: {dataset or 'not recorded'}.",
-        recipe_line(config.model_path.with_name(CONFIG)),
+        run_line(recorded_run(entry)) if entry else recipe_line(config.model_path.with_name(CONFIG)),
         "",
+        *([data_line(entry.source), ""] if entry else []),
         "## Files",
         "",
         f"Measured on {len(report.images)} images of the test split, which was used for nothing else. Accuracy drops are in",
@@ -57,7 +62,7 @@ def model_card(report: Report) -> str:
         *(line for note in report.notes for line in (note, "")),
         "## License",
         "",
-        config.license or "Not stated.",
+        config.license or (entry and entry.license) or "Not stated.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -95,5 +100,21 @@ def recipe_line(path: Path) -> str:
         run = from_record(read_json(path), RecordedRun, ignore_unknown=True)
     except UserError:
         return "Recipe: not recorded."
-    used = {name: value for name, value in run.recipe.items() if name != "reference" and value not in (0, False, ())}
+    return run_line(run)
+
+
+def recorded_run(entry: PretrainedWeights) -> RecordedRun:
+    """The recipe of trained weights that come with this package."""
+    return RecordedRun(entry.recipe, entry.recipe_name, entry.seed)
+
+
+def data_line(source: DataSource) -> str:
+    """What trained weights that come with this package were trained on."""
+    about = f"{source.about} Source: {source.reference}. License of the data: {source.license}."
+    return f"{about} {source.caution}".rstrip()
+
+
+def run_line(run: RecordedRun) -> str:
+    """A recipe in one line, without what is 0 or off."""
+    used = {name: value for name, value in run.recipe.items() if name != "reference" and value not in (0, False, (), [])}
     return f"Recipe: {run.recipe_name}, seed {run.seed}: {', '.join(f'{name} {value}' for name, value in used.items())}."

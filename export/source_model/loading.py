@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_resnet import saving
 from keras_resnet._keras_internals import all_layers, functional_part, is_functional
-from keras_resnet.classifier import with_preprocessing
+from keras_resnet.classifier import load_classifier, read_metadata, with_preprocessing
 from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
@@ -58,7 +58,7 @@ def load_source_model(
     """Reads a `.keras` file that `keras-resnet train` or `import` wrote, or any functional or Sequential Keras classifier.
 
     Args:
-        path: The file.
+        path: The file, or the `path` of one of `keras_resnet.list_pretrained()`.
         normalization: A key of `NORMALIZATIONS`, for a model from elsewhere.
         class_names: Its class names, in the order of its outputs.
         dataset: The name of the data set that it was trained on.
@@ -67,8 +67,8 @@ def load_source_model(
     Raises:
         UserError: If the file cannot be exported, or the other arguments are missing or contradict it.
     """
-    metadata = ClassifierMetadata.read_from(path) if Path(path).is_file() else None
-    model = saving.load_as_saved(path)
+    metadata = read_metadata(path) if Path(path).is_file() else None
+    model = load_classifier(path)
     bad = [weight.path for weight in model.weights if not np.isfinite(np.asarray(weight, np.float32)).all()]
     if bad:
         raise UserError(f"{path} has NaN or infinite weights, in {comma_join(bad, 3)}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import TYPE_CHECKING
 
 from keras_resnet.class_names import normalized, read_class_names, without_numbers
 from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.weights.pretrained.lookup import resolve_model_path
 
 from .field_help import DATA, TRAINING_HELP
 from .flags import FlagHelp, Flags
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 MODEL = "Model"
 ARTIFACT = FlagHelp(
     MODEL,
-    "A .keras, .tflite or .onnx file or a folder, SavedModel or web page, that train, import or export wrote.",
+    "A .keras, .tflite or .onnx file or a folder, SavedModel or web page, that train, import or export wrote; or the name of "
+    "trained weights that `keras-resnet list` shows, such as ResNet20V2/digits.",
     placeholder="PATH",
 )
 DATASET = FlagHelp(
@@ -32,6 +35,14 @@ LABELS_TEXT = "A text file with the names of the classes, one per line, in the o
 
 def define_artifact(flags: Flags) -> None:
     flags.define("model_path", str, None, ARTIFACT)
+
+
+def artifact_path(flags: Flags) -> str:
+    """The path in --model_path, or that of the file of the trained weights which it names."""
+    path = resolve_model_path(flags.model_path)
+    if path != flags.model_path and os.path.lexists(flags.model_path):
+        print_message(f"{flags.model_path} is taken for the trained weights of that name; the path is ./{flags.model_path}")
+    return path
 
 
 def define_test_data(flags: Flags) -> None:

@@ -21,7 +21,7 @@ from keras_resnet.export.formats.web import litertjs
 from keras_resnet.metadata import ClassifierMetadata
 
 from .command import Command
-from .data import LABELS_TEXT, MODEL, class_names_of_dataset, define_test_data, open_dataset, read_labels_file
+from .data import LABELS_TEXT, MODEL, artifact_path, class_names_of_dataset, define_test_data, open_dataset, read_labels_file
 from .flags import FlagHelp, Flags
 from .output import print_lines, show_table, status_line
 
@@ -121,7 +121,10 @@ CALIBRATION_VALIDATION = 0.1  # of the training split, which calibration leaves 
 
 
 def define_flags(flags: Flags) -> None:
-    model_path = "The .keras file to export: one that train or import wrote, or any Keras classifier with --normalization."
+    model_path = (
+        "The .keras file to export: one that train or import wrote, or any Keras classifier with --normalization; or the name "
+        "of trained weights that `keras-resnet list` shows, such as ResNet20V2/digits."
+    )
     flags.define("model_path", str, None, FlagHelp(MODEL, model_path, placeholder="FILE"))
     define_test_data(flags)
     define_artifact_flags(flags)
@@ -176,7 +179,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     from keras_resnet.export.selftest import archive as selftest
     from keras_resnet.export.source_model.loading import load_source_model
 
-    config = ExportConfig(Path(flags.model_path), Path(flags.output_dir), **flags.values(CONFIG_HELP))
+    config = ExportConfig(Path(artifact_path(flags)), Path(flags.output_dir), **flags.values(CONFIG_HELP))
     class_names = read_class_names(flags)
     source = load_source_model(config.model_path, flags.normalization, class_names, flags.dataset or "", flags.image_size)
     metadata = source.metadata

@@ -20,8 +20,8 @@ NETWORK, DATA, RUN, RECIPE, AUGMENTATION, FINE_TUNING, EXECUTION = (
     "Network", "Data", "Run", "Recipe", "Augmentation", "Fine-tuning", "Execution",
 )  # fmt: skip
 WEIGHTS = (
-    "a file from this package, keras.applications, torchvision, timm or github.com/akamaster/pytorch_resnet_cifar10, or "
-    "`imagenet` for those of keras.applications."
+    "a file from this package, keras.applications, torchvision, timm or github.com/akamaster/pytorch_resnet_cifar10, "
+    "`imagenet` for those of keras.applications, or a name that `keras-resnet list` shows, such as `digits`."
 )
 
 NETWORK_HELP = {

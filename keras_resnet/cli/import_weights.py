@@ -7,6 +7,8 @@ from keras_resnet import environment
 from keras_resnet.errors import UserError
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
+from keras_resnet.weights.pretrained.entries import PretrainedWeights
+from keras_resnet.weights.pretrained.lookup import find_entry, is_name
 
 from .command import Command
 from .data import LABELS_TEXT, class_names_of_dataset, read_labels_file
@@ -24,7 +26,9 @@ def define_flags(flags: Flags) -> None:
     output_path = FlagHelp(CLASSIFIER, "The .keras file to write. It must not exist yet.", placeholder="FILE")
     flags.define("output_path", str, None, output_path)
     define_network(flags)
-    labels = FlagHelp(CLASSIFIER, f"{LABELS_TEXT}.", default="the class names of --dataset", placeholder="FILE")
+    labels = FlagHelp(
+        CLASSIFIER, f"{LABELS_TEXT}.", default="those of --dataset, or of weights of this package", placeholder="FILE"
+    )
     flags.define("labels", str, None, labels)
     dataset = (
         "The data set that has these classes, and that evaluate and export then use by default: digits, a data set of "
@@ -49,25 +53,29 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
 
     if Path(flags.output_path).suffix != ".keras" or Path(flags.output_path).exists():
         raise UserError(f"--output_path is {flags.output_path}; it must be a .keras file that does not exist yet")
-    class_names = read_class_names(flags)
+    entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
+    class_names = read_class_names(flags, entry)
     model = getattr(keras_resnet, flags.model)(
-        input_shape=(None, None, 3),
+        input_shape=(None, None, entry.preprocessing.channels if entry else 3),
         classes=len(class_names),
         **flags.values(VARIATIONS),
         **dataclasses.asdict(model_options(flags)),
     )
     keras_resnet.load_weights(model, flags.weights)
     preprocessing = keras_resnet.preprocessing_for(flags.preprocessing or model)
-    keras_resnet.save_classifier(model, flags.output_path, class_names, preprocessing, flags.dataset or "")
+    dataset = flags.dataset or (entry.dataset if entry else "")
+    keras_resnet.save_classifier(model, flags.output_path, class_names, preprocessing, dataset)
     print_lines(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(class_names)} classes")
 
 
-def read_class_names(flags: Flags) -> tuple[str, ...]:
-    """The names in --labels, or those of --dataset."""
+def read_class_names(flags: Flags, entry: PretrainedWeights | None) -> tuple[str, ...]:
+    """The names in --labels, or those of --dataset, or of trained weights of this package."""
     if flags.labels:
         return read_labels_file(flags.labels, distinct=True)
     if flags.dataset:
         return class_names_of_dataset(flags)
+    if entry:
+        return entry.class_names
     raise UserError(
         "import needs class names: --labels=FILE with one per line, or --dataset=NAME of the data set that has them"
     )

@@ -14,7 +14,7 @@ from keras_resnet.export.isolation.process import open_predictor
 from keras_resnet.export.runtime import Predictor
 
 from .command import Command
-from .data import define_artifact
+from .data import artifact_path, define_artifact
 from .flags import FlagHelp, Flags
 from .output import print_lines
 
@@ -28,7 +28,7 @@ def predict(flags: Flags, arguments: list[str]) -> int:
     """Prints the most likely labels of image files; exit status 1 if some files, which it names, cannot be read."""
     paths = [path for argument in arguments for path in expand_pattern(argument)]
     configure = functools.partial(environment.configure, flags.verbosity)
-    with open_predictor(flags.model_path, flags.verbosity, meanwhile=configure) as predictor:
+    with open_predictor(artifact_path(flags), flags.verbosity, meanwhile=configure) as predictor:
         batches = [paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE)]
         answered = sum(predict_batch(predictor, batch, flags.top) for batch in batches)
     left_out = len(paths) - answered

@@ -12,6 +12,7 @@ import numpy as np
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.files import sha256_of
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.models.naming import LOGITS_LAYER, STEM_CONV
 from keras_resnet.preprocessing import (
     Preprocessing,
     preprocessing_from_json,
@@ -20,9 +21,12 @@ from keras_resnet.preprocessing import (
 )
 from keras_resnet.records import from_record, read_json
 
-from . import matching, pretrained
+from . import applications, matching
 from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat
 from .inner_network import find_network
+from .pretrained import lookup
+from .pretrained.arguments import check_arguments
+from .pretrained.entries import PretrainedWeights
 from .readers import keras_layers, read
 from .stored_tensors import SizeLimits
 from .structure import Structure
@@ -34,7 +38,8 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     Supported are the zoo's own files (`.weights.h5`, `.keras`); keras.applications' ResNet and ResNetV2 (`.h5`, `.weights.h5`,
     `.keras`, with or without top); state dicts of torchvision's ResNets, timm's `resnet*` and `resnetv2_*`, and akamaster's
     CIFAR ResNets (`.pth`, `.th`, `.safetensors`; bare, prefixed with `module.`, or in a training program's dictionary, where
-    the network's own tensors come before averaged ones). "imagenet" downloads keras.applications' file for the network.
+    the network's own tensors come before averaged ones). "imagenet" downloads keras.applications' file for the network, and the
+    names in `list_pretrained()`, such as "digits", stand for the trained weights that come with this package.
 
     Keras' `.weights.h5` says nothing about the network but its layers' names: from there, the zoo's own weights load into a
     network that has the same layers in another order or with other strides. From a `.keras` file they do not.
@@ -46,7 +51,8 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
 
     Args:
         model: a network of this zoo; one without a top takes files with and without.
-        path_or_name: path of a file, or "imagenet".
+        path_or_name: path of a file, or a name: "imagenet", or one in `list_pretrained()`. A text that is a name is taken for
+            it; `"./digits"` and `Path("digits")` are paths.
         skip_head: leave the classifier `head_dense` as it is, and leave out whatever head the file has. Needed if the number of
             classes differs, or if the head is another than one dense layer.
 
@@ -63,12 +69,12 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     if structure is None:
         raise UserError(f"{model.name} is not a network of this zoo: its layers have other names{advice_about_inside(model)}")
     if not isinstance(path_or_name, (str, os.PathLike)):
-        raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or 'imagenet'")
-    path = os.fspath(path_or_name)
-    if path == pretrained.IMAGENET:
-        path = pretrained.fetch(model, structure)
+        raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or {valid_names()}")
+    if lookup.is_name(path_or_name):
+        return load_entry(model, lookup.find_entry_for(structure, str(path_or_name), model.name), skip_head)
+    path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(path_or_name)
     if not os.path.exists(path):
-        raise UserError(f"no weights {path!r}: it is the path of a file, or 'imagenet'")
+        raise UserError(f"no weights {path_or_name!r}: it is the path of a file, or {valid_names()}")
     tensors = read(path, SizeLimits.of(model))
     checkpoint_format, place = find_network(tensors, path)
     matching.check_structure(checkpoint_format, structure, model.name, path)
@@ -80,6 +86,34 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     matching.assign(model, ours, unknown, skip_head, where, checkpoint_format)
     set_recorded_preprocessing(model, preprocessing)
     return model
+
+
+def load_entry(model: keras.Model, entry: PretrainedWeights, skip_head: bool) -> keras.Model:
+    """Loads trained weights that come with this package into a network of their structure; see `load_weights`."""
+    check_arguments(entry, channels=stem_channels(model), classes=None if skip_head else class_count(model))
+    tensors = read(os.fspath(entry.checked_path()), SizeLimits.of(model))
+    checkpoint_format, _ = find_network(tensors, entry.full_name)
+    ours, unknown = matching.translate(tensors, checkpoint_format)
+    matching.assign(model, ours, unknown, skip_head, f"the weights {entry.full_name}", checkpoint_format)
+    set_recorded_preprocessing(model, entry.preprocessing)
+    return model
+
+
+def stem_channels(model: keras.Model) -> int:
+    """The number of channels of the images that a network of this zoo reads."""
+    return model.get_layer(STEM_CONV).kernel.shape[2]
+
+
+def class_count(model: keras.Model) -> int | None:
+    """The number of classes of a network of this zoo; None without a top."""
+    return next((layer.units for layer in model.layers if layer.name == LOGITS_LAYER), None)
+
+
+def valid_names() -> str:
+    """The names that `load_weights` takes, as messages have them."""
+    names = dict.fromkeys([applications.IMAGENET, *(entry.name for entry in lookup.list_pretrained())])
+    *first, last = map(repr, names)
+    return f"{comma_join(first)} or {last}" if first else last
 
 
 def advice_about_inside(model: keras.Model) -> str:

@@ -28,7 +28,7 @@ from test_references import reference, state_dict
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.weights import loading, pretrained
+from keras_resnet.weights import applications, loading
 from keras_resnet.weights.checkpoint_formats import HALF, PREPROCESSING_PRESETS
 from keras_resnet.weights.matching import MismatchError
 
@@ -817,7 +817,7 @@ def test_imagenet_stands_for_another_file(name, include_top, asked, outputs, our
 
 
 def test_a_published_files_hash_is_wrong():
-    assert {name: WEIGHTS_HASHES[name] for name in pretrained.FILES} == pretrained.FILES
+    assert {name: WEIGHTS_HASHES[name] for name in applications.FILES} == applications.FILES
 
 
 @pytest.mark.parametrize(
@@ -840,7 +840,7 @@ def test_a_network_without_published_weights_fetches_some(arguments, asked, ours
 
 
 def test_no_network_is_said_at_length(ours, tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained, "URL", "http://127.0.0.1:9/")
+    monkeypatch.setattr(applications, "URL", "http://127.0.0.1:9/")
     monkeypatch.setattr(keras.utils, "get_file", functools.partial(keras.utils.get_file, cache_dir=tmp_path))
     assert_refused(
         ours("ResNet50V1", False), "imagenet", r"resnet50_.*_notop\.h5 cannot be downloaded from http://127.*pass its path"

@@ -17,6 +17,7 @@ from keras_resnet.models.condensed import CondensedRun, Condenser
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
+from keras_resnet.weights.pretrained import lookup
 
 from ..config import TrainConfig
 
@@ -53,7 +54,7 @@ def condensed_classifier(
 def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing]:
     """Builds a classifier with the weights of `config.weights` with their preprocessing, which is returned too."""
     assert config.weights
-    network = build_model(config, classes, input_shape=(None, None, channels_of(config.weights)))
+    network = build_model(config, classes, input_shape=(None, None, channels_of(config.model, config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
     if recorded_preprocessing(network) is None:
         raise UserError(
@@ -66,8 +67,10 @@ def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Mode
     return with_preprocessing(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
 
 
-def channels_of(weights: str) -> int:
-    """3, unless the weights are in a classifier of this package for grayscale images."""
+def channels_of(model: str, weights: str) -> int:
+    """3, unless the weights are trained ones of this package, or in a classifier of it, for grayscale images."""
+    if lookup.is_name(weights):
+        return lookup.find_entry(model, weights).preprocessing.channels
     classifier = ClassifierMetadata.read_from(weights) if Path(weights).is_file() else None
     return classifier.preprocessing.channels if classifier else 3
 

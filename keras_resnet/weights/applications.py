@@ -1,4 +1,4 @@
-"""Downloads published weights by name into Keras' usual cache."""
+"""Downloads the weights of keras.applications into Keras' usual cache."""
 
 from typing import TYPE_CHECKING
 
