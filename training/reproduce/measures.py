@@ -58,6 +58,12 @@ def gradient_span(run: RunResult, moment: int) -> float:
     return decades(run.flow[moment]["gradients"]["output_gradient_rms"])
 
 
+def finite_share(run: RunResult, moment: int) -> float:
+    """The percentage of units by whose output the gradient is finite."""
+    found = run.flow[moment]["gradients"]["output_gradient_rms"]
+    return 100 * sum(value is not None for value in found) / len(found)
+
+
 def largest_deviation(run: RunResult) -> float:
     """Of what a unit puts out from what entered the sum plus all branches since, as a share, at any moment."""
     return max(number(value) for moment in run.flow for value in moment["contributions"]["deviations"])
@@ -80,8 +86,8 @@ MEASURES = {
     "gradient_span": Measure(
         "powers of ten that the gradients of the units span, at the start", lambda run: gradient_span(run, 0), "{:.2f}"
     ),
-    "gradient_span_trained": Measure(
-        "powers of ten that the gradients of the units span, after training", lambda run: gradient_span(run, -1), "{:.2f}"
+    "finite_gradients": Measure(
+        "units whose gradient is a finite number, at the start", lambda run: finite_share(run, 0), "{:.0f} %"
     ),
     "sum_deviation": Measure("largest deviation from the sum", largest_deviation, "{:.1e}"),
     "late_share": Measure("branch as a share of the skip path, deeper half", late_share, "{:.1f} %"),
