@@ -236,6 +236,8 @@ EXPERIMENTS = {
         claims=(
             Larger("Gradients are far less even in a plain network of 110 layers than in a residual one.",
                    "gradient_span", "PlainNet110", "ResNet110V1", "section 2, Eq. 5", NORMALIZED),
+            Larger("They still are after an epoch of training.",
+                   "gradient_span_trained", "PlainNet110", "ResNet110V1", "section 2, Eq. 5", NORMALIZED),
             Larger("Pre-activation makes gradients more even at 110 layers.",
                    "gradient_span", "ResNet110V1", "ResNet110V2", "section 2", NORMALIZED),
             AtMost("In a plain network of a thousand layers they leave the range of float32 on their way back.",

@@ -86,6 +86,9 @@ MEASURES = {
     "gradient_span": Measure(
         "powers of ten that the gradients of the units span, at the start", lambda run: gradient_span(run, 0), "{:.2f}"
     ),
+    "gradient_span_trained": Measure(
+        "powers of ten that the gradients of the units span, after training", lambda run: gradient_span(run, -1), "{:.2f}"
+    ),
     "finite_gradients": Measure(
         "units whose gradient is a finite number, at the start", lambda run: finite_share(run, 0), "{:.0f} %"
     ),
