@@ -17,6 +17,7 @@ REPRODUCE = ("reproduce", "--experiment=degradation")
 @pytest.fixture
 def nothing_runs(monkeypatch):
     monkeypatch.setattr(runner.RunPool, "run", lambda pool, stop_signal: pytest.fail("it has begun to run"))
+    return monkeypatch
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,8 @@ def nothing_runs(monkeypatch):
         ((*REPRODUCE, "--output_dir=/proc/new"), ["/proc/new"]),
     ],
 )
-def test_a_mistake_ends_with_2_and_one_line_before_anything_runs(arguments, parts, tmp_path, in_process, nothing_runs, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_mistake_ends_with_2_and_one_line_before_anything_runs(arguments, parts, tmp_path, in_process, nothing_runs):
+    nothing_runs.chdir(tmp_path)
     (tmp_path / "a.txt").write_text("a text")
     (tmp_path / "other" / "degradation-small").mkdir(parents=True)
     (tmp_path / "other" / "degradation-small" / "thesis.txt").write_text("ours")
@@ -88,9 +89,7 @@ def test_the_command_line_of_the_documentation_is_taken(experiment, in_process, 
 
 
 def test_the_status_is_that_of_the_worst_experiment(in_process, monkeypatch):
-    monkeypatch.setattr(
-        f"{cli.reproduce.__name__}.run_experiment", lambda config, verbosity: int(config.experiment == "units")
-    )
+    monkeypatch.setattr(f"{cli.reproduce.__name__}.run_experiment", lambda config, verbosity: int(config.experiment == "units"))
     assert in_process("reproduce", "--experiment=degradation,units,thousand").returncode == 1
 
 

@@ -84,7 +84,8 @@ def tries(folder):
 
 def before(*labels, **given):
     """Python that installs them in another process."""
-    return f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import fake_runs; fake_runs.install(*{labels!r}, **{given!r})"
+    here = str(Path(__file__).parent)
+    return f"import sys; sys.path.insert(0, {here!r}); import fake_runs; fake_runs.install(*{labels!r}, **{given!r})"
 
 
 def results(folder):

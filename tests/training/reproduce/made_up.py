@@ -13,7 +13,7 @@ MESSAGE = "the loss is nan at step 3"
 
 
 def result(arm, seed, value, status=DONE):
-    """A run with `value` % test error, and losses that are `value`; infinite for one that diverged, None for one that failed."""
+    """A run with `value` % test error and a last loss of `value`; infinite for one that diverged, None for one that failed."""
     config = {"model": "ResNet20V2"}
     if value is None:
         return RunResult(arm, seed, config, FAILED, "killed by SIGKILL")

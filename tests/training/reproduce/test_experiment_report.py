@@ -180,9 +180,11 @@ def flow(arm, seed, scale=1.0):
     moment = {
         "epoch": 0,
         "train_loss": None,
-        "gradients": {"units": ["u1", "u2"], "output_gradient_rms": [scale, 0.0], "kernel_gradients": [1.0, None], "output_rms": [1, 2]},
+        "gradients": {
+            "units": ["u1", "u2"], "output_gradient_rms": [scale, 0.0], "kernel_gradients": [1.0, None], "output_rms": [1, 2],
+        },
         "contributions": {"units": ["u1", "u2"], "ratios": [0.5, 0.1], "deviations": [0.0]},
-    }
+    }  # fmt: skip
     return RunResult(arm, seed, {}, DONE, seconds=3.0, flow=(moment, moment))
 
 

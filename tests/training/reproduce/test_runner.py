@@ -38,7 +38,8 @@ def fakes(monkeypatch, tmp_path):
 
 def test_every_run_is_done_once_and_none_again(fakes, tmp_path):
     found, lines = fakes("done a", "done b", seeds=(0, 1))
-    assert [(result.arm, result.seed) for result in found.results] == [("done a", 0), ("done a", 1), ("done b", 0), ("done b", 1)]
+    done = [(result.arm, result.seed) for result in found.results]
+    assert done == [("done a", 0), ("done a", 1), ("done b", 0), ("done b", 1)]
     assert lines[0] == "4 runs, 0 of them done; 2 at a time"
     assert sorted(line.partition(" of 4")[0] for line in lines[1:]) == ["1", "2", "3", "4"]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"runs", "result.json", "report.html"}
@@ -145,7 +146,7 @@ def test_a_signal_lets_all_processes_save_and_the_same_request_goes_on(number, f
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("", "it is not JSON"), ('{"arm": "done a"', "it is not JSON"), ('{"arm": "done a"}', "it has no seed"), ("[]", "a list of 0")],
+    [("", "it is not JSON"), ('{"arm": "a"', "it is not JSON"), ('{"arm": "a"}', "it has no seed"), ("[]", "a list of 0")],
 )
 def test_a_damaged_result_is_named_in_one_line_and_nothing_runs(content, reason, fakes, tmp_path):
     path = tmp_path / "out" / "runs" / "done_a_seed0.json"
@@ -159,7 +160,7 @@ def test_a_damaged_result_is_named_in_one_line_and_nothing_runs(content, reason,
 
 def test_the_result_of_another_request_is_not_taken_for_this_ones(fakes):
     fakes("done a", epochs=2)
-    with pytest.raises(UserError, match=r"done_a_seed0.json is of a run with another configuration: choose another --output_dir"):
+    with pytest.raises(UserError, match=r"done_a_seed0.json is of a run with another configuration: choose another"):
         fakes("done a", epochs=3)
 
 
