@@ -1,9 +1,13 @@
-"""Claims of the papers as tests on the runs of an experiment, and what they come to."""
+"""Claims of the papers as tests on the runs of an experiment, and what they come to.
+
+Each kind of claim has its `text`, the `measure` that it is about, a key of `MEASURES`, the `reference` where the paper makes it, and,
+in `otherwise`, the likely reason if it does not show.
+"""
 
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from .measures import MEASURES
 from .results import RunResult
@@ -34,19 +38,6 @@ class Verdict:
     evidence: str
     reason: str
     numbers: dict[str, Any]
-
-
-class Claim(Protocol):
-    """text: the claim. measure: a key of `MEASURES`. reference: where it is from. otherwise: why it may not show."""
-
-    text: str
-    measure: str
-    reference: str
-    otherwise: str
-
-    @property
-    def arms(self) -> tuple[str, ...]: ...
-    def verdict(self, runs: Sequence[RunResult]) -> Verdict: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +128,9 @@ class AtMost:
             f"{measure.text(self.bound)}; {within} of {len(found)} runs"
         )
         return conclude(self, outcome, evidence, found)
+
+
+Claim = Larger | NotLarger | AtMost
 
 
 def conclude(

@@ -8,7 +8,7 @@ from keras_resnet.analysis import gradient_norms, unit_contributions
 from ..config import TrainConfig
 from ..context import TrainingContext, create_context
 
-IMAGES = 64  # that are looked at: the first of the training split
+IMAGES = 64  # that are looked at: the first of those that are held out
 
 
 def follow(config: TrainConfig) -> list[dict[str, Any]]:
@@ -21,7 +21,7 @@ def follow(config: TrainConfig) -> list[dict[str, Any]]:
     """
     context = create_context(config)
     model = context.classifier()
-    images, labels = context.train_split.images[:IMAGES], context.train_split.labels[:IMAGES]
+    images, labels = context.validation_split.images[:IMAGES], context.validation_split.labels[:IMAGES]
 
     def measure(epoch: int, loss: float | None) -> dict[str, Any]:
         context.network.copy_to(model)
