@@ -1,6 +1,6 @@
 """Claims of the papers as tests on the runs of an experiment, and what they come to.
 
-Each kind of claim has its `text`, the `measure` that it is about, a key of `MEASURES`, the `reference` where the paper makes it, and,
+Each kind has its `text`, the `measure` that it is about, a key of `MEASURES`, the `reference` where the paper makes it, and,
 in `otherwise`, the likely reason if it does not show.
 """
 
