@@ -131,13 +131,12 @@ ORDERS = tuple(
     )
 )  # fmt: skip
 
-IDENTITY = "identity"
+IDENTITY, OPEN_GATE = "identity", "shortcut_only_gating(-6)"
 CHANGED = tuple(
     Arm(shortcut, "ResNet110V1", shortcut=shortcut)
     for shortcut in (
         "constant_scaling(0,1)", "constant_scaling(0.5,1)", "constant_scaling(0.5,0.5)", "exclusive_gating(0)",
-        "exclusive_gating(-6)", "exclusive_gating(-7)", "shortcut_only_gating(0)", "shortcut_only_gating(-6)", "conv1x1",
-        "dropout(0.5)",
+        "exclusive_gating(-6)", "exclusive_gating(-7)", "shortcut_only_gating(0)", OPEN_GATE, "conv1x1", "dropout(0.5)",
     )
 )  # fmt: skip
 SHORTCUTS = (Arm(IDENTITY, "ResNet110V1", shortcut="A"), *CHANGED)
@@ -150,6 +149,7 @@ FLOW = (
 
 # The likely reasons for what does not show.
 EARLY = "The runs may be too short, or too few, for what the paper finds at the end of its schedule."
+NEARLY = "This gate begins nearly as the identity, and the paper's own difference is small: 6.91 against 6.61 % test error."
 EASY = "The data may be too easy: where both networks make few mistakes, a handful of test images decides."
 COARSE = (
     "The bounds are wider than what they are to show: the test images and the seeds are too few for differences this small."
@@ -225,7 +225,8 @@ EXPERIMENTS = {
         reference=f"{R16}, Table 1",
         plans={"small": small(*SHORTCUTS, epochs=6), "full": full(*SHORTCUTS)},
         claims=tuple(
-            Larger(f"The identity trains better than {arm.label}.", "mean_loss", arm.label, IDENTITY, "Table 1", EARLY)
+            Larger(f"The identity trains better than {arm.label}.",
+                   "mean_loss", arm.label, IDENTITY, "Table 1", NEARLY if arm.label == OPEN_GATE else EARLY)
             for arm in CHANGED
         ),
     ),
