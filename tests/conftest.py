@@ -32,6 +32,7 @@ LONGEST = (
     "test_unit_stack.py",
     "test_stacked_runs.py",
     "test_kill_and_resume.py",
+    "test_interrupted.py",
     "test_cli_mistakes.py",
     "test_cli_export.py",
     "test_pipeline.py",

@@ -192,5 +192,8 @@ def test_the_measures_of_gradients_know_the_start_from_the_end():
     assert MEASURES["gradient_span_trained"].of(run) == 0
     assert MEASURES["sum_deviation"].of(run) == 1e-6
     assert MEASURES["late_share"].of(run) == pytest.approx(20)
+    assert MEASURES["finite_gradients"].of(run) == 100
+    lost = RunResult("a", 0, {}, "done", flow=(moment([None, None, None, 1.0]), moment([1.0] * 4)))
+    assert MEASURES["finite_gradients"].of(lost) == 25
     for gradients in ([0.0, 1.0], [None, 1.0], [INF, 1.0]):
         assert MEASURES["gradient_span"].of(RunResult("a", 0, {}, "done", flow=(moment(gradients),))) == INF

@@ -19,7 +19,8 @@ from keras_resnet.training.reproduce.statistics import pairs_outside
 
 PLANS = [pytest.param(name, budget, id=f"{name}-{budget}") for name in EXPERIMENTS for budget in BUDGETS]
 CLAIMS = [pytest.param(row, claim, id=f"{name}-{i}") for name, row in EXPERIMENTS.items() for i, claim in enumerate(row.claims)]
-OF_FLOW = {"gradient_span", "gradient_span_trained", "sum_deviation", "late_share"}  # what only runs that follow gradients have
+# What only runs that follow gradients have.
+OF_FLOW = {"gradient_span", "finite_gradients", "gradient_span_trained", "sum_deviation", "late_share"}
 
 
 def labels(name, budget):
