@@ -61,7 +61,8 @@ def test_another_number_of_images_is_right_than_is_recorded(entry, data_of):
     predictor = load_predictor(entry.path)
     assert predictor.metadata.labels == entry.class_names
     right = np.sum(predicted_labels(predictor.probabilities(test.images)) == test.labels)
-    assert (right, len(test)) == (entry.correct, entry.images)
+    assert len(test) == entry.images
+    assert abs(right - entry.correct) <= pack.TIES * entry.images  # another CPU may decide a tie otherwise
 
 
 @pytest.mark.parametrize("entry", keras_resnet.list_pretrained(), ids=lambda entry: entry.full_name)
