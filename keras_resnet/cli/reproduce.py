@@ -58,7 +58,7 @@ def reproduce(flags: Flags, arguments: list[str]) -> int:
     configs = [ReproduceConfig(name, flags.budget, folder / f"{name}-{flags.budget}", **changes) for name in names]
     for config in configs:  # a mistake in the fourth experiment is not to be found after the third
         config.runs()
-        check_output_dir(config.output_dir)
+        check_output_dir(config)
     return max(run_experiment(config, flags.verbosity) for config in configs)
 
 

@@ -104,7 +104,7 @@ class NotLarger:
 
 @dataclasses.dataclass(frozen=True)
 class AtMost:
-    """The measure is at most `bound` in every run of the arm."""
+    """The measure is at most `bound` in every run of the arm. dataset: the only one that this is said of."""
 
     text: str
     measure: str
@@ -112,6 +112,7 @@ class AtMost:
     bound: float
     reference: str
     otherwise: str
+    dataset: str = ""
 
     @property
     def arms(self) -> tuple[str, ...]:

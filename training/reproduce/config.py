@@ -1,8 +1,11 @@
 """What `reproduce` is asked for."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 from keras_resnet.environment import cores
 from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, check_count, comma_join
@@ -13,7 +16,7 @@ from .claims import Claim
 from .experiments import BUDGETS, EXPERIMENTS, Arm, Experiment, Plan
 
 MAX_SEEDS, MAX_JOBS = 100, 1024
-MOST_JOBS = 8  # unless more are asked for: each takes a gigabyte or more
+MOST_JOBS, GIGABYTES_PER_JOB = 8, 2  # unless more are asked for
 
 
 class PlannedRun(NamedTuple):
@@ -36,8 +39,8 @@ class ReproduceConfig:
         data_dir: where the data set is.
         epochs: in place of the plan's; 0 for that.
         seeds: in place of the plan's; empty for those.
-        jobs: runs at a time, each in a process of its own; 0 for one per CPU core, of which `MOST_JOBS`
-            count, or one where there is a GPU.
+        jobs: runs at a time, each in a process of its own; 0 for one per CPU core, as far as `MOST_JOBS` and the memory
+            allow, or for one where there is a GPU.
     """
 
     experiment: str
@@ -73,7 +76,7 @@ class ReproduceConfig:
         plan = self.row.plans[self.budget]
         arms = plan.arms
         if self.dataset:
-            arms = tuple(dataclasses.replace(arm, dataset=self.dataset) for arm in arms)
+            arms = tuple(arm for arm in arms if arm.dataset in ("", self.dataset))  # others are named after theirs
         if self.seeds:
             arms = tuple(dataclasses.replace(arm, seeds=self.seeds) for arm in arms)
         if self.epochs:
@@ -82,18 +85,33 @@ class ReproduceConfig:
 
     @property
     def claims(self) -> list[Claim]:
-        """Those that the plan's arms can show."""
-        labels = {arm.label for arm in self.plan.arms}
-        return [claim for claim in self.row.claims if labels.issuperset(claim.arms)]
+        """Those that the plan's arms can show, on its data set."""
+        plan = self.plan
+        labels, datasets = {arm.label for arm in plan.arms}, ("", plan.dataset)
+        return [
+            claim for claim in self.row.claims if labels.issuperset(claim.arms) and getattr(claim, "dataset", "") in datasets
+        ]
 
     def runs(self) -> list[PlannedRun]:
         """All runs, arm by arm and seed by seed."""
-        plan = self.plan
-        return [
-            PlannedRun(arm, plan.config(arm, seed, self.data_dir), self.output_dir / "runs" / f"{slug(arm.label)}_seed{seed}")
-            for arm in plan.arms
-            for seed in plan.seeds_of(arm)
-        ]
+        return [self.run(arm, seed) for arm in self.plan.arms for seed in self.plan.seeds_of(arm)]
+
+    def earlier_runs(self) -> list[PlannedRun]:
+        """Runs of these arms from other seeds whose results are in the folder: no seed that was run is left out."""
+        planned = {run.workdir for run in self.runs()}
+        found = []
+        for arm in self.plan.arms:
+            name = f"{slug(arm.label)}_seed"
+            seeds = sorted(int(number[1]) for path in self.runs_dir.glob("*.json") if (number := seed_in(path.name, name)))
+            found += [self.run(arm, seed) for seed in seeds]
+        return [run for run in found if run.workdir not in planned]
+
+    def run(self, arm: Arm, seed: int) -> PlannedRun:
+        return PlannedRun(arm, self.plan.config(arm, seed, self.data_dir), self.runs_dir / f"{slug(arm.label)}_seed{seed}")
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.output_dir / "runs"
 
 
 def slug(label: str) -> str:
@@ -101,9 +119,15 @@ def slug(label: str) -> str:
     return "".join(character if character.isalnum() or character in ".-" else "_" for character in label).strip("_")
 
 
+def seed_in(file: str, start: str) -> re.Match[str] | None:
+    """Matches the name of a result's file that begins so; the first group is its seed."""
+    return re.fullmatch(rf"{re.escape(start)}(\d{{1,10}})\.json", file)
+
+
 def runs_at_a_time(jobs: int, runs: int) -> tuple[int, int]:
     """How many runs at a time, and how many threads for each; 0 threads for TensorFlow's choice."""
     if jobs == 0:
-        jobs = 1 if visible_gpus() else min(cores(), MOST_JOBS)
+        fit = int(psutil.virtual_memory().available / GIGABYTES_PER_JOB / 1e9)
+        jobs = 1 if visible_gpus() else min(cores(), MOST_JOBS, fit)
     jobs = max(min(jobs, runs), 1)
     return jobs, max(cores() // jobs, 1) if jobs > 1 else 0

@@ -77,7 +77,6 @@ def late_share(run: RunResult) -> float:
 
 MEASURES = {
     "train_loss": Measure("training loss of the last epoch", lambda run: last(run, "loss"), "{:.4f}"),
-    "train_error": Measure("training error of the last epoch", lambda run: error(run.epochs[-1]), "{:.2f} %"),
     "mean_loss": Measure(
         "training loss, mean over all epochs",
         lambda run: sum(number(epoch.get("loss")) for epoch in run.epochs) / len(run.epochs),

@@ -1,8 +1,8 @@
 """An experiment from its row in the table to its report, with the runs that are done already left as they are."""
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from keras_resnet.errors import TrainingInterrupted, UserError
 from keras_resnet.files import json_text, write_text
@@ -18,7 +18,7 @@ from .session import result_path
 
 __all__ = ["REPORT_FILE", "reproduce"]
 
-RESULT_FILE, RUNS_FOLDER = "result.json", "runs"
+RESULT_FILE = "result.json"
 
 
 def reproduce(
@@ -36,7 +36,7 @@ def reproduce(
         TrainingInterrupted: after a signal, once what runs has saved its state.
     """
     planned = config.runs()
-    check_output_dir(config.output_dir)
+    check_output_dir(config)
     there = {run.workdir: RunResult.read(result_path(run.workdir), run.config.to_dict()) for run in planned}
     left = [run for run in planned if there[run.workdir] is None]
     jobs, _ = runs_at_a_time(config.jobs, len(left))
@@ -58,20 +58,29 @@ def reproduce(
             raise TrainingInterrupted(
                 f"stopped after {done} of {len(planned)} runs; the same command continues", stop_signal.received
             )
-    found = [RunResult.read(result_path(run.workdir), run.config.to_dict()) for run in planned]
-    reproduction = Reproduction.of(config, [result for result in found if result], failed)
+    reproduction = Reproduction.of(config, results_of(config), failed)
     write_text(config.output_dir / RESULT_FILE, f"{json_text(reproduction.record(), indent=1)}\n")
     write_report(reproduction, config.output_dir)
     return reproduction
 
 
-def check_output_dir(folder: Path) -> None:
+def results_of(config: ReproduceConfig) -> list[RunResult]:
+    """The results in the folder: of the runs that were asked for, and of other seeds of theirs, which an earlier call did."""
+    found = [RunResult.read(result_path(run.workdir), run.config.to_dict()) for run in config.runs()]
+    for run in config.earlier_runs():
+        with contextlib.suppress(UserError):  # of another plan, which only a run that is asked for must not be
+            found.append(RunResult.read(result_path(run.workdir), run.config.to_dict()))
+    return [result for result in found if result]
+
+
+def check_output_dir(config: ReproduceConfig) -> None:
     """Raises a `UserError` for a folder with something else in it, before anything runs."""
+    folder = config.output_dir
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is not a folder: choose another --output_dir")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RUNS_FOLDER).is_dir():
+    if folder.is_dir() and any(folder.iterdir()) and not config.runs_dir.is_dir():
         raise UserError(f"{folder} is not empty and holds no runs of an experiment: choose another --output_dir")
-    (folder / RUNS_FOLDER).mkdir(parents=True, exist_ok=True)
+    config.runs_dir.mkdir(parents=True, exist_ok=True)
 
 
 def longest_first(runs: Sequence[PlannedRun]) -> list[PlannedRun]:

@@ -169,7 +169,6 @@ def test_the_measures_read_what_they_are_called():
     run = result("a", 0, 5.0)
     assert MEASURES["train_loss"].of(run) == pytest.approx(5.0)
     assert MEASURES["mean_loss"].of(run) == pytest.approx(5.25)
-    assert MEASURES["train_error"].of(run) == pytest.approx(10.0)
     assert MEASURES["test_error"].of(run) == pytest.approx(5.0)
 
 
