@@ -48,6 +48,15 @@ def test_every_run_is_done_once_and_none_again(fakes, tmp_path):
     assert set(tries(tmp_path).values()) == {1}
 
 
+def test_seeds_of_an_earlier_call_are_left_out_of_the_report(fakes, tmp_path):
+    fakes("done a", "done b", seeds=(0, 1))
+    (tmp_path / "out" / "runs" / "done_a_seed9.json").write_text("{}")  # of another plan
+    found, lines = fakes("done a", seeds=(1, 7))
+    assert lines[0] == "2 runs, 1 of them done; 1 at a time"
+    assert sorted(result.seed for result in found.results) == [0, 1, 7]
+    assert {result.arm for result in found.results} == {"done a"}
+
+
 def test_what_is_left_is_all_that_is_done(fakes, tmp_path):
     fakes("done a", "done b", seeds=(0, 1))
     (tmp_path / "out" / "runs" / "done_a_seed1.json").unlink()
