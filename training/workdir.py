@@ -87,10 +87,10 @@ def check_same_data(existing: Sequence[int | str], current: Sequence[int | str],
         raise UserError(f"{workdir} holds a run on other data ({reason}): choose another --workdir")
 
 
-def lock(path: Path) -> TextIO:
+def lock(path: Path, busy: str = "training in {}: choose another --workdir") -> TextIO:
     """Opens the file and locks it until it is closed, where the system and the disk have such locks.
 
-    For writing, without which NFS gives no lock.
+    For writing, without which NFS gives no lock. busy: what another process is doing that has locked it, and what to do then.
     """
     file = path.open("r+", encoding="utf-8")
     if sys.platform != "win32":
@@ -98,7 +98,7 @@ def lock(path: Path) -> TextIO:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.close()
-            raise UserError(f"another process is training in {path.parent}: choose another --workdir") from error
+            raise UserError(f"another process is {busy.format(path.parent)}") from error
         except OSError as error:
             reason = f"{path.parent} is on a disk without locks ({error.strerror})"
             print_message(f"{reason}: make sure that no other process trains there")

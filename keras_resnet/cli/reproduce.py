@@ -33,7 +33,7 @@ def define_flags(flags: Flags) -> None:
     flags.define("budget", str, "small", FlagHelp(EXPERIMENT, budget, BUDGETS))
     folder = "Folder of the results, in which each experiment has one of its own. What is done there already is not done again."
     flags.define("output_dir", str, OUTPUT_DIR, FlagHelp(EXPERIMENT, folder, placeholder="FOLDER"))
-    dataset = FlagHelp(CHANGES, "The data set to train on.", default="the budget's", placeholder="NAME")
+    dataset = FlagHelp(CHANGES, "The data set to train on, all of it.", default="the budget's", placeholder="NAME")
     flags.define("dataset", str, None, dataset)
     flags.define("data_dir", str, None, TRAINING_HELP["data_dir"])
     flags.define("epochs", int, None, FlagHelp(CHANGES, "Epochs of every run.", default="the budget's"), at_least=1)
@@ -53,6 +53,9 @@ def reproduce(flags: Flags, arguments: list[str]) -> int:
     from keras_resnet.training.reproduce.config import ReproduceConfig
     from keras_resnet.training.reproduce.reproduce import check_output_dir
 
+    for name in ("output_dir", "dataset", "data_dir", "seeds"):
+        if flags.is_given(name) and not flags.value(name):
+            raise UserError(f"--{name} is empty; leave it out for its default")
     changes = flags.given(("dataset", "data_dir", "epochs", "seeds", "jobs"))
     folder = Path(flags.output_dir)
     configs = [ReproduceConfig(name, flags.budget, folder / f"{name}-{flags.budget}", **changes) for name in names]

@@ -63,7 +63,7 @@ def test_a_data_set_that_does_not_exist_is_one_line_and_no_other_runs_begin(tmp_
     assert len(done.err.splitlines()) == 1
     assert "unknown dataset 'digts'" in done.err
     assert len(done.out.splitlines()) <= 2
-    assert [path.name for path in tmp_path.rglob("*")] == ["degradation-small", "runs"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["degradation-small", "runs", ".lock"]
 
 
 def test_the_help_has_every_experiment_and_every_budget_with_what_they_ask(in_process, monkeypatch):

@@ -14,6 +14,7 @@ from .results import RunResult
 from .statistics import LEVEL, Comparison, compare, median, pairs_outside
 
 SHOWN, NOT_SHOWN, OPPOSITE = "shown", "not shown", "opposite shown"
+LEAST_RUNS = 3  # for a claim about every run
 TOO_FEW = "There are too few runs: even the clearest difference would not show."
 NO_RUNS = "there are no runs to compare"
 Operand = str | tuple[str, str]  # an arm, or the first of two arms minus the second, seed by seed
@@ -104,7 +105,7 @@ class NotLarger:
 
 @dataclasses.dataclass(frozen=True)
 class AtMost:
-    """The measure is at most `bound` in every run of the arm. dataset: the only one that this is said of."""
+    """The measure is at most `bound` in every run of the arm, `LEAST_RUNS` at least. dataset: the only one that it is about."""
 
     text: str
     measure: str
@@ -124,6 +125,8 @@ class AtMost:
             return conclude(self, NOT_SHOWN, NO_RUNS, found)
         within = sum(value <= self.bound for value in found)
         outcome = SHOWN if within == len(found) else NOT_SHOWN if within else OPPOSITE
+        if len(found) < LEAST_RUNS:
+            outcome = NOT_SHOWN
         evidence = (
             f"{measure.title}: {measure.text(min(found))} to {measure.text(max(found))}, to be at most "
             f"{measure.text(self.bound)}; {within} of {len(found)} runs"
@@ -145,7 +148,7 @@ def conclude(
     """A verdict, with the reason that belongs to its outcome."""
     numbers = {"measure": claim.measure, "values": [list(first), list(second)]}
     numbers |= dataclasses.asdict(compared) if compared else {}
-    too_few = not first or (compared and not pairs_outside(len(first), len(second)))
+    too_few = not pairs_outside(len(first), len(second)) if compared else len(first) < LEAST_RUNS
     reason = "" if outcome == SHOWN else TOO_FEW if too_few else claim.otherwise
     return Verdict(claim.text, claim.reference, outcome, evidence, reason, numbers)
 

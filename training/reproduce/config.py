@@ -124,10 +124,9 @@ def seed_in(file: str, start: str) -> re.Match[str] | None:
     return re.fullmatch(rf"{re.escape(start)}(\d{{1,10}})\.json", file)
 
 
-def runs_at_a_time(jobs: int, runs: int) -> tuple[int, int]:
-    """How many runs at a time, and how many threads for each; 0 threads for TensorFlow's choice."""
+def runs_at_a_time(jobs: int, runs: int) -> int:
+    """How many of the runs to do at a time. jobs: see `ReproduceConfig`."""
     if jobs == 0:
         fit = int(psutil.virtual_memory().available / GIGABYTES_PER_JOB / 1e9)
         jobs = 1 if visible_gpus() else min(cores(), MOST_JOBS, fit)
-    jobs = max(min(jobs, runs), 1)
-    return jobs, max(cores() // jobs, 1) if jobs > 1 else 0
+    return max(min(jobs, runs), 1)

@@ -10,10 +10,10 @@ from keras_resnet.files import write_text
 from keras_resnet.html import data_uri, img, table
 
 from ..reporting.page import as_text, definitions, fill_template
-from .claims import OPPOSITE, SHOWN, Verdict
+from .claims import LEAST_RUNS, OPPOSITE, SHOWN, AtMost, Larger, NotLarger, Verdict
 from .measures import MEASURES
 from .plots import flow_figure, png, save, training_figure
-from .reproduction import Reproduction, machine
+from .reproduction import Reproduction
 from .results import DONE, RunResult
 from .statistics import LEVEL, median
 
@@ -69,13 +69,22 @@ def key_figures(reproduction: Reproduction) -> Iterator[tuple[str, str]]:
 
 def method(reproduction: Reproduction) -> str:
     """How the claims were tested."""
-    tests = sum("p" in verdict.numbers for verdict in reproduction.verdicts)
-    text = (
+    kinds = [type(claim) for claim in reproduction.config.claims]
+    tests = kinds.count(Larger)
+    sentences = [
         f"A difference counts as shown if an exact one-sided rank test over the seeds (Mann-Whitney) gives p of at most {LEVEL}"
-        ", and the opposite if the test of the other side does. Differences are medians over all pairs of runs; their bounds "
-        "hold with 95 % confidence each. A run that diverged counts as the worst."
-    )
-    return text + (f" There are {tests} such tests here, and no correction for that." if tests > 1 else "")
+        ", and the opposite if the test of the other side does." if tests else "",
+        f"There are {tests} such tests here, and no correction for that." if tests > 1 else "",
+        "That one is at most so much larger than another counts as shown if the upper bound of the difference is."
+        if NotLarger in kinds else "",
+        "Differences are medians over all pairs of runs; their bounds hold with 95 % confidence each."
+        if tests or NotLarger in kinds else "",
+        f"What is said to be at most a number counts as shown if it is in every run, of {LEAST_RUNS} at least, and the "
+        "opposite if it is in none." if AtMost in kinds else "",
+        "A run that diverged counts as the worst.",
+        reproduction.config.plan.caveat,
+    ]  # fmt: skip
+    return " ".join(filter(None, sentences))
 
 
 def claim_item(verdict: Verdict) -> str:
@@ -130,11 +139,10 @@ def facts(reproduction: Reproduction) -> Iterator[tuple[str, str]]:
     changed = {arm.label: arm.overrides for arm in plan.arms if arm.overrides}
     for label, overrides in changed.items():
         yield label, ", ".join(f"{key}={value}" for key, value in overrides.items())
-    yield (
-        "each run",
-        "is also the command keras-resnet train --config=config.json --workdir=FOLDER, with the config.json of its folder",
-    )
-    yield "machine", machine()
+    threads = f", and with TF_NUM_INTRAOP_THREADS={plan.threads}" if plan.threads else ""
+    train = f"keras-resnet train --config=config.json --workdir=FOLDER, with the config.json of its folder{threads}"
+    yield "each run", f"is also the command {train}" if plan.trains else "has no folder"
+    yield "machine", "; ".join(sorted({result.machine or "not recorded" for result in reproduction.results})) or "none"
     for message in reproduction.failed:
         yield "failed", message
 
@@ -142,6 +150,7 @@ def facts(reproduction: Reproduction) -> Iterator[tuple[str, str]]:
 def command(reproduction: Reproduction) -> str:
     """The command line that makes this report."""
     config = reproduction.config
-    given = {"dataset": config.dataset, "epochs": config.epochs, "seeds": ",".join(map(str, config.seeds))}
+    folder, seeds = "FOLDER" if config.data_dir else None, ",".join(map(str, config.seeds))
+    given = {"dataset": config.dataset, "data_dir": folder, "epochs": config.epochs, "seeds": seeds}
     options = [f"--{name}={value}" for name, value in given.items() if value]
     return " ".join(["keras-resnet reproduce", f"--experiment={config.experiment}", f"--budget={config.budget}", *options])

@@ -3,11 +3,14 @@
 import contextlib
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TextIO
 
 from keras_resnet.errors import TrainingInterrupted, UserError
 from keras_resnet.files import json_text, write_text
 
 from ..signals import StopSignal
+from ..workdir import lock
 from .config import PlannedRun, ReproduceConfig, runs_at_a_time
 from .measures import MEASURES
 from .report import REPORT_FILE, write_report
@@ -18,7 +21,7 @@ from .session import result_path
 
 __all__ = ["REPORT_FILE", "reproduce"]
 
-RESULT_FILE = "result.json"
+RESULT_FILE, LOCK_FILE = "result.json", ".lock"
 
 
 def reproduce(
@@ -35,11 +38,17 @@ def reproduce(
         UserError: for a mistake that every run would make, such as a data set that is not there.
         TrainingInterrupted: after a signal, once what runs has saved its state.
     """
-    planned = config.runs()
     check_output_dir(config)
+    with locked(config.runs_dir):
+        return run_and_report(config, verbosity, report_progress)
+
+
+def run_and_report(config: ReproduceConfig, verbosity: str, report_progress: Callable[[str], None]) -> Reproduction:
+    """See `reproduce`; nobody else works in the folder."""
+    planned = config.runs()
     there = {run.workdir: RunResult.read(result_path(run.workdir), run.config.to_dict()) for run in planned}
     left = [run for run in planned if there[run.workdir] is None]
-    jobs, _ = runs_at_a_time(config.jobs, len(left))
+    jobs = runs_at_a_time(config.jobs, len(left))
     if left:
         report_progress(f"{len(planned)} runs, {len(planned) - len(left)} of them done; {jobs} at a time")
     failed: list[str] = []
@@ -53,7 +62,7 @@ def reproduce(
         report_progress(f"{done} of {len(planned)}: {describe(result)}")
 
     with StopSignal() as stop_signal:
-        RunPool(longest_first(left), config.plan.trains, config.jobs, verbosity, on_result).run(stop_signal)
+        RunPool(longest_first(left), config.plan, jobs, verbosity, on_result).run(stop_signal)
         if stop_signal.received:
             raise TrainingInterrupted(
                 f"stopped after {done} of {len(planned)} runs; the same command continues", stop_signal.received
@@ -62,6 +71,12 @@ def reproduce(
     write_text(config.output_dir / RESULT_FILE, f"{json_text(reproduction.record(), indent=1)}\n")
     write_report(reproduction, config.output_dir)
     return reproduction
+
+
+def locked(folder: Path) -> TextIO:
+    """Locks the folder of the runs until what is returned is closed."""
+    (folder / LOCK_FILE).touch()
+    return lock(folder / LOCK_FILE, "reproducing an experiment in {}: wait for it, or choose another --output_dir")
 
 
 def results_of(config: ReproduceConfig) -> list[RunResult]:

@@ -1,11 +1,8 @@
 """What an experiment came to: its runs, and what they say about its claims."""
 
 import dataclasses
-import platform
 from collections.abc import Sequence
 from typing import Any, Self
-
-from keras_resnet.environment import cores
 
 from .claims import Verdict
 from .config import ReproduceConfig
@@ -49,11 +46,5 @@ class Reproduction:
             "reference": row.reference,
             "claims": [dataclasses.asdict(verdict) for verdict in self.verdicts],
             "failed": list(self.failed),
-            "machine": machine(),
             "runs": [dataclasses.asdict(result) for result in self.results],
         }
-
-
-def machine() -> str:
-    """What it ran on."""
-    return f"{platform.machine()}, {cores()} CPU cores, Python {platform.python_version()}"

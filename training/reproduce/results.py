@@ -24,10 +24,11 @@ class RunResult:
         config: a `TrainConfig` as a dictionary.
         status: `DONE`; `DIVERGED`, if the loss became NaN or infinite, which is a result; or `FAILED`, which is none.
         message: why it did not end.
-        seconds: that the run took, its start and its end included.
+        seconds: that the run took, with its start and its end; of one that was continued, at least what it trained.
         epochs: the records of `metrics.jsonl`; for a divergence those before it.
         test: loss, accuracy and number of images of the test split; None for a run that did not come to its end.
         flow: gradients and activations, for the experiments that follow them.
+        machine: what it ran on, and with how many threads.
     """
 
     arm: str
@@ -39,6 +40,11 @@ class RunResult:
     epochs: tuple[dict[str, Any], ...] = ()
     test: dict[str, Any] | None = None
     flow: tuple[dict[str, Any], ...] = ()
+    machine: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status == DONE and not (self.epochs or self.flow):
+            raise UserError("a run that is done has epochs, or gradients and activations")
 
     @property
     def finished(self) -> bool:
@@ -55,7 +61,7 @@ class RunResult:
         Raises:
             UserError: if it is damaged, or that of a run with another configuration, `TrainConfig.RUNTIME_FIELDS` aside.
         """
-        if not path.is_file():
+        if not path.exists():
             return None
         try:
             result = from_record(read_json(path), cls)

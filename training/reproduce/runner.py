@@ -9,12 +9,14 @@ from keras_resnet.benchmarks.processes import WorkerError, WorkerProcess
 from keras_resnet.errors import UserError
 
 from ..signals import StopSignal
-from .config import PlannedRun, runs_at_a_time
+from .config import PlannedRun
+from .experiments import Plan
 from .results import FAILED, RunResult
 from .session import result_path
 
 SESSION = f"{__package__}.session.RunSession"
 POLL_SECONDS = 0.2
+ALIKE = 3  # failures for one reason, after which no more runs are begun
 
 
 class RunPool:
@@ -22,20 +24,20 @@ class RunPool:
 
     Args:
         runs: what to do. Those that take longest should come first.
-        trains: see `Plan.trains`.
-        jobs: see `ReproduceConfig.jobs`.
+        plan: that they are of.
+        jobs: how many at a time.
         verbosity: of the processes.
         on_result: receives each result, in one thread at a time.
     """
 
     def __init__(
-        self, runs: Sequence[PlannedRun], trains: bool, jobs: int, verbosity: str, on_result: Callable[[RunResult], None]
+        self, runs: Sequence[PlannedRun], plan: Plan, jobs: int, verbosity: str, on_result: Callable[[RunResult], None]
     ) -> None:
         self._left: queue.SimpleQueue[PlannedRun] = queue.SimpleQueue()
         for run in runs:
             self._left.put(run)
-        self._trains, self._verbosity, self._on_result = trains, verbosity, on_result
-        self._jobs, self._threads = runs_at_a_time(jobs, len(runs))
+        self._plan, self._jobs, self._verbosity, self._on_result = plan, jobs, verbosity, on_result
+        self._messages = list[str]()
         self._lock, self._ended, self._errors = threading.Lock(), threading.Event(), list[BaseException]()
         self._processes: set[WorkerProcess] = set()
 
@@ -89,7 +91,7 @@ class RunPool:
         """Gives a process one run after the other, until it fails."""
         run = None
         try:
-            process.call("start", verbosity=self._verbosity, threads=self._threads)
+            process.call("start", verbosity=self._verbosity, threads=self._plan.threads)
             while not self._ended.is_set():
                 try:
                     run = self._left.get_nowait()
@@ -104,10 +106,13 @@ class RunPool:
                 return
             with self._lock:
                 self._on_result(RunResult(run.arm.label, run.config.seed, run.config.to_dict(), FAILED, str(error)))
+                self._messages.append(str(error))
+                if len(self._messages) >= ALIKE and len(set(self._messages[-ALIKE:])) == 1:  # a full disk, say
+                    self._ended.set()
 
     def _one(self, process: WorkerProcess, run: PlannedRun) -> None:
         config = run.config.to_dict()
-        process.call("run", arm=run.arm.label, config=config, workdir=str(run.workdir), trains=self._trains)
+        process.call("run", arm=run.arm.label, config=config, workdir=str(run.workdir), trains=self._plan.trains)
         result = RunResult.read(result_path(run.workdir), config)
         assert result is not None
         with self._lock:

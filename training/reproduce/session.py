@@ -1,8 +1,8 @@
 """What runs in a process of its own: the runs of an experiment, one after the other."""
 
-import dataclasses
 import gc
 import os
+import platform
 import shutil
 import signal
 import threading
@@ -42,21 +42,31 @@ class RunSession(Session):
 
         training, folder, began = TrainConfig.from_dict(config), Path(workdir), time.perf_counter()
         remove_remains(folder)
-        result = RunResult(arm, training.seed, config, DONE)
+        fields: dict[str, Any] = {"status": DONE, "machine": machine()}
         if trains:
             try:
-                result = dataclasses.replace(result, test=train(training, folder))
+                fields["test"] = train(training, folder)
             except DivergedError as error:
-                result = dataclasses.replace(result, status=DIVERGED, message=str(error))
-            result = dataclasses.replace(result, epochs=tuple(line for line in read_metrics(folder) if "epoch" in line))
+                fields |= {"status": DIVERGED, "message": str(error)}
+            fields["epochs"] = tuple(line for line in read_metrics(folder) if "epoch" in line)
         else:
             from .flow import follow
 
-            result = dataclasses.replace(result, flow=tuple(follow(training)))
-        dataclasses.replace(result, seconds=time.perf_counter() - began).write(result_path(folder))
+            fields["flow"] = tuple(follow(training))
+        seconds = max(time.perf_counter() - began, (fields.get("test") or {}).get("seconds", 0.0))
+        RunResult(arm, training.seed, config, seconds=seconds, **fields).write(result_path(folder))
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)  # of no more use, and most of what a run takes on the disk
         keras.backend.clear_session()
         gc.collect()
+
+
+def machine() -> str:
+    """What this process runs on, and with how many threads."""
+    import tensorflow as tf
+
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "any number of")
+    versions = f"TensorFlow {tf.__version__}, Python {platform.python_version()}"
+    return f"{platform.machine()}, {environment.cores()} CPU cores, {threads} threads per run, {versions}"
 
 
 def remove_remains(folder: Path) -> None:

@@ -72,7 +72,15 @@ def test_not_larger_needs_the_whole_bound_below_the_margin(first, second, margin
 
 @pytest.mark.parametrize(
     ("found", "outcome"),
-    [(LOW, SHOWN), ((1.0, 5.0), SHOWN), ((1.0, 5.1), NOT_SHOWN), ((1.0, INF), NOT_SHOWN), ((6.0, INF), OPPOSITE)],
+    [
+        (LOW, SHOWN),
+        ((1.0, 1.0, 5.0), SHOWN),
+        ((1.0, 1.0, 5.1), NOT_SHOWN),
+        ((1.0, 1.0, INF), NOT_SHOWN),
+        ((6.0, 6.0, INF), OPPOSITE),
+        ((1.0, 1.0), NOT_SHOWN),
+        ((6.0,), NOT_SHOWN),
+    ],
 )
 def test_at_most_is_shown_by_all_runs_and_not_by_most(found, outcome):
     assert at_most(5.0).verdict(results(a=found)).outcome == outcome
@@ -162,7 +170,7 @@ def test_every_claim_of_the_plan_has_a_verdict(monkeypatch, tmp_path):
 
 def test_an_error_at_the_bound_is_within_it():
     """100 * (1 - 0.97) is a little more than 3 in floating point."""
-    assert at_most(3.0).verdict(results(a=(3.0, 3.0))).outcome == SHOWN
+    assert at_most(3.0).verdict(results(a=(3.0, 3.0, 3.0))).outcome == SHOWN
 
 
 def test_the_measures_read_what_they_are_called():

@@ -1,6 +1,7 @@
 """Catches a request that starts hours of work and fails in the middle, and changes that do not reach the runs."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,20 +69,23 @@ def test_a_label_is_a_folder_on_every_system(label, name):
 
 
 @pytest.mark.parametrize(
-    ("cores", "gpus", "asked", "runs", "expected"),
+    ("cores", "gpus", "gigabytes", "asked", "runs", "expected"),
     [
-        (1, 0, 0, 30, (1, 0)),
-        (2, 0, 0, 30, (2, 1)),
-        (2, 0, 0, 1, (1, 0)),
-        (2, 0, 0, 0, (1, 0)),
-        (2, 0, 5, 30, (5, 1)),
-        (64, 0, 0, 30, (MOST_JOBS, 64 // MOST_JOBS)),
-        (64, 0, 20, 30, (20, 3)),
-        (64, 0, 500, 30, (30, 2)),
-        (64, 2, 0, 30, (1, 0)),
+        (1, 0, 8, 0, 30, 1),
+        (2, 0, 8, 0, 30, 2),
+        (2, 0, 8, 0, 1, 1),
+        (2, 0, 8, 0, 0, 1),
+        (2, 0, 8, 5, 30, 5),
+        (8, 0, 7, 0, 30, 3),
+        (8, 0, 1, 0, 30, 1),
+        (64, 0, 256, 0, 30, MOST_JOBS),
+        (64, 0, 256, 20, 30, 20),
+        (64, 0, 256, 500, 30, 30),
+        (64, 2, 256, 0, 30, 1),
     ],
 )
-def test_runs_share_the_cores_and_a_gpu_is_not_shared(cores, gpus, asked, runs, expected, monkeypatch):
+def test_runs_share_cores_and_memory_and_a_gpu_is_not_shared(cores, gpus, gigabytes, asked, runs, expected, monkeypatch):
+    monkeypatch.setattr(module.psutil, "virtual_memory", lambda: SimpleNamespace(available=gigabytes * 10**9))
     monkeypatch.setattr(module, "cores", lambda: cores)
     monkeypatch.setattr(module, "visible_gpus", lambda: [str(gpu) for gpu in range(gpus)])
     assert runs_at_a_time(asked, runs) == expected

@@ -57,6 +57,15 @@ def test_seeds_of_an_earlier_call_are_left_out_of_the_report(fakes, tmp_path):
     assert {result.arm for result in found.results} == {"done a"}
 
 
+def test_two_commands_do_not_work_in_one_folder(fakes, tmp_path):
+    fakes("done a")
+    with (
+        reproduce.locked(tmp_path / "out" / "runs"),
+        pytest.raises(UserError, match=r"reproducing an experiment in .*: wait for it, or choose another --output_dir"),
+    ):
+        fakes("done a")
+
+
 def test_what_is_left_is_all_that_is_done(fakes, tmp_path):
     fakes("done a", "done b", seeds=(0, 1))
     (tmp_path / "out" / "runs" / "done_a_seed1.json").unlink()

@@ -56,7 +56,8 @@ def test_a_run_whose_result_was_removed_starts_again(model, done, tmp_path, monk
     if not model:
         (folder / "model.keras").unlink()
     monkeypatch.setattr(train, "train", lambda config, workdir: found.append(workdir.exists()))
-    RunSession().run("a", config().to_dict(), str(folder), trains=True)
+    with pytest.raises(UserError, match="has epochs"):  # of a training that does nothing
+        RunSession().run("a", config().to_dict(), str(folder), trains=True)
     assert found == [False]
 
 
