@@ -273,7 +273,9 @@ EXPERIMENTS = {
         question="Can networks of a thousand layers be trained?",
         reference=f"{R16}, Table 3; {R15}, Table 6",
         plans={
-            "small": small(*arms("ResNet1001V2"), epochs=8, seeds=THREE),
+            "small": small(
+                *arms("ResNet1001V2", overrides={"learning_rate": HIGH_RATE}), epochs=16, seeds=THREE,
+            ),
             "full": full(
                 Arm("ResNet1001V2", "ResNet1001V2"),
                 Arm("ResNet1202V1", "ResNet1202V1", overrides={"warmup": 0.0}),
