@@ -123,7 +123,7 @@ def constructor(model_name: str) -> Callable[..., Model]:
         classes=family.classes,
         units=comma_join(map(repr, ORDERS)),
         shortcuts=shortcuts.FORMS,
-        pretrained=comma_join(repr(entry.name) for entry in lookup.list_pretrained() if entry.model == model_name) or "none",
+        pretrained=comma_join(map(repr, lookup.names_of_files(model_name))) or "none",
         **{key: getattr(row, key) for key in ("depth", "block", "unit", "shortcut")},
     )
     return construct

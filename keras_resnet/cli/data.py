@@ -39,7 +39,7 @@ def define_artifact(flags: Flags) -> None:
 
 def artifact_path(flags: Flags) -> str:
     """The path in --model_path, or that of the file of the trained weights which it names."""
-    path = resolve_model_path(flags.model_path)
+    path = os.fspath(resolve_model_path(flags.model_path))
     if path != flags.model_path and os.path.lexists(flags.model_path):
         print_message(f"{flags.model_path} is taken for the trained weights of that name; the path is ./{flags.model_path}")
     return path

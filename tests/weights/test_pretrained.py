@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.constructors import constructor
 from keras_resnet.errors import one_line
 from keras_resnet.files import sha256_of
 from keras_resnet.weights.pretrained import entries, lookup, packing
@@ -109,10 +110,37 @@ def test_the_index_is_read_from_the_disk_at_every_call_or_can_be_changed_by_its_
 @pytest.mark.parametrize("content", ["[", "{}x", '[{"model": "ResNet20V2"}]', "[7]", '{"a": 1}', "7"])
 def test_a_damaged_index_ends_in_a_traceback(content, copied):
     (copied / lookup.INDEX).write_text(content)
-    assert "the index of the trained weights, is damaged" in refusal(keras_resnet.list_pretrained)
+    line = refusal(keras_resnet.list_pretrained)
+    assert line.startswith(f"{copied / lookup.INDEX}, the index of the trained weights, is damaged: ")
+    assert line.endswith("; install keras-resnet-zoo again")
+    assert line.count(lookup.INDEX) == 1
 
 
-@pytest.mark.parametrize("load", [lambda: keras_resnet.ResNet20V2(weights="digits"), DIGITS.checked_path])
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("["), lambda path: path.unlink()], ids=["damaged", "missing"])
+def test_a_damaged_index_is_in_the_way_of_what_needs_no_trained_weights(damage, copied, tmp_path, monkeypatch):
+    damage(copied / lookup.INDEX)
+    monkeypatch.chdir(tmp_path)
+    model = constructor("ResNet20V2")(input_shape=(8, 8, 1))  # with a docstring of its own
+    for path in ("a.weights.h5", str(tmp_path / "b.weights.h5")):
+        model.save_weights(path)
+        keras_resnet.load_weights(model, path)
+    line = refusal(keras_resnet.load_weights, model, "/no/such.h5")
+    assert line.startswith("no weights '/no/such.h5'")
+    assert "'digits'" in line
+    assert lookup.resolve_model_path("./ResNet20V2") == "./ResNet20V2"
+    assert lookup.entry_of_file(tmp_path / "x.safetensors") is None
+    for call in (keras_resnet.list_pretrained, lambda: keras_resnet.load_weights(model, "digits")):
+        assert refusal(call).endswith("; install keras-resnet-zoo again")
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda: keras_resnet.ResNet20V2(weights="digits"),
+        DIGITS.checked_path,
+        lambda: lookup.resolve_model_path("ResNet20V2/digits"),
+    ],
+)
 def test_a_damaged_file_is_loaded(load, copied):
     path = copied / DIGITS.path.name
     content = bytearray(path.read_bytes())
@@ -121,6 +149,8 @@ def test_a_damaged_file_is_loaded(load, copied):
     assert "damaged: its SHA-256 is" in refusal(load)
     path.unlink()
     assert "cannot be read: No such file or directory; install keras-resnet-zoo again" in refusal(load)
+    path.mkdir()
+    assert "cannot be read: Is a directory; install keras-resnet-zoo again" in refusal(load)
 
 
 # Constructors
@@ -253,6 +283,7 @@ def test_a_path_is_taken_for_a_name(path):
 def test_a_name_is_not_its_file_and_a_wrong_one_not_refused_with_those_there_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert lookup.resolve_model_path("ResNet20V2/digits") == str(DIGITS.path)
+    assert refusal(lookup.resolve_model_path, "resnet20v2/digits").endswith("; did you mean ResNet20V2/digits?")
     for wrong in ("ResNet20V2", "ResNet20V2/letters", "resnet20v2/digits", "ResNet50V2/digits"):
         line = refusal(lookup.resolve_model_path, wrong)
         assert f"no file or folder {wrong}, and no trained weights of this name" in line
