@@ -75,8 +75,8 @@ def pretrained_classifier(entry: PretrainedWeights, weights: str | os.PathLike[s
 def load_classifier(path_or_name: str | os.PathLike[str]) -> keras.Model:
     """Loads a classifier of raw pixels: (N, H, W, C) from 0 to 255, uint8 or floats, to probabilities, (N, classes).
 
-    `load_model` loads a `.keras` file in fast layers; this one with the layers that it was saved with, which for trained weights
-    of this package are Keras' own.
+    `load_model` loads a `.keras` file in fast layers; this one with the layers that it was saved with. Trained weights of this
+    package come in Keras' own.
 
     Args:
         path_or_name: a `.keras` file that `train`, `import` or `save_classifier` wrote; or the network and the name of trained

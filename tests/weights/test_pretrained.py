@@ -197,6 +197,9 @@ def test_channels_first_takes_the_shape_of_the_other_order():
             ["10 classes", "5", "load_weights(ResNet20V2(classes=5, input_shape=(None, None, 1)), 'digits', skip_h"],
         ),
         ({"classes": "ten"}, ["ten"]),
+        ({"classes": "10"}, ["classes is '10'", "a whole number"]),
+        ({"classes": 3.0}, ["classes is 3.0", "a whole number"]),
+        ({"classes": True}, ["classes is True", "a whole number"]),
         ({"unit": "original"}, ["ResNet20V2 as it is", "leave out unit='original'"]),
         ({"shortcut": "B", "width_multiplier": 2}, ["leave out shortcut='B', width_multiplier=2"]),
         ({"block": "bottleneck"}, ["leave out block='bottleneck'"]),
@@ -238,6 +241,27 @@ def test_weights_are_found_by_the_name_of_a_model_and_not_by_what_it_is():
         assert keras_resnet.load_weights(model, "digits") is model
         for ours, theirs in zip(model.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["ResNet20V2/digits", "digits"])
+def test_a_varied_network_is_told_that_it_has_no_such_weights_though_its_name_has(name):
+    model = keras_resnet.ResNet20V2(input_shape=(8, 8, 1), shortcut="conv1x1")
+    line = refusal(keras_resnet.load_weights, model, name)
+    assert line == (
+        "the weights ResNet20V2/digits are for ResNet20V2 as it is, and resnet20v2 has another shortcut: "
+        "build it without block, unit and shortcut"
+    )
+
+
+def test_the_name_that_commands_take_is_another_name_than_pythons():
+    model = keras_resnet.ResNet20V2(weights="ResNet20V2/digits")
+    np.testing.assert_array_equal(model.get_weights()[0], keras_resnet.ResNet20V2(weights="digits").get_weights()[0])
+    other = refusal(keras_resnet.ResNet20V1, weights="ResNet20V2/digits")
+    assert other == "no weights 'ResNet20V2/digits' for ResNet20V1: ResNet20V2 has them, and ResNet20V1 has fashion_mnist"
+
+
+def test_output_stride_is_refused_though_it_changes_no_weights(rng):
+    assert keras_resnet.ResNet20V2(weights="digits", output_stride=2, include_top=False).count_params()
 
 
 def test_another_number_of_classes_loads_a_classifier_or_nothing():

@@ -19,6 +19,7 @@ from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
 from keras_resnet.weights.pretrained import lookup
+from keras_resnet.weights.pretrained.arguments import check_unvaried
 
 from ..config import TrainConfig
 
@@ -55,6 +56,7 @@ def condensed_classifier(
 def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing]:
     """Builds a classifier with the weights of `config.weights` with their preprocessing, which is returned too."""
     assert config.weights
+    check_not_varied(config)
     network = build_model(config, classes, input_shape=(None, None, channels_of(config.model, config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
     if recorded_preprocessing(network) is None:
@@ -66,6 +68,13 @@ def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Mode
     if config.image_size:
         preprocessing = dataclasses.replace(preprocessing, height=config.image_size, width=config.image_size)
     return with_preprocessing(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
+
+
+def check_not_varied(config: TrainConfig) -> None:
+    """Raises a `UserError` for another network than the one whose trained weights of this package are named."""
+    if config.weights and lookup.is_name(config.weights):
+        entry = lookup.find_entry(config.model, config.weights)
+        check_unvaried(entry, config.block, config.unit, config.shortcut, config.options.width_multiplier)
 
 
 def channels_of(model: str, weights: str) -> int:

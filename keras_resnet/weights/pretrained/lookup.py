@@ -3,6 +3,7 @@
 The index is read when a name is asked for, or when they are listed: a damaged one is in nobody else's way.
 """
 
+import dataclasses
 import functools
 import os
 import re
@@ -81,7 +82,17 @@ def find_entry_for(structure: Structure, name: str, model_name: str) -> Pretrain
     Raises:
         UserError: if there are none.
     """
-    return choose([entry for entry in list_pretrained() if entry.structure == structure], name, model_name)
+    fitting = [entry for entry in list_pretrained() if entry.structure == structure]
+    for entry in list_pretrained():
+        varied = entry not in fitting and entry.model.lower() == model_name.lower()
+        if varied and name in (entry.name, entry.full_name):
+            fields = [field.name for field in dataclasses.fields(Structure)]
+            different = [field for field in fields if getattr(entry.structure, field) != getattr(structure, field)]
+            raise UserError(
+                f"the weights {entry.full_name} are for {entry.model} as it is, and {model_name} has another "
+                f"{comma_join(different)}: build it without block, unit and shortcut"
+            )
+    return choose(fitting, name, model_name)
 
 
 def choose(fitting: Iterable[PretrainedWeights], name: str, model_name: str) -> PretrainedWeights:
