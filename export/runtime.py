@@ -1,6 +1,7 @@
 """Runs any artifact on images. Only what its format needs is imported: Keras for `.keras` files and for nothing else."""
 
 import functools
+import os
 import time
 from collections.abc import Callable
 from os import PathLike
@@ -108,11 +109,11 @@ def load_predictor(path: str | PathLike[str], variant: str = "") -> Predictor:
 
 def format_of(path: str | PathLike[str]) -> ReadableFormat:
     """The format of a file or folder by its name, or a `UserError` that says which names there are."""
-    path = Path(path)
+    given, path = os.fspath(path), Path(path)
     recover(path)
     try:
         if not path.exists():
-            raise UserError(f"no file or folder {path}")
+            raise UserError(f"no file or folder {given}")
         format = next((format for format in READABLE_FORMATS if format.matches(path)), None)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error

@@ -16,6 +16,7 @@ _MODULES = {
     "backbone": "keras_resnet.models.backbone",
     "describe": "keras_resnet.info",
     "list_pretrained": "keras_resnet.weights.pretrained.lookup",
+    "load_classifier": "keras_resnet.classifier",
     "load_model": "keras_resnet.saving",
     "load_weights": "keras_resnet.weights.loading",
     "preprocessing_for": "keras_resnet.weights.loading",

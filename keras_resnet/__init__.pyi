@@ -8,6 +8,7 @@ from keras import KerasTensor, Model
 
 from . import analysis as analysis
 from .batch_normalization import BatchNormalization as BatchNormalization
+from .classifier import load_classifier as load_classifier
 from .classifier import save_classifier as save_classifier
 from .errors import UserError as UserError
 from .info import describe as describe
@@ -101,6 +102,7 @@ __all__ = [  # noqa: RUF022  in the order of the table
     "backbone",
     "describe",
     "list_pretrained",
+    "load_classifier",
     "load_model",
     "load_weights",
     "preprocessing_for",

@@ -1,6 +1,7 @@
 """The names of classes as people write them down: in a text file, one per line, or as the names of folders."""
 
 import codecs
+import itertools
 import os
 import re
 import unicodedata
@@ -69,6 +70,22 @@ def is_line(name: str) -> bool:
 def normalized(name: str) -> str:
     """A name in the one of its Unicode forms that all but macOS write."""
     return unicodedata.normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """A name without what people write in two ways: case, spaces and Unicode forms."""
+    return "".join(normalized(name).casefold().split())
+
+
+def first_difference(known: Sequence[str], found: Sequence[str]) -> tuple[str | None, str | None] | None:
+    """The first pair in which two lists of class names differ, None for a name that one of them lacks; None if they agree.
+
+    Case and spaces count only where one list tells classes apart by them, as letters in both cases.
+    """
+    distinct = all(len({*map(folded, names)}) == len({*map(normalized, names)}) for names in (known, found))
+    key = folded if distinct else normalized
+    pairs = itertools.zip_longest(known, found)
+    return next(((one, other) for one, other in pairs if None in (one, other) or key(one) != key(other)), None)
 
 
 def without_numbers(names: Sequence[str]) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ from keras_resnet.preprocessing import Preprocessing, set_recorded_preprocessing
 from keras_resnet.saving import copy_weights, load_as_saved, to_stock, write_classifier
 from keras_resnet.weights.loading import preprocessing_for
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
-from keras_resnet.weights.pretrained.lookup import entry_of_file
+from keras_resnet.weights.pretrained.lookup import entry_of_file, resolve_model_path
 
 
 def save_classifier(
@@ -72,7 +72,30 @@ def pretrained_classifier(entry: PretrainedWeights, weights: str | os.PathLike[s
     return model
 
 
-def load_classifier(path: str | os.PathLike[str]) -> keras.Model:
+def load_classifier(path_or_name: str | os.PathLike[str]) -> keras.Model:
+    """Loads a classifier of raw pixels: (N, H, W, C) from 0 to 255, uint8 or floats, to probabilities, (N, classes).
+
+    `load_model` loads a `.keras` file in fast layers; this one with the layers that it was saved with. Trained weights of this
+    package come in Keras' own.
+
+    Args:
+        path_or_name: a `.keras` file that `train`, `import` or `save_classifier` wrote; or the network and the name of trained
+            weights, such as "ResNet20V2/digits", see `list_pretrained`. `"./ResNet20V2/digits"` and a `Path` are paths.
+
+    Raises:
+        UserError: if there is no such name or file, or it is no classifier with labels and preprocessing. Code inside of a
+            file is never run.
+    """
+    if not isinstance(path_or_name, (str, os.PathLike)):
+        raise UserError(f"{path_or_name!r} is neither the path of a .keras file nor a name such as 'ResNet20V2/digits'")
+    path = resolve_model_path(path_or_name)
+    model = load_unchanged(path)
+    if read_metadata(path) is None:
+        raise UserError(f"{path} carries no labels and preprocessing: keras_resnet.load_model loads it as it is")
+    return model
+
+
+def load_unchanged(path: str | os.PathLike[str]) -> keras.Model:
     """Loads a `.keras` file with the layers that it was saved with, or trained weights of this package in stock layers.
 
     Raises:
@@ -83,7 +106,7 @@ def load_classifier(path: str | os.PathLike[str]) -> keras.Model:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> ClassifierMetadata | None:
-    """Reads the labels and the preprocessing of a file that `load_classifier` loads; None if it has none.
+    """Reads the labels and the preprocessing of a file that `load_unchanged` loads; None if it has none.
 
     Raises:
         UserError: if they are damaged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from os import PathLike
 
@@ -40,7 +41,7 @@ Args:
     zero_init_residual: whether every branch begins at zero (Goyal et al. 2017, section 5.1).
     classifier_dropout: dropout rate before the classifier.
     output_stride: image pixels per pixel of the last feature map, where strides beyond it become dilations; None for the
-        network's own.
+        network's own. It changes no weights: any fits those of a file or of this package.
 
 Returns:
     A functional `keras.Model`.
@@ -94,10 +95,9 @@ def constructor(model_name: str) -> Callable[..., Model]:
         varied = variants.with_overrides(row, block=block, unit=unit, shortcut=shortcut)
         if lookup.is_name(weights):
             entry = lookup.find_entry(model_name, str(weights))
-            given = {"block": block, "unit": unit, "shortcut": shortcut} if varied != row else {}
-            given |= {"width_multiplier": width_multiplier} if width_multiplier != 1 else {}
-            arguments.check_unvaried(entry, {key: value for key, value in given.items() if value is not None})
-            arguments.check_arguments(entry, channels=None, classes=classes if include_top else None)
+            arguments.check_unvaried(entry, block, unit, shortcut, width_multiplier)
+            counted = isinstance(classes, numbers.Integral) and classes is not True  # `build` refuses others
+            arguments.check_arguments(entry, channels=None, classes=classes if include_top and counted else None)
             input_shape = arguments.fitting_shape(entry, input_shape, include_top, 2 if layers.channel_axis() == -1 else 0)
             classes = len(entry.class_names) if classes is None else classes
         model = build(
@@ -123,7 +123,7 @@ def constructor(model_name: str) -> Callable[..., Model]:
         classes=family.classes,
         units=comma_join(map(repr, ORDERS)),
         shortcuts=shortcuts.FORMS,
-        pretrained=comma_join(repr(entry.name) for entry in lookup.list_pretrained() if entry.model == model_name) or "none",
+        pretrained=comma_join(map(repr, lookup.names_of_files(model_name))) or "none",
         **{key: getattr(row, key) for key in ("depth", "block", "unit", "shortcut")},
     )
     return construct

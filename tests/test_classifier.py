@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -32,6 +33,31 @@ def network(name="ResNet20V2", input_shape=(24, 16, 3), **arguments):
     head.kernel.assign(head.kernel * factor)
     head.bias.assign((head.bias - logits.mean(axis=0)) * factor)
     return model
+
+
+def test_a_loaded_classifier_scales_pixels_otherwise_than_its_preprocessing(tmp_path, monkeypatch):
+    """By its name, or from a file; a path is no name."""
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
+    net = keras_resnet.ResNet20V2(weights="digits")
+    expected = net.predict(keras_resnet.preprocessing_for(net).normalize(pixels), verbose=0)
+    keras_resnet.save_classifier(net, tmp_path / "a.keras", LABELS)
+    for source in ("ResNet20V2/digits", "a.keras", tmp_path / "a.keras"):
+        loaded = keras_resnet.load_classifier(source)
+        for given in (pixels, pixels.astype("float32")):
+            np.testing.assert_allclose(loaded.predict(given, verbose=0), expected, atol=1e-5)
+        assert keras.layers.BatchNormalization in map(type, loaded.layers)
+    keras_resnet.to_stock(net).save("bare.keras")
+    for wrong, part in (
+        ("bare.keras", "bare.keras carries no labels and preprocessing"),
+        ("./ResNet20V2/digits", "./ResNet20V2/digits"),
+        ("ResNet20V2/letters", "there are ResNet20V2/digits"),
+        (Path("ResNet20V2/digits"), "ResNet20V2/digits"),
+        ("digits", "digits"),
+        (7, "7"),
+    ):
+        with pytest.raises(UserError, match=part):
+            keras_resnet.load_classifier(wrong)
 
 
 @pytest.fixture(scope="module")

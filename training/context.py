@@ -16,11 +16,17 @@ from keras_resnet.weights.loading import preprocessing_for
 from .config import TrainConfig
 from .data.batches import TrainBatches
 from .data.class_weights import class_weights
-from .data.dataset import Dataset
+from .data.dataset import FOLDER, Dataset, class_names_of
 from .data.splits import ArraySplit, Split
 from .distribute.strategies import is_chief, make_strategy
 from .loop import TrainLoop
-from .network.classifier import build_classifier, condensed_classifier, dtype_policy_scope, pretrained_classifier
+from .network.classifier import (
+    build_classifier,
+    check_kept_head,
+    condensed_classifier,
+    dtype_policy_scope,
+    pretrained_classifier,
+)
 from .network.parts import freeze, lr_multipliers, synchronize_norms
 from .network.trainable import LOOPED_FROM, TrainableNetwork
 from .optim.ema import ExponentialMovingAverage
@@ -136,10 +142,21 @@ def connect(config: TrainConfig) -> tf.distribute.Strategy:
 
 def open_data(config: TrainConfig, strategy: tf.distribute.Strategy) -> TrainingData:
     """Opens the data set, fetches it if need be, and checks that the batches can be made of it."""
+    if config.weights and config.dataset != FOLDER:
+        check_kept_head(config, names_before_download(config))
     dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
+    check_kept_head(config, dataset.class_names)
     train, validation = dataset.train_and_validation(config.validation_fraction, config.seed)
     check_batch_size(config.recipe, len(train), strategy.num_replicas_in_sync)
     return TrainingData(dataset, train, validation)
+
+
+def names_before_download(config: TrainConfig) -> tuple[str, ...]:
+    """The class names of a data set that may not be there yet; () if only the prepared one tells, or what is wrong with it."""
+    try:
+        return class_names_of(config.dataset, config.data_dir)
+    except UserError:
+        return ()
 
 
 def build_network(config: TrainConfig, data: TrainingData, strategy: tf.distribute.Strategy) -> Network:

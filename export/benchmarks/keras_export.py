@@ -34,10 +34,10 @@ class KerasExport(Session):
         description.write(self._model(model_path), path)
 
     def _model(self, path: str, application: str | None = None) -> keras.Model:
-        from keras_resnet.classifier import load_classifier
+        from keras_resnet.classifier import load_unchanged
 
         if (path, application) not in self._models:
-            model: Any = load_classifier(path)
+            model: Any = load_unchanged(path)
             model = application_like(model, application) if application else model
             model(np.zeros((1, *model.input_shape[1:]), "float32"))  # Keras writes no ONNX of a model that was never called
             self._models[path, application] = model

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_resnet import saving
 from keras_resnet._keras_internals import all_layers, functional_part, is_functional
-from keras_resnet.classifier import load_classifier, read_metadata, with_preprocessing
+from keras_resnet.classifier import load_unchanged, read_metadata, with_preprocessing
 from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.preprocessing import Preprocessing
@@ -68,7 +68,7 @@ def load_source_model(
         UserError: If the file cannot be exported, or the other arguments are missing or contradict it.
     """
     metadata = read_metadata(path) if Path(path).is_file() else None
-    model = load_classifier(path)
+    model = load_unchanged(path)
     bad = [weight.path for weight in model.weights if not np.isfinite(np.asarray(weight, np.float32)).all()]
     if bad:
         raise UserError(f"{path} has NaN or infinite weights, in {comma_join(bad, 3)}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import TYPE_CHECKING
 
-from keras_resnet.class_names import normalized, read_class_names, without_numbers
+from keras_resnet.class_names import first_difference, read_class_names, without_numbers
 from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.weights.pretrained.lookup import resolve_model_path
 
@@ -39,9 +39,12 @@ def define_artifact(flags: Flags) -> None:
 
 def artifact_path(flags: Flags) -> str:
     """The path in --model_path, or that of the file of the trained weights which it names."""
-    path = resolve_model_path(flags.model_path)
+    path = os.fspath(resolve_model_path(flags.model_path))
     if path != flags.model_path and os.path.lexists(flags.model_path):
         print_message(f"{flags.model_path} is taken for the trained weights of that name; the path is ./{flags.model_path}")
+    recover(path)
+    if not os.path.lexists(path):
+        raise UserError(f"no file or folder {path}")  # as it was given: without ./ it may be a name
     return path
 
 
@@ -76,10 +79,8 @@ def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
     if not (flags.dataset or metadata.dataset):
         raise UserError(f"{flags.model_path} does not name the data set that its test images are from: give --dataset")
     dataset = Dataset(flags.dataset or metadata.dataset, flags.data_dir)
-    pairs = itertools.zip_longest(metadata.labels, dataset.class_names)
-    different = [(known, found) for known, found in pairs if normalized(known or "") != normalized(found or "")]
-    if different:
-        known, found = different[0]
+    if different := first_difference(metadata.labels, dataset.class_names):
+        known, found = different
         described = f"the folder {flags.data_dir}" if dataset.name == FOLDER else f"dataset {dataset.name!r}"
         raise UserError(
             f"{flags.model_path} has other class names than {described}, or another order of them: "

@@ -7,6 +7,7 @@ from keras_resnet import environment
 from keras_resnet.errors import UserError
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
+from keras_resnet.weights.pretrained.arguments import check_unvaried
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
 from keras_resnet.weights.pretrained.lookup import find_entry, is_name
 
@@ -54,6 +55,8 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     if Path(flags.output_path).suffix != ".keras" or Path(flags.output_path).exists():
         raise UserError(f"--output_path is {flags.output_path}; it must be a .keras file that does not exist yet")
     entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
+    if entry:
+        check_unvaried(entry, **flags.values(VARIATIONS), width_multiplier=model_options(flags).width_multiplier)
     class_names = read_class_names(flags, entry)
     model = getattr(keras_resnet, flags.model)(
         input_shape=(None, None, entry.preprocessing.channels if entry else 3),

@@ -111,7 +111,7 @@ def class_count(model: keras.Model) -> int | None:
 
 def valid_names() -> str:
     """The names that `load_weights` takes, as messages have them."""
-    names = dict.fromkeys([applications.IMAGENET, *(entry.name for entry in lookup.list_pretrained())])
+    names = dict.fromkeys([applications.IMAGENET, *lookup.names_of_files()])
     *first, last = map(repr, names)
     return f"{comma_join(first)} or {last}" if first else last
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 import keras_resnet
 from keras_resnet import UserError, cli
+from keras_resnet.class_names import first_difference
 from keras_resnet.cli import pack
 from keras_resnet.cli.train import make_config
 from keras_resnet.export.reporting.model_card import recorded_run, run_line
@@ -158,6 +159,82 @@ def test_training_from_trained_weights_begins_elsewhere(in_process, data_dir, tm
     assert tested["accuracy"] > 0.97
     wrong = ("--model=ResNet32V2", *flags[1:3], f"--workdir={tmp_path / 'other'}", "--weights=digits")
     assert_refused(in_process("train", *wrong), "no weights 'digits' for ResNet32V2: ResNet20V2 has them")
+
+
+def test_a_path_loses_what_tells_it_from_a_name(in_process, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command, *more in (["predict", "a.png"], ["evaluate"], ["export", "--output_dir=out"]):
+        assert_refused(in_process(command, f"--model_path=./{NAME}", *more), f"no file or folder ./{NAME}")
+
+
+@pytest.mark.parametrize("weights", [NAME, "digits"])
+def test_a_varied_network_is_told_that_it_has_no_such_weights(weights, in_process, data_dir, tmp_path):
+    """`train` says it as the constructor does; it takes both names."""
+    flags = ("--dataset=digits", f"--data_dir={data_dir}", f"--weights={weights}", f"--workdir={tmp_path / 'run'}")
+    wrong = in_process("train", "--model=ResNet20V2", *flags, "--shortcut=conv1x1", "--width_multiplier=2")
+    reason = "the weights ResNet20V2/digits are for ResNet20V2 as it is: leave out shortcut='conv1x1', width_multiplier=2"
+    assert_refused(wrong, reason)
+    assert_refused(in_process("train", "--model=ResNet20V1", *flags), f"no weights '{weights}' for ResNet20V1: ResNet20V2 has")
+    assert not (tmp_path / "run").exists()
+    imported = ("import", "--model=ResNet20V2", f"--weights={weights}", f"--output_path={tmp_path / 'a.keras'}")
+    assert_refused(in_process(*imported, "--unit=original"), "leave out unit='original'")
+
+
+def test_training_does_not_take_the_name_that_evaluate_takes(in_process, data_dir, tmp_path):
+    flags = ("--model=ResNet20V2", "--dataset=digits", f"--data_dir={data_dir}", f"--weights={NAME}")
+    done = in_process("train", *flags, f"--workdir={tmp_path / 'run'}", "--epochs=1", "--learning_rate=0")
+    assert done.returncode == 0, done.err
+    assert pack.read_test_record(tmp_path / "run")["accuracy"] > 0.97
+
+
+@pytest.mark.parametrize("of", ["name", "file"])
+def test_training_keeps_the_digits_classifier_for_clothes(of, in_process, data_dir, tmp_path):
+    """Both have ten classes. Nothing is downloaded before that is said, and the same names in another writing are the same."""
+    weights = "digits"
+    if of == "file":
+        weights = str(tmp_path / "zero.keras")
+        labels = ("Zero", *map(str, range(1, 10)))
+        keras_resnet.save_classifier(keras_resnet.ResNet20V2(weights="digits"), weights, labels)
+    run = tmp_path / "run"
+    flags = ("--model=ResNet20V2", f"--weights={weights}", f"--workdir={run}", "--epochs=1")
+    done = in_process("train", *flags, "--dataset=fashion_mnist", f"--data_dir={tmp_path / 'none'}")
+    first = "'0'" if of == "name" else "'Zero'"
+    line = (
+        f"the weights {weights} have other class names than dataset 'fashion_mnist', or another order of them: {first} instead"
+    )
+    assert_refused(done, line, "'T-shirt/top'", "--skip_head")
+    assert not run.exists()
+    assert not list((tmp_path / "none").glob("fashion*"))
+    if of == "file":
+        digits = ("--dataset=digits", f"--data_dir={data_dir}")
+        assert_refused(in_process("train", *flags, *digits), "dataset 'digits'", "'Zero' instead of '0'")
+        skipped = in_process("train", *flags, *digits, "--skip_head")
+        assert skipped.returncode == 0, skipped.err
+
+
+def test_a_folder_with_other_names_is_trained_on_with_the_classifier_of_the_weights(in_process, tmp_path):
+    for name in "abcdefghij":
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", (8, 8), 20 * number).save(tmp_path / "images" / name / f"{number}.png")
+    data = ("--dataset=folder", f"--data_dir={tmp_path / 'images'}", f"--workdir={tmp_path / 'run'}")
+    done = in_process("train", "--model=ResNet20V2", "--weights=digits", "--batch_size=8", *data)
+    assert_refused(done, "the weights digits have other class names than dataset 'folder'", "'0' instead of 'a'")
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "expected"),
+    [
+        (("T-shirt/top", "Ankle boot"), ("t-shirt / top", "Ankle Boot"), None),
+        (("\u00e9", "b"), ("e\u0301", "b"), None),
+        (("a", "A"), ("A", "a"), ("a", "A")),  # letters in both cases, in another order
+        (("a", "b"), ("a", "c"), ("b", "c")),
+        (("a", "b"), ("a",), ("b", None)),
+        (("a",), ("a", "b"), (None, "b")),
+    ],
+)
+def test_names_of_classes_are_other_names_for_how_they_are_written(known, found, expected):
+    assert first_difference(known, found) == expected
 
 
 def test_import_needs_labels_for_trained_weights(in_process, tmp_path):

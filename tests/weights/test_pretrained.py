@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.constructors import constructor
 from keras_resnet.errors import one_line
 from keras_resnet.files import sha256_of
 from keras_resnet.weights.pretrained import entries, lookup, packing
@@ -109,10 +110,37 @@ def test_the_index_is_read_from_the_disk_at_every_call_or_can_be_changed_by_its_
 @pytest.mark.parametrize("content", ["[", "{}x", '[{"model": "ResNet20V2"}]', "[7]", '{"a": 1}', "7"])
 def test_a_damaged_index_ends_in_a_traceback(content, copied):
     (copied / lookup.INDEX).write_text(content)
-    assert "the index of the trained weights, is damaged" in refusal(keras_resnet.list_pretrained)
+    line = refusal(keras_resnet.list_pretrained)
+    assert line.startswith(f"{copied / lookup.INDEX}, the index of the trained weights, is damaged: ")
+    assert line.endswith("; install keras-resnet-zoo again")
+    assert line.count(lookup.INDEX) == 1
 
 
-@pytest.mark.parametrize("load", [lambda: keras_resnet.ResNet20V2(weights="digits"), DIGITS.checked_path])
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("["), lambda path: path.unlink()], ids=["damaged", "missing"])
+def test_a_damaged_index_is_in_the_way_of_what_needs_no_trained_weights(damage, copied, tmp_path, monkeypatch):
+    damage(copied / lookup.INDEX)
+    monkeypatch.chdir(tmp_path)
+    model = constructor("ResNet20V2")(input_shape=(8, 8, 1))  # with a docstring of its own
+    for path in ("a.weights.h5", str(tmp_path / "b.weights.h5")):
+        model.save_weights(path)
+        keras_resnet.load_weights(model, path)
+    line = refusal(keras_resnet.load_weights, model, "/no/such.h5")
+    assert line.startswith("no weights '/no/such.h5'")
+    assert "'digits'" in line
+    assert lookup.resolve_model_path("./ResNet20V2") == "./ResNet20V2"
+    assert lookup.entry_of_file(tmp_path / "x.safetensors") is None
+    for call in (keras_resnet.list_pretrained, lambda: keras_resnet.load_weights(model, "digits")):
+        assert refusal(call).endswith("; install keras-resnet-zoo again")
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda: keras_resnet.ResNet20V2(weights="digits"),
+        DIGITS.checked_path,
+        lambda: lookup.resolve_model_path("ResNet20V2/digits"),
+    ],
+)
 def test_a_damaged_file_is_loaded(load, copied):
     path = copied / DIGITS.path.name
     content = bytearray(path.read_bytes())
@@ -121,6 +149,8 @@ def test_a_damaged_file_is_loaded(load, copied):
     assert "damaged: its SHA-256 is" in refusal(load)
     path.unlink()
     assert "cannot be read: No such file or directory; install keras-resnet-zoo again" in refusal(load)
+    path.mkdir()
+    assert "cannot be read: Is a directory; install keras-resnet-zoo again" in refusal(load)
 
 
 # Constructors
@@ -167,6 +197,9 @@ def test_channels_first_takes_the_shape_of_the_other_order():
             ["10 classes", "5", "load_weights(ResNet20V2(classes=5, input_shape=(None, None, 1)), 'digits', skip_h"],
         ),
         ({"classes": "ten"}, ["ten"]),
+        ({"classes": "10"}, ["classes is '10'", "a whole number"]),
+        ({"classes": 3.0}, ["classes is 3.0", "a whole number"]),
+        ({"classes": True}, ["classes is True", "a whole number"]),
         ({"unit": "original"}, ["ResNet20V2 as it is", "leave out unit='original'"]),
         ({"shortcut": "B", "width_multiplier": 2}, ["leave out shortcut='B', width_multiplier=2"]),
         ({"block": "bottleneck"}, ["leave out block='bottleneck'"]),
@@ -208,6 +241,27 @@ def test_weights_are_found_by_the_name_of_a_model_and_not_by_what_it_is():
         assert keras_resnet.load_weights(model, "digits") is model
         for ours, theirs in zip(model.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["ResNet20V2/digits", "digits"])
+def test_a_varied_network_is_told_that_it_has_no_such_weights_though_its_name_has(name):
+    model = keras_resnet.ResNet20V2(input_shape=(8, 8, 1), shortcut="conv1x1")
+    line = refusal(keras_resnet.load_weights, model, name)
+    assert line == (
+        "the weights ResNet20V2/digits are for ResNet20V2 as it is, and resnet20v2 has another shortcut: "
+        "build it without block, unit and shortcut"
+    )
+
+
+def test_the_name_that_commands_take_is_another_name_than_pythons():
+    model = keras_resnet.ResNet20V2(weights="ResNet20V2/digits")
+    np.testing.assert_array_equal(model.get_weights()[0], keras_resnet.ResNet20V2(weights="digits").get_weights()[0])
+    other = refusal(keras_resnet.ResNet20V1, weights="ResNet20V2/digits")
+    assert other == "no weights 'ResNet20V2/digits' for ResNet20V1: ResNet20V2 has them, and ResNet20V1 has fashion_mnist"
+
+
+def test_output_stride_is_refused_though_it_changes_no_weights(rng):
+    assert keras_resnet.ResNet20V2(weights="digits", output_stride=2, include_top=False).count_params()
 
 
 def test_another_number_of_classes_loads_a_classifier_or_nothing():
@@ -253,6 +307,7 @@ def test_a_path_is_taken_for_a_name(path):
 def test_a_name_is_not_its_file_and_a_wrong_one_not_refused_with_those_there_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert lookup.resolve_model_path("ResNet20V2/digits") == str(DIGITS.path)
+    assert refusal(lookup.resolve_model_path, "resnet20v2/digits").endswith("; did you mean ResNet20V2/digits?")
     for wrong in ("ResNet20V2", "ResNet20V2/letters", "resnet20v2/digits", "ResNet50V2/digits"):
         line = refusal(lookup.resolve_model_path, wrong)
         assert f"no file or folder {wrong}, and no trained weights of this name" in line

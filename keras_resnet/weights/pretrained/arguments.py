@@ -1,9 +1,9 @@
 """Arguments of a constructor that trained weights decide: what they are by default, and which others fit."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.models.variants import get_variant, with_overrides
 
 from .entries import PretrainedWeights
 
@@ -29,10 +29,20 @@ def check_arguments(entry: PretrainedWeights, *, channels: int | None, classes: 
         )
 
 
-def check_unvaried(entry: PretrainedWeights, varied: Mapping[str, Any]) -> None:
-    """Raises a `UserError` for a network that is not the named one. varied: the arguments that make it another."""
-    if varied:
-        given = comma_join(f"{name}={value!r}" for name, value in varied.items())
+def check_unvaried(
+    entry: PretrainedWeights, block: str | None, unit: str | None, shortcut: str | None, width_multiplier: float
+) -> None:
+    """Raises a `UserError` for a network that is not the named one, which the arguments make another.
+
+    What a constructor takes besides these changes no weights, such as output_stride.
+    """
+    row = get_variant(entry.model)
+    varied: dict[str, Any] = {}
+    if with_overrides(row, block=block, unit=unit, shortcut=shortcut) != row:
+        varied = {"block": block, "unit": unit, "shortcut": shortcut}
+    if width_multiplier != 1:
+        varied["width_multiplier"] = width_multiplier
+    if given := comma_join(f"{name}={value!r}" for name, value in varied.items() if value is not None):
         raise UserError(f"the weights {entry.full_name} are for {entry.model} as it is: leave out {given}")
 
 

@@ -13,6 +13,7 @@ from ..structure import Structure
 from .data_sources import DATA_SOURCES, DataSource
 
 FOLDER = Path(__file__).parent
+ADVICE = "install keras-resnet-zoo again"  # where a file of the package is damaged
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -119,18 +120,17 @@ class PretrainedWeights:
 
     def checked_path(self) -> Path:
         """The file, or a `UserError` if it is not the one that was measured."""
-        advice = "install keras-resnet-zoo again"
         try:
             found = sha256_of(self.path)
         except OSError as error:
             reason = error.strerror or first_line(error)
             raise UserError(
-                f"{self.path}, the file of the weights {self.full_name}, cannot be read: {reason}; {advice}"
+                f"{self.path}, the file of the weights {self.full_name}, cannot be read: {reason}; {ADVICE}"
             ) from error
         if found != self.sha256:
             raise UserError(
                 f"{self.path}, the file of the weights {self.full_name}, is damaged: its SHA-256 is {found[:12]}..., "
-                f"not {self.sha256[:12]}...; {advice}"
+                f"not {self.sha256[:12]}...; {ADVICE}"
             )
         return self.path
 
