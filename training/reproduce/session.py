@@ -64,9 +64,9 @@ def machine() -> str:
     """What this process runs on, and with how many threads."""
     import tensorflow as tf
 
-    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "any number of")
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", "any")
     versions = f"TensorFlow {tf.__version__}, Python {platform.python_version()}"
-    return f"{platform.machine()}, {environment.cores()} CPU cores, {threads} threads per run, {versions}"
+    return f"{platform.machine()}, {environment.cores()} CPU cores, threads per run: {threads}, {versions}"
 
 
 def remove_remains(folder: Path) -> None:
