@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from keras_resnet import environment
+from keras_resnet.class_names import first_difference
 from keras_resnet.errors import UserError
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
@@ -76,7 +77,14 @@ def read_class_names(flags: Flags, entry: PretrainedWeights | None) -> tuple[str
     if flags.labels:
         return read_labels_file(flags.labels, distinct=True)
     if flags.dataset:
-        return class_names_of_dataset(flags)
+        names = class_names_of_dataset(flags)
+        if entry and (different := first_difference(entry.class_names, names)):
+            known, found = different
+            raise UserError(
+                f"the weights {entry.full_name} are for other classes than dataset {flags.dataset!r} has: {known!r} instead of "
+                f"{found!r}; leave out --dataset"
+            )
+        return names
     if entry:
         return entry.class_names
     raise UserError(

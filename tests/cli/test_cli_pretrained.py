@@ -237,6 +237,19 @@ def test_names_of_classes_are_other_names_for_how_they_are_written(known, found,
     assert first_difference(known, found) == expected
 
 
+def test_import_calls_clothes_digits(in_process, tmp_path):
+    """As many classes are not the same classes."""
+    (tmp_path / "images").mkdir()
+    for number in range(10):
+        (tmp_path / "images" / f"garment {number}").mkdir()
+        Image.new("L", (8, 8), number).save(tmp_path / "images" / f"garment {number}" / "a.png")
+    output = tmp_path / "a.keras"
+    words = ("--dataset=folder", f"--data_dir={tmp_path / 'images'}", f"--output_path={output}")
+    done = in_process("import", "--model=ResNet20V2", "--weights=digits", *words)
+    assert (done.returncode, output.exists()) == (2, False)
+    assert "'0' instead of 'garment 0'; leave out --dataset" in done.err
+
+
 def test_import_needs_labels_for_trained_weights(in_process, tmp_path):
     done = in_process("import", "--model=ResNet20V2", "--weights=digits", f"--output_path={tmp_path / 'a.keras'}")
     assert (done.returncode, done.err) == (0, "")
