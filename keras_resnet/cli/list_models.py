@@ -15,7 +15,7 @@ def list_models(flags: Flags, arguments: list[str]) -> None:
     """Lists every named network with its size and published error, and the trained weights that come with the package."""
     descriptions = [info.describe_with(name, sizes) for name, sizes in info.recorded_sizes().items()]
     show_table(info.SUMMARY, [info.summary(description) for description in descriptions])
-    print_lines("Multiply-adds are at the default image size. keras_resnet.describe(NAME) tells more about one network.", "")
+    print_lines("Multiply-adds are at the default image size. keras_resnet.describe(NAME) tells more about one network.")
     show_table(PRETRAINED, map(row, list_pretrained()))
     print_lines("weights=NAME of a constructor and --weights=NAME take what is after the /, --model_path all of it.")
 

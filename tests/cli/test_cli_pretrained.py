@@ -257,7 +257,8 @@ def test_import_needs_labels_for_trained_weights(in_process, tmp_path):
 
 
 def test_list_does_not_show_the_trained_weights(in_process):
-    assert f"{NAME}  8x8x1   10       99.72% of 360 images" in in_process("list").out
+    lines = {line.split()[0]: " ".join(line.split()) for line in in_process("list").out.splitlines()}
+    assert lines[NAME] == f"{NAME} 8x8x1 10 99.72% of 360 images 0.56 MB"
     assert "digits (99.72% of 360 test images)" in str(keras_resnet.describe("ResNet20V2"))
 
 
