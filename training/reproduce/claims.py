@@ -42,46 +42,13 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True)
-class Larger:
-    """The measure is larger in `first` than in `second`, by a rank test over the seeds."""
+class Difference:
+    """A claim about how much larger the measure is in `first` than in `second`. A kind of it says what that is to be."""
 
     text: str
     measure: str
     first: Operand
     second: Operand
-    reference: str
-    otherwise: str
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        return arms_of(self.first) + arms_of(self.second)
-
-    def verdict(self, runs: Sequence[RunResult]) -> Verdict:
-        first, second = (values(runs, self.measure, operand) for operand in (self.first, self.second))
-        if not first or not second:
-            return conclude(self, NOT_SHOWN, NO_RUNS, first, second)
-        compared = compare(first, second)
-        outcome = SHOWN if compared.p <= LEVEL else OPPOSITE if compared.p_opposite <= LEVEL else NOT_SHOWN
-        return conclude(self, outcome, self.evidence(first, second, compared), first, second, compared)
-
-    def evidence(self, first: Sequence[float], second: Sequence[float], compared: Comparison) -> str:
-        measure = MEASURES[self.measure]
-        return (
-            f"{measure.title}: median {measure.text(median(first))} against {measure.text(median(second))}, difference "
-            f"{interval(compared, measure.text)}; larger in {compared.superiority:.0%} of pairs, p = {compared.p:.3f} "
-            f"({len(first)} and {len(second)} runs)"
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class NotLarger:
-    """The measure is at most `margin` larger in `first` than in `second`: the upper bound of the difference says so."""
-
-    text: str
-    measure: str
-    first: Operand
-    second: Operand
-    margin: float
     reference: str
     otherwise: str
 
@@ -94,13 +61,42 @@ class NotLarger:
         if not first or not second:
             return conclude(self, NOT_SHOWN, NO_RUNS, first, second)
         compared, measure = compare(first, second), MEASURES[self.measure]
-        outcome = SHOWN if compared.high <= self.margin else OPPOSITE if compared.low > self.margin else NOT_SHOWN
         evidence = (
             f"{measure.title}: median {measure.text(median(first))} against {measure.text(median(second))}, difference "
-            f"{interval(compared, measure.text)}, to be at most {measure.text(self.margin)} "
-            f"({len(first)} and {len(second)} runs)"
+            f"{interval(compared, measure.text)}{self.finding(compared)} ({len(first)} and {len(second)} runs)"
         )
-        return conclude(self, outcome, evidence, first, second, compared)
+        return conclude(self, self.outcome(compared), evidence, first, second, compared)
+
+    def outcome(self, compared: Comparison) -> str:
+        raise NotImplementedError
+
+    def finding(self, compared: Comparison) -> str:
+        """What the outcome rests on, after the difference in the evidence."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Larger(Difference):
+    """The measure is larger in `first` than in `second`, by a rank test over the seeds."""
+
+    def outcome(self, compared: Comparison) -> str:
+        return SHOWN if compared.p <= LEVEL else OPPOSITE if compared.p_opposite <= LEVEL else NOT_SHOWN
+
+    def finding(self, compared: Comparison) -> str:
+        return f"; larger in {compared.superiority:.0%} of pairs, p = {compared.p:.3f}"
+
+
+@dataclasses.dataclass(frozen=True)
+class NotLarger(Difference):
+    """The measure is at most `margin` larger in `first` than in `second`: the upper bound of the difference says so."""
+
+    margin: float
+
+    def outcome(self, compared: Comparison) -> str:
+        return SHOWN if compared.high <= self.margin else OPPOSITE if compared.low > self.margin else NOT_SHOWN
+
+    def finding(self, compared: Comparison) -> str:
+        return f", to be at most {MEASURES[self.measure].text(self.margin)}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -189,7 +189,7 @@ EXPERIMENTS = {
             Larger("With shortcuts, 110 layers classify better.",
                    "test_error", "PlainNet110", "ResNet110V1", "Figure 6", EASY),
             NotLarger("The residual network does not get worse from 20 to 110 layers.",
-                      "test_error", "ResNet110V1", "ResNet20V1", 1.0, "Table 6", COARSE),
+                      "test_error", "ResNet110V1", "ResNet20V1", "Table 6", COARSE, margin=1.0),
         ),
     ),
     "preactivation": Experiment(

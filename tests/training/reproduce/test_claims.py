@@ -25,7 +25,7 @@ LOW, HIGH, MIXED = (1.0, 2.0, 3.0, 4.0, 5.0), (6.0, 7.0, 8.0, 9.0, 10.0), (0.5, 
 
 
 def not_larger(margin):
-    return NotLarger("a is not larger.", "test_error", "a", "b", margin, "Table 6", "It may be too short.")
+    return NotLarger("a is not larger.", "test_error", "a", "b", "Table 6", "It may be too short.", margin=margin)
 
 
 def at_most(bound):
