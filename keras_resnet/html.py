@@ -29,6 +29,11 @@ def img(content: bytes, alt: str, *, pixelated: bool = False) -> str:
     return f'<img src="{data_uri(content)}" alt="{html.escape(alt)}"{" class=pixelated" if pixelated else ""}>'
 
 
+def picture(light: bytes, dark: bytes, alt: str) -> str:
+    """The bytes of two PNG files, for a light and for a dark page; the browser shows one."""
+    return f'<picture><source media="(prefers-color-scheme: dark)" srcset="{data_uri(dark)}">{img(light, alt)}</picture>'
+
+
 def table(header: Iterable[object], rows: Iterable[Sequence[object]]) -> str:
     """A `<table>` of a header and rows of text."""
     lines = [f"<tr>{''.join(f'<th>{html.escape(str(cell))}' for cell in header)}</tr>"]

@@ -110,8 +110,7 @@ def recorded_run(entry: PretrainedWeights) -> RecordedRun:
 
 def data_line(source: DataSource) -> str:
     """What trained weights that come with this package were trained on."""
-    about = f"{source.about} Source: {source.reference}. License of the data: {source.license}."
-    return f"{about} {source.caution}".rstrip()
+    return f"{source} {source.caution}".rstrip()
 
 
 def run_line(run: RecordedRun) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.files import write_text
-from keras_resnet.html import data_uri, img, png
+from keras_resnet.html import img, picture, png
 
 from ..config import flatten
 from ..data.splits import LazyImages
@@ -81,9 +81,8 @@ def curves_section(records: Sequence[Record]) -> str:
     """The curves twice, for a light and for a dark page; the browser shows one."""
     if not any("epoch" in record for record in records):
         return ""
-    light, dark = curves_png(records, dark=False), data_uri(curves_png(records, dark=True))
-    source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-    return f"<h2>Training</h2>\n<picture>{source}{img(light, 'training curves')}</picture>"
+    light, dark = (curves_png(records, dark) for dark in (False, True))
+    return f"<h2>Training</h2>\n{picture(light, dark, 'training curves')}"
 
 
 def class_rows(evaluation: Evaluation) -> str:

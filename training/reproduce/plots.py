@@ -35,9 +35,9 @@ def training_figure(runs: Runs, dark: bool = False) -> "Figure":
     with context("dark_background" if dark else "default"):
         figure = Figure(figsize=(13, 4.2 if len(runs) < 9 else 5.2), layout="constrained")
         loss, error, end = figure.subplots(1, 3, width_ratios=(3, 3, 2.6))
-        for (arm, of_arm), color in zip(runs.items(), colors(len(runs)), strict=False):
-            curves(loss, of_arm, lambda line: max(number(line.get("loss")), LOSS_FLOOR), color, arm)
-            curves(error, of_arm, lambda line: 100 * (1 - number(line.get("val_accuracy"))), color, arm)
+        for of_arm, color in zip(runs.values(), colors(len(runs)), strict=False):
+            curves(loss, of_arm, lambda line: max(number(line.get("loss")), LOSS_FLOOR), color)
+            curves(error, of_arm, lambda line: 100 * (1 - number(line.get("val_accuracy"))), color)
         loss.set(title="training loss", xlabel="epoch", yscale="log")
         error.set(title="held-out error, %", xlabel="epoch")
         for axes in (loss, error):
@@ -47,29 +47,21 @@ def training_figure(runs: Runs, dark: bool = False) -> "Figure":
         return figure
 
 
-def curves(axes: "Axes", runs: Sequence[RunResult], value: Callable[[Mapping[str, Any]], float], color: str, arm: str) -> None:
+def curves(axes: "Axes", runs: Sequence[RunResult], value: Callable[[Mapping[str, Any]], float], color: str) -> None:
     """One arm: its runs thin, as far as they came, and the median of those that came as far thick."""
     lines = [[value(epoch) for epoch in run.epochs] for run in runs]
     for line in lines:
-        axes.plot(
-            range(1, len(line) + 1),
-            [point if math.isfinite(point) else math.nan for point in line],
-            color=color,
-            alpha=0.35,
-            lw=0.8,
-        )
+        axes.plot(range(1, len(line) + 1), with_gaps(line), color=color, alpha=0.35, lw=0.8)
     longest = max(map(len, lines), default=0)
     middle = [median([line[epoch] for line in lines if epoch < len(line)]) for epoch in range(longest)]
-    axes.plot(
-        range(1, longest + 1), [point if math.isfinite(point) else math.nan for point in middle], color=color, lw=2, label=arm
-    )
+    axes.plot(range(1, longest + 1), with_gaps(middle), color=color, lw=2)
 
 
 def dots(axes: "Axes", runs: Runs) -> None:
     """The test error of each run, with the median of its arm; a run that diverged is at the right edge."""
     measure, rows = MEASURES["test_error"], len(runs)
     found = {arm: [min(measure.of(run), 100.0) for run in of_arm] for arm, of_arm in runs.items()}
-    for row, ((_, values), color) in enumerate(zip(found.items(), colors(rows), strict=False)):
+    for row, (values, color) in enumerate(zip(found.values(), colors(rows), strict=False)):
         if values:
             axes.plot(values, [row] * len(values), "o", color=color, alpha=0.6, ms=5)
             axes.plot([median(values)] * 2, [row - 0.3, row + 0.3], color=color, lw=2)
@@ -110,9 +102,14 @@ def unit_lines(axes: "Axes", runs: Sequence[RunResult], part: str, key: str, col
     """A line per run over the units, at the start and at the end; what a logarithm cannot show is left out."""
     for index, run in enumerate(runs):
         for moment, style in ((run.flow[0], "--"), (run.flow[-1], "-")):
-            points = [value if value and value > 0 else math.nan for value in moment[part][key]]
+            points = with_gaps(moment[part][key], log=True)
             label = arm if style == "-" and not index else None
             axes.plot(range(1, len(points) + 1), points, style, color=color, alpha=0.6, lw=1, label=label)
+
+
+def with_gaps(values: Sequence[float | None], log: bool = False) -> list[float]:
+    """The values, with NaN, which Matplotlib leaves out, for what the scale has no place for."""
+    return [math.nan if value is None or not math.isfinite(value) or (log and value <= 0) else value for value in values]
 
 
 def colors(count: int) -> list[str]:

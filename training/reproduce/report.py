@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from keras_resnet.files import write_text
-from keras_resnet.html import data_uri, img, table
+from keras_resnet.html import picture, table
 
 from ..reporting.page import as_text, definitions, fill_template
 from .claims import LEAST_RUNS, OPPOSITE, SHOWN, AtMost, Larger, NotLarger, Verdict
@@ -35,7 +35,6 @@ def write_report(reproduction: Reproduction, folder: Path) -> None:
     config, runs = reproduction.config, reproduction.by_arm()
     plan, draw = config.plan, training_figure if config.plan.trains else flow_figure
     save(draw, runs, folder / PICTURE_FILE)
-    dark = f'<source media="(prefers-color-scheme: dark)" srcset="{data_uri(png(draw, runs, dark=True))}">'
     recipe = dataclasses.asdict(plan.config(plan.arms[0], 0).recipe)
     page = fill_template(
         resources.files(__package__ or "") / "report_template.html",
@@ -46,7 +45,7 @@ def write_report(reproduction: Reproduction, folder: Path) -> None:
         method=html.escape(method(reproduction)),
         claims="\n".join(map(claim_item, reproduction.verdicts)),
         caption=TRAINING_CAPTION if plan.trains else FLOW_CAPTION,
-        plots=f"<picture>{dark}{img(png(draw, runs, dark=False), 'the runs')}</picture>",
+        plots=picture(png(draw, runs, dark=False), png(draw, runs, dark=True), "the runs"),
         networks=networks_table(reproduction),
         runs=table(("network", "seed", "ended", *measured_titles(plan.trains), "seconds"), run_rows(reproduction)),
         facts=definitions(facts(reproduction)),

@@ -19,6 +19,9 @@ class DataSource:
     license: str
     caution: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.about} Source: {self.reference}. License of the data: {self.license}."
+
 
 DATA_SOURCES = {  # by the name of the weights
     "digits": DataSource(

@@ -108,7 +108,7 @@ class PretrainedWeights:
             f"**{self.accuracy:.2%}** of the {self.images:,} test images, {self.correct:,}, are classified correctly; with the "
             f"float32 weights of the training they are {self.correct_in_float32:,}.",
             f"Images: {'x'.join(map(str, shape))}. Classes: {comma_join(self.class_names)}.",
-            f"Data: {source.about} Source: {source.reference}. License of the data: {source.license}.",
+            f"Data: {source}",
             source.caution,
             f"Training: recipe {self.recipe_name}, seed {self.seed}, {self.seconds / 60:.1f} minutes, ended on {self.date}:",
             f"<!-- not run: a training -->\n```sh\n{self.command}\n{self.evaluation}  # these weights\n```",
