@@ -5,7 +5,6 @@ Not a command of `keras-resnet`: it writes into the package's own folder.
 
 import dataclasses
 import datetime
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -123,9 +122,9 @@ def pack(workdir: Path, name: str, data_dir: str | None, folder: Path) -> Pretra
 
 def read_test_record(workdir: Path) -> dict[str, float]:
     """What a run has measured on its test split at its end."""
-    path = workdir / METRICS
-    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-    tested = next((record["test"] for record in reversed(records) if "test" in record), None)
+    from keras_resnet.training.callbacks.loggers import read_metrics
+
+    tested = next((record["test"] for record in reversed(read_metrics(workdir)) if record.get("test")), None)
     if tested is None:
         raise UserError(f"{workdir} holds no finished run: {METRICS} has no accuracy on the test split")
     return tested

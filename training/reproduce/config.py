@@ -13,7 +13,8 @@ from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, check_count
 from ..config import TrainConfig
 from ..distribute.launcher import visible_gpus
 from .claims import Claim
-from .experiments import BUDGETS, EXPERIMENTS, Arm, Experiment, Plan
+from .experiments import BUDGETS, EXPERIMENTS
+from .plan import Arm, Experiment, Plan
 
 MAX_SEEDS, MAX_JOBS = 100, 1024
 MOST_JOBS, GIGABYTES_PER_JOB = 8, 2  # unless more are asked for

@@ -10,7 +10,7 @@ from keras_resnet.errors import UserError
 
 from ..signals import StopSignal
 from .config import PlannedRun
-from .experiments import Plan
+from .plan import Plan
 from .results import FAILED, RunResult
 from .session import result_path
 

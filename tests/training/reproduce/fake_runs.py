@@ -15,7 +15,8 @@ from pathlib import Path
 from keras_resnet.errors import UserError
 from keras_resnet.training.reproduce import report, runner
 from keras_resnet.training.reproduce.claims import Larger
-from keras_resnet.training.reproduce.experiments import EXPERIMENTS, Arm, Experiment, Plan
+from keras_resnet.training.reproduce.experiments import EXPERIMENTS
+from keras_resnet.training.reproduce.plan import Arm, Experiment, Plan
 from keras_resnet.training.reproduce.results import DIVERGED, DONE, RunResult
 from keras_resnet.training.reproduce.session import RunSession, result_path, stop_without
 from keras_resnet.training.signals import StopSignal

@@ -5,7 +5,8 @@ import math
 
 from keras_resnet.training.reproduce.claims import Larger
 from keras_resnet.training.reproduce.config import ReproduceConfig
-from keras_resnet.training.reproduce.experiments import EXPERIMENTS, Arm, Experiment, Plan
+from keras_resnet.training.reproduce.experiments import EXPERIMENTS
+from keras_resnet.training.reproduce.plan import Arm, Experiment, Plan
 from keras_resnet.training.reproduce.reproduction import Reproduction
 from keras_resnet.training.reproduce.results import DIVERGED, DONE, FAILED, RunResult
 
