@@ -130,7 +130,7 @@ class AtMost:
         return conclude(self, outcome, evidence, found)
 
 
-Claim = Larger | NotLarger | AtMost
+Claim = Difference | AtMost
 
 
 def conclude(
