@@ -176,7 +176,7 @@ EXPERIMENTS = {
                    "gradient_span", "ResNet1001V2", 6.0, "section 2, Eq. 5", NORMALIZED),
             AtMost("With pre-activation, a unit's output is what entered its stage plus all branches since.",
                    "sum_deviation", "ResNet1001V2", 1e-5, "Eq. 4", ROUNDING),
-            Larger("In v1, where a ReLU follows each addition, it is not.",
+            Larger("In v1, where a ReLU follows each addition, the output is not that sum.",
                    "sum_deviation", "ResNet110V1", "ResNet110V2", "section 2", ROUNDING),
             AtMost("In the deeper half of a thousand layers, a unit adds at most a quarter of the skip path, in the median.",
                    "late_share", "ResNet1001V2", 25.0, "section 2", GROWTH),
