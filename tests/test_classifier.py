@@ -51,7 +51,7 @@ def test_a_loaded_classifier_scales_pixels_otherwise_than_its_preprocessing(tmp_
     for wrong, part in (
         ("bare.keras", "bare.keras carries no labels and preprocessing"),
         ("./ResNet20V2/digits", "./ResNet20V2/digits"),
-        ("ResNet20V2/letters", "there are ResNet20V2/digits"),
+        ("ResNet20V2/letters", "there are ResNet20V2/cifar10_jpeg, ResNet20V2/digits"),
         (Path("ResNet20V2/digits"), "ResNet20V2/digits"),
         ("digits", "digits"),
         (7, "7"),
