@@ -1,0 +1,39 @@
+"""What every container says of itself before an image is decoded: its classes, and the records of its splits."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_resnet.class_names import check_are_lines
+from keras_resnet.errors import UserError
+
+from ..records import LabeledRecords, Records
+
+
+class Listing(NamedTuple):
+    """What a container holds.
+
+    Attributes:
+        class_names: In the order of the labels; two at least.
+        splits: The images of train, validation and test, as far as there are such, each in the order of `in_order`.
+    """
+
+    class_names: tuple[str, ...]
+    splits: Mapping[str, LabeledRecords]
+
+
+def in_order(records: Records, labels: np.ndarray) -> LabeledRecords:
+    """Sorts the images of a split by label, and those of a class by name: so the same images come alike from every container."""
+    names = np.array([os.fsencode(records.name(row)) for row in range(len(records))], object)
+    order = np.array(sorted(range(len(names)), key=lambda row: (labels[row], names[row])), np.int64)
+    return LabeledRecords(records.take(order), np.asarray(labels, np.int64)[order])
+
+
+def check_class_names(where: object, class_names: Sequence[str]) -> None:
+    """Raises a `UserError` unless the names are lines of text, and two at least."""
+    check_are_lines(class_names, f"{where} has classes whose names are not a line of text")
+    if len(class_names) < 2:
+        shown = "none" if not class_names else f"only {class_names[0]!r}"
+        raise UserError(f"{where} has {shown} as classes; it must have at least two")

@@ -1,0 +1,30 @@
+"""The table of containers: one row for each value of `--dataset` that is not a data set of tensorflow-datasets."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from .folder import list_folder
+from .listing import Listing
+
+FOLDER = "folder"
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+    """A row.
+
+    Args:
+        data_dir: What `--data_dir` is, for messages.
+        open: Lists what lies there, without decoding an image.
+    """
+
+    data_dir: str
+    open: Callable[[Path], Listing]
+
+
+# fmt: off
+CONTAINERS = {
+    FOLDER: Container("the folder with the images, CLASS/*.jpg or train/CLASS/*.jpg", list_folder),
+}
+# fmt: on

@@ -1,0 +1,54 @@
+"""Many short strings in one block of memory: as Python objects, the names of a million images would take 150 MB."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PackedStrings:
+    """Strings of bytes, one after the other. content: all of them. ends: int64 (N,), where each ends."""
+
+    content: bytes
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, strings: Iterable[bytes]) -> Self:
+        """Packs strings, which may come from a generator."""
+        content, ends = bytearray(), []
+        for string in strings:
+            content += string
+            ends.append(len(content))
+        return cls(bytes(content), np.array(ends, np.int64))
+
+    @classmethod
+    def joined(cls, parts: "Iterable[PackedStrings]") -> Self:
+        """Packs the strings of all parts, in their order."""
+        parts = list(parts)
+        starts = np.cumsum([0, *(len(part.content) for part in parts)])
+        ends = [part.ends + start for part, start in zip(parts, starts, strict=False)]
+        return cls(b"".join(part.content for part in parts), np.concatenate([np.empty(0, np.int64), *ends]))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.content[self.ends[index - 1] if index else 0 : self.ends[index]]
+
+    def lookup(self, index: tf.Tensor) -> tf.Tensor:
+        """Adds to a graph what returns the string at `index`, an integer: a string scalar."""
+        with tf.init_scope():
+            content, ends = self._tensors
+        start = tf.where(index > 0, tf.gather(ends, tf.maximum(index - 1, 0)), 0)
+        return tf.strings.substr(content, start, tf.gather(ends, index) - start)
+
+    @property
+    def _tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The content as a scalar, and the ends; made once."""
+        if "tensors" not in self.__dict__:
+            with tf.device("CPU:0"):
+                self.__dict__["tensors"] = tf.constant(self.content), tf.constant(self.ends)
+        return self.__dict__["tensors"]

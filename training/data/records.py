@@ -1,0 +1,182 @@
+"""Encoded images that are read by their index, in whatever container they lie: what splits are made of."""
+
+import dataclasses
+import errno
+import os
+from collections.abc import Iterable, Sequence
+from typing import Protocol, Self
+
+import numpy as np
+import tensorflow as tf
+
+from keras_resnet import images
+
+from .packed_strings import PackedStrings
+
+# What the file system says of a single file that will say the same tomorrow; after anything else the run had better stop.
+LASTING = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
+
+
+class Records(Protocol):
+    """Encoded images by index, in one of the formats of `keras_resnet.images`."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Returns what identifies an image in later runs, and in other containers: its path below the folder, or its key."""
+        ...
+
+    def location(self, index: int) -> str:
+        """Returns where an image is, for messages: the file, and the key in it if it is a container."""
+        ...
+
+    def read(self, index: int) -> bytes:
+        """Returns the encoded bytes.
+
+        Raises:
+            DamagedRecordError: They are not there, and will not be: this image is unusable, others are not.
+            OSError: They cannot be read now, such as from a disk that is gone.
+        """
+        ...
+
+    def take(self, rows: np.ndarray | slice) -> Self:
+        """Returns the records at `rows`, in this order."""
+        ...
+
+    def total_bytes(self, limit: int) -> int:
+        """Returns how many bytes the images have, encoded; it may stop counting above `limit`."""
+        ...
+
+    def content(self, index: tf.Tensor) -> tf.Tensor | None:
+        """Adds to a graph what reads the bytes at an index without Python: a string scalar; None if only Python can."""
+        ...
+
+
+class DamagedRecordError(Exception):
+    """An image that cannot be read, today or tomorrow. Its text stands after the image's name."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FileRecords:
+    """Images in files of their own.
+
+    Attributes:
+        root: What is put before each path, such as "/data/train/"; "" for none.
+        paths: The rest of each path, encoded as `os.fsencode` does, which is also its name.
+        rows: int64 (N,), which of the paths these images have.
+    """
+
+    root: str
+    paths: PackedStrings
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, root: str | os.PathLike[str], paths: PackedStrings | Iterable[str]) -> Self:
+        """Makes records of all paths, which are relative to the folder `root`; with a root of "" they are whole."""
+        packed = paths if isinstance(paths, PackedStrings) else PackedStrings.of(map(os.fsencode, paths))
+        root = os.fspath(root)
+        return cls(root and os.path.join(root, ""), packed, np.arange(len(packed)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, index: int) -> str:
+        return os.fsdecode(self.paths[self.rows[index]])
+
+    def location(self, index: int) -> str:
+        return self.root + self.name(index)
+
+    def read(self, index: int) -> bytes:
+        path = self.location(index)
+        try:
+            with images.open_file(path) as file:
+                return file.read()
+        except OSError as error:
+            if error.errno in (None, *LASTING) or (error.errno == errno.ENOENT and os.path.islink(path)):
+                raise DamagedRecordError(error.strerror or str(error)) from error
+            raise
+
+    def take(self, rows: np.ndarray | slice) -> Self:
+        return dataclasses.replace(self, rows=self.rows[rows])
+
+    def total_bytes(self, limit: int) -> int:
+        total = 0
+        for index in range(len(self)):
+            try:
+                total += os.stat(self.location(index)).st_size
+            except OSError:
+                continue  # which reading says
+            if total > limit:
+                break
+        return total
+
+    def content(self, index: tf.Tensor) -> tf.Tensor:
+        with tf.init_scope():
+            rows = tf.constant(self.rows)
+        path = self.paths.lookup(tf.gather(rows, index))
+        return tf.io.read_file(tf.strings.join([os.fsencode(self.root), path]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RangeRecords:
+    """Images that are ranges of bytes in larger files, such as members of tar archives.
+
+    Attributes:
+        files: The paths of these files.
+        keys: The name of each image.
+        file_of, offsets, lengths: int32, int64 and int64 (M,), where each image lies.
+        rows: int64 (N,), which of the M these images are.
+    """
+
+    files: Sequence[str]
+    keys: PackedStrings
+    file_of: np.ndarray
+    offsets: np.ndarray
+    lengths: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(
+        cls, files: Sequence[str], keys: PackedStrings, file_of: np.ndarray, offsets: np.ndarray, lengths: np.ndarray
+    ) -> Self:
+        """Makes records of all images."""
+        return cls(files, keys, file_of, offsets, lengths, np.arange(len(keys)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, index: int) -> str:
+        return os.fsdecode(self.keys[self.rows[index]])
+
+    def location(self, index: int) -> str:
+        return f"{self.files[self.file_of[self.rows[index]]]}: {self.name(index)}"
+
+    def read(self, index: int) -> bytes:
+        row = self.rows[index]
+        path, offset, length = self.files[self.file_of[row]], int(self.offsets[row]), int(self.lengths[row])
+        with open(path, "rb") as file:
+            file.seek(offset)
+            content = file.read(length)
+        if len(content) < length:
+            raise DamagedRecordError(f"ends at byte {offset + len(content):,} of its file, not at {offset + length:,}")
+        return content
+
+    def take(self, rows: np.ndarray | slice) -> Self:
+        return dataclasses.replace(self, rows=self.rows[rows])
+
+    def total_bytes(self, limit: int) -> int:
+        return int(self.lengths[self.rows].sum())
+
+    def content(self, index: tf.Tensor) -> None:
+        return None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabeledRecords:
+    """The images of a split before any is decoded. labels: int64 (N,)."""
+
+    records: Records
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
