@@ -11,6 +11,7 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
     ".pbm", ".pnm", ".jp2", ".j2k", ".avif",
 )  # fmt: skip
+KNOWN_SUFFIXES = frozenset(SUFFIXES)
 SYSTEM_NAMES = ("__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information")
 MAX_NAMES_SHOWN = 3  # for each reason
 
@@ -109,7 +110,7 @@ def is_candidate(entry: os.DirEntry[str], unused: Unused) -> bool:
     suffix = os.path.splitext(entry.name)[1].lower()
     if not regular:
         unused.add(SPECIAL, entry.path)
-    elif suffix in SUFFIXES or (not suffix and images.is_image(entry.path)):
+    elif suffix in KNOWN_SUFFIXES or (not suffix and images.is_image(entry.path)):
         return True
     else:
         unused.add(NOT_CALLED_IMAGES, entry.path)

@@ -25,7 +25,7 @@ class Listing(NamedTuple):
 
 
 def in_order(records: Records, labels: np.ndarray) -> LabeledRecords:
-    """Sorts the images of a split by label, and those of a class by name: so the same images come alike from every container."""
+    """Sorts the images of a split by label, and those of a class by name: the order is the same from every container."""
     names = np.array([os.fsencode(records.name(row)) for row in range(len(records))], object)
     order = np.array(sorted(range(len(names)), key=lambda row: (labels[row], names[row])), np.int64)
     return LabeledRecords(records.take(order), np.asarray(labels, np.int64)[order])
