@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, comma_join, print_message
 
 from .bad_images import BadImages
 from .containers.listing import Listing
@@ -43,6 +43,8 @@ class StoredRecords:
 
     def __init__(self, listing: Listing, bad_images: BadImages) -> None:
         self.class_names, self.splits = listing.class_names, tuple(listing.splits)
+        for line in listing.notes:
+            print_message(line)
         self._splits = read_splits(listing.splits, bad_images)
 
     def read(self, split: str) -> Split:

@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from keras_resnet.class_names import check_are_lines, normalized
-from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.errors import UserError, comma_join
 
 from ..packed_strings import PackedStrings
 from ..records import FileRecords, LabeledRecords
@@ -40,9 +40,7 @@ def list_folder(folder: Path) -> Listing:
         raise UserError(
             f"{folder} has no images ({comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)}) in its {len(class_names)} class folders"
         )
-    unused.report()
-    check_every_class(class_names, folders, roots, splits)
-    return Listing(tuple(class_names), splits)
+    return Listing(tuple(class_names), splits, (*unused.lines(), *missing_classes(class_names, folders, roots, splits)))
 
 
 def list_split(folder: Path, root: Path, class_folders: Sequence[str], unused: Unused) -> LabeledRecords:
@@ -56,13 +54,13 @@ def list_split(folder: Path, root: Path, class_folders: Sequence[str], unused: U
     return LabeledRecords(FileRecords.of(folder, PackedStrings.joined(packed)), labels)
 
 
-def check_every_class(
+def missing_classes(
     class_names: Sequence[str],
     folders: Mapping[str, Sequence[str]],
     roots: Mapping[str, Path],
     splits: Mapping[str, LabeledRecords],
-) -> None:
-    """Raises a `UserError` for a class without images to train on; names those that other splits lack, in a line for each."""
+) -> Iterator[str]:
+    """Raises a `UserError` for a class without images to train on; yields a line about those that another split lacks."""
     for split, listed in splits.items():
         missing = np.flatnonzero(np.bincount(listed.labels, minlength=len(class_names)) == 0).tolist()
         if split == "train" and missing:
@@ -71,7 +69,7 @@ def check_every_class(
             raise UserError(f"class {name!r} has no images ({suffixes}) in {roots[split] / name}")
         if missing:
             shown = comma_join((class_names[label] for label in missing), MAX_CLASSES_NAMED)
-            print_message(f"the {split} split has no images of {len(missing)} of {len(class_names)} classes: {shown}")
+            yield f"the {split} split has no images of {len(missing)} of {len(class_names)} classes: {shown}"
 
 
 def check_class_names(folder: Path, class_names: list[str]) -> None:

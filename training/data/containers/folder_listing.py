@@ -2,10 +2,11 @@
 
 import collections
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_resnet import images
-from keras_resnet.errors import comma_join, print_message
+from keras_resnet.errors import comma_join
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
@@ -32,16 +33,15 @@ class Unused:
     def add(self, reason: str, path: str | Path) -> None:
         self._paths[reason].add(os.path.relpath(path, self._root))
 
-    def report(self) -> None:
-        """Counts them in one line on standard error, with the first names for each reason."""
+    def lines(self) -> Iterator[str]:
+        """Yields a line that counts them, with the first names for each reason; none if there are none."""
         if not self._paths:
             return
         count = sum(map(len, self._paths.values()))
         reasons = "; ".join(
             f"{len(paths)} {reason} ({comma_join(sorted(paths), MAX_NAMES_SHOWN)})" for reason, paths in self._paths.items()
         )
-        line = f"of the files and folders in {self._root}, {count} are not used: {reasons}"
-        print_message(line)
+        yield f"of the files and folders in {self._root}, {count} are not used: {reasons}"
 
 
 def list_images(folder: Path, unused: Unused) -> list[str]:

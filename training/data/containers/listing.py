@@ -18,10 +18,12 @@ class Listing(NamedTuple):
     Attributes:
         class_names: In the order of the labels; two at least.
         splits: The images of train, validation and test, as far as there are such, each in the order of `in_order`.
+        notes: Lines for the user about what is not used.
     """
 
     class_names: tuple[str, ...]
     splits: Mapping[str, LabeledRecords]
+    notes: tuple[str, ...] = ()
 
 
 def in_order(records: Records, labels: np.ndarray) -> LabeledRecords:
