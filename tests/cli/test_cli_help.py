@@ -13,9 +13,8 @@ from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.source_model.loading import NORMALIZATIONS
 from keras_resnet.models import shortcuts
 from keras_resnet.models.options import ModelOptions
-from keras_resnet.training import recipes
+from keras_resnet.training import config, recipes
 from keras_resnet.training.config import TrainConfig
-from keras_resnet.training import config
 from keras_resnet.training.distribute.strategies import STRATEGIES
 
 FLAGS = [(command, flag) for command in cli.COMMANDS for flag in cli.COMMANDS[command].new_flags()]
