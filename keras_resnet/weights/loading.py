@@ -23,7 +23,7 @@ from keras_resnet.records import from_record, read_json
 
 from . import applications, matching
 from .availability import check_exists, valid_names
-from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat
+from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, check_preset
 from .inner_network import find_network
 from .pretrained import lookup
 from .pretrained.arguments import check_arguments
@@ -225,8 +225,7 @@ def preprocessing_for(model_or_preset: keras.Model | str) -> Preprocessing:
         UserError: for an unknown preset, or a network without a record.
     """
     if isinstance(model_or_preset, str):
-        if model_or_preset not in PREPROCESSING_PRESETS:
-            raise UserError(f"unknown preset {model_or_preset!r}; the presets are {comma_join(PREPROCESSING_PRESETS)}")
+        check_preset(model_or_preset)
         return PREPROCESSING_PRESETS[model_or_preset]
     if not isinstance(model_or_preset, keras.Model):
         raise UserError(f"{model_or_preset!r} is neither a network nor one of the presets {comma_join(PREPROCESSING_PRESETS)}")
