@@ -23,6 +23,8 @@ SPLIT_NAMES = {  # and what their folders are called, in any case, also as "trai
 }
 MAX_CLASSES_NAMED = MAX_SUFFIXES_NAMED = 5  # in an error
 
+Subfolders = Callable[[Path, Unused], list[str]]  # the sorted names of the folders in a folder, which an archive has as well
+
 ImagesByClass = Mapping[Path, list[str]]  # folder of a class -> the paths of its images below it
 
 
@@ -94,7 +96,7 @@ def list_folder(folder: str | Path | None) -> FolderListing:
     return FolderListing(folder, tuple(class_names), images, unused)
 
 
-def check_class_names(folder: Path, class_names: list[str]) -> None:
+def check_class_names(folder: Path, class_names: list[str], subfolders: Subfolders = subfolders) -> None:
     """Raises a `UserError` unless the names are lines of text, and two at least."""
     check_are_lines(class_names, f"{folder} has class folders whose names are not a line of text")
     if len(class_names) < 2:
@@ -133,7 +135,7 @@ def clashes(names: list[str], key: Callable[[str], str]) -> str:
     return comma_join(ascii(name) for name, own in zip(names, keys, strict=True) if keys.count(own) > 1)
 
 
-def split_folders(folder: Path, unused: Unused) -> dict[str, Path]:
+def split_folders(folder: Path, unused: Unused, subfolders: Subfolders = subfolders) -> dict[str, Path]:
     """Returns {split: its folder}. If neither train/ nor test/ holds folders, the classes are at the top, all for training."""
     nothing = Unused(folder)
     top = {name: folder / name for name in subfolders(folder, nothing)}
@@ -144,7 +146,7 @@ def split_folders(folder: Path, unused: Unused) -> dict[str, Path]:
         if len(paths) > 1:
             raise UserError(f"{folder} has {' and '.join(path.name for path in paths)}; only one can be the {split} split")
         if paths:
-            found[split] = innermost(paths[0])
+            found[split] = innermost(paths[0], subfolders)
     if not ("train" in found or "test" in found):
         return {"train": folder}
     subfolders(folder, unused)  # for the files there
@@ -159,10 +161,10 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.casefold()).removesuffix("set")
 
 
-def innermost(path: Path) -> Path:
+def innermost(path: Path, subfolders: Subfolders = subfolders) -> Path:
     """The split's folder inside one of the same name, which archives often have: train/train/CLASS."""
     inside = subfolders(path, Unused(path))
-    return innermost(path / inside[0]) if inside == [path.name] else path
+    return innermost(path / inside[0], subfolders) if inside == [path.name] else path
 
 
 def report_missing_classes(class_names: tuple[str, ...], listed: Mapping[str, ImagesByClass]) -> None:
