@@ -7,6 +7,7 @@ from pathlib import Path
 from .csv_manifest import list_csv
 from .folder import list_folder
 from .listing import Listing
+from .parquet import list_parquet
 
 FOLDER = "folder"
 
@@ -27,6 +28,7 @@ class Container:
 # fmt: off
 CONTAINERS = {
     FOLDER: Container("the folder with the images, CLASS/*.jpg or train/CLASS/*.jpg", list_folder),
-    "csv": Container("the CSV or TSV file that lists the images, with columns for path and label, or the folder of it", list_csv),
+    "csv": Container("the CSV or TSV file with a path and a label for each image, or the folder that it is in", list_csv),
+    "parquet": Container("the parquet file with images and labels, or the folder with such files", list_parquet),
 }
 # fmt: on
