@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from .csv_manifest import list_csv
 from .folder import list_folder
 from .listing import Listing
 
@@ -26,5 +27,6 @@ class Container:
 # fmt: off
 CONTAINERS = {
     FOLDER: Container("the folder with the images, CLASS/*.jpg or train/CLASS/*.jpg", list_folder),
+    "csv": Container("the CSV or TSV file that lists the images, with columns for path and label, or the folder of it", list_csv),
 }
 # fmt: on
