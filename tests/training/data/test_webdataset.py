@@ -119,13 +119,11 @@ def test_a_pattern_names_shards_as_webdataset_has_it(tmp_path):
         shard(tmp_path / f"{'train' if i < 10 else 'val'}-{i:04d}.tar", *samples([f"{i}a", f"{i}b"], [0, 1]))
     for pattern, count in (
         ("train-{0000..0009}.tar", 20),
-        ("{train-{}}.tar".format(), None),
         ("train-000{1,3}.tar", 4),
         ("train-000[0-4].tar", 10),
         ("train-0007.tar", 2),
     ):
-        if count:
-            assert len(list_webdataset(tmp_path / pattern).splits["train"]) == count
+        assert len(list_webdataset(tmp_path / pattern).splits["train"]) == count
     found = list_webdataset(tmp_path / "{train,val}-*.tar").splits
     assert {split: len(found[split]) for split in found} == {"train": 20, "validation": 4}
     with pytest.raises(UserError, match=r"train-0010.tar, of those that .*\{0000..0010\}.tar names, which does not exist"):
@@ -150,23 +148,24 @@ def test_samples_without_an_image_or_a_label_are_counted_and_named(tmp_path, cap
         ("d.cls", "1"),
         ("e.json", '{"caption": "x"}'),
         ("e.jpg", "x"),
-        ("__MACOSX/x.jpg", ""),
         ("._a.jpg", ""),
     ]
     shard(tmp_path / "x.tar", *samples("ab", [0, 1]), *more)
-    assert len(list_webdataset(tmp_path).splits["train"]) == 2
-    line = capfd.readouterr().err
+    listing = list_webdataset(tmp_path)
+    assert len(listing.splits["train"]) == 2
+    (line,) = listing.notes
     assert "1 samples without an image (x.tar/d)" in line
-    assert "3 samples without a label (.cls, .json or .txt) (x.tar/__MACOSX/x, x.tar/c, x.tar/e)" in line
+    assert "2 samples without a label (.cls, .json or .txt) (x.tar/c, x.tar/e)" in line
 
 
-def test_a_shard_that_is_cut_off_loses_its_last_sample_only(tmp_path, capfd):
-    path = shard(tmp_path / "x.tar", *(member for key in "abc" for member in (*samples(key, [key == "a"]), )))  # fmt: skip
+def test_a_shard_that_is_cut_off_loses_its_last_sample_only(tmp_path):
+    path = shard(tmp_path / "x.tar", *samples("abc", [0, 1, 0]))  # fmt: skip
     raw = path.read_bytes()
     path.write_bytes(raw[: raw.index(b"image c") + 3])
-    assert len(list_webdataset(tmp_path).splits["train"]) == 2
-    assert "is damaged: it ends at byte" in (line := capfd.readouterr().err)
-    assert "1 samples without a label (.cls, .json or .txt) (x.tar/c)" in line
+    listing = list_webdataset(tmp_path)
+    assert len(listing.splits["train"]) == 2
+    assert "is damaged: it ends at byte" in listing.notes[0]
+    assert "1 samples without a label (.cls, .json or .txt) (x.tar/c)" in listing.notes[1]
     path = shard(tmp_path / "x.tar", *samples("ab", [0, 1]), ("c.cls", "1"), ("c.jpg", "image c"))
     raw = path.read_bytes()
     path.write_bytes(raw[: raw.index(b"image c") + 3])
@@ -179,6 +178,7 @@ def test_a_shard_that_is_cut_off_loses_its_last_sample_only(tmp_path, capfd):
 def test_shards_in_a_bucket_are_read_there(tmp_path):
     local = shard(tmp_path / "x.tar", *samples("abc", [0, 1, 0]))
     for name in ("train/x-0.tar", "val/x-0.tar"):
+        tf.io.gfile.makedirs(f"ram://wds/{os.path.dirname(name)}")
         with tf.io.gfile.GFile(f"ram://wds/{name}", "wb") as file:
             file.write(local.read_bytes())
     with tf.io.gfile.GFile("ram://wds/classes.txt", "w") as file:
@@ -212,6 +212,14 @@ def no_such_name(path):
     (path / "classes.txt").write_text("ant\nbee\ncat\ndog\nemu\nfox\n")
 
 
+def not_a_number(path):
+    shard(path / "x.tar", *samples("ab", [0, "cat"]))
+
+
+def list_for_a_label(path):
+    shard(path / "x.tar", *samples("a", ['{"label": [1]}'], ".json"))
+
+
 def compressed(path):
     shard(path / "x.tar", *samples("ab", [0, 1]))
     os.rename(path / "x.tar", path / "x.tar.gz")
@@ -224,10 +232,10 @@ MISTAKES = {
     r"x.tar has two labels for the key 'b', both .cls": two_labels,
     r"x.tar: dir/c.jpg has the label 7; labels must be 0 to 4, as 5 classes have names": no_such_class,
     r"x.tar: b.jpg has the label 'wolf'; it must be one of the 6 classes ant, bee, cat, dog, emu, ...": no_such_name,
-    r"x.tar: b.cls holds 'cat'; it must hold the label as an integer": lambda path: shard(path / "x.tar", *samples("ab", [0, "cat"])),
+    r"x.tar: b.cls holds 'cat'; it must hold the label as an integer": not_a_number,
     r"x.tar: a.cls is not text in UTF-8": lambda path: shard(path / "x.tar", ("a.jpg", ""), ("a.cls", b"\xff\x80")),
     r"x.tar: a.json cannot be read: it is not JSON": lambda path: shard(path / "x.tar", *samples("a", ["{"], ".json")),
-    r"x.tar: a.json has the label \[1\]; it must be an integer": lambda path: shard(path / "x.tar", *samples("a", ['{"label": [1]}'], ".json")),
+    r"x.tar: a.json has the label \[1\]; it must be an integer": list_for_a_label,
     r"x.tar.gz is compressed by gzip, .*`gunzip -k ": compressed,
     r"no shards \(\*.tar\), nor have its folders": lambda path: (path / "train").mkdir(),
     r"no images with labels in its 1 shards": lambda path: shard(path / "x.tar", ("a.jpg", "image"), ("b.cls", "1")),

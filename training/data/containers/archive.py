@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_resnet import foreign_files, images
-from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.errors import UserError, comma_join
 
 from ..binary_files import exists, is_folder, is_url, open_binary
 from ..packed_strings import PackedStrings
 from ..records import DamagedRecordError, RangeRecords, Records
 from .archive_layout import Layout, decode, lay_out
-from .folder import MAX_SUFFIXES_NAMED, check_every_class
+from .folder import MAX_SUFFIXES_NAMED, missing_classes
 from .folder_listing import SPECIAL, SUFFIXES, Unused
 from .indexes.tar import Kind, TarIndex, index_tar
 from .indexes.zip import ZipRecords, index_zip, read_member
@@ -28,7 +28,7 @@ MAX_LINKS = 40  # from one to the next, as on Linux
 
 
 def list_tar(path: str | os.PathLike[str]) -> Listing:
-    """Lists a tar archive; what is not used is counted and named on stderr.
+    """Lists a tar archive; what is not used is counted and named in its notes.
 
     Of several members with one name the last counts, as when they are unpacked. A link to a file in the archive is that file.
     """
@@ -39,8 +39,7 @@ def list_tar(path: str | os.PathLike[str]) -> Listing:
     for kind, reason in ((Kind.SPARSE, SPARSE), (Kind.SPECIAL, SPECIAL)):
         for row in np.flatnonzero(index.kinds == kind).tolist():
             unused.add(reason, where / decode(index.names[row]).strip("/"))
-    if index.end:
-        print_message(f"{path} is damaged: {index.end}; what stands before it is used")
+    damage = [f"{path} is damaged: {index.end}; what stands before it is used"] if index.end else []
     offsets, lengths = index.offsets[rows], index.lengths[rows]
 
     def is_image(row: int) -> bool:
@@ -55,11 +54,12 @@ def list_tar(path: str | os.PathLike[str]) -> Listing:
     def records_of(keys: PackedStrings, members: np.ndarray) -> RangeRecords:
         return RangeRecords.of([path], keys, np.zeros(len(keys), np.int32), offsets[members], lengths[members])
 
-    return listing_of(layout, index.names, records_of, where, unused)
+    listing = listing_of(layout, index.names, records_of, where, unused)
+    return listing._replace(notes=(*damage, *listing.notes))
 
 
 def list_zip(path: str | os.PathLike[str]) -> Listing:
-    """Lists a zip archive; what is not used is counted and named on stderr. Checksums are compared when images are read."""
+    """Lists a zip archive; what is not used is counted and named in its notes. Checksums are compared when images are read."""
     path = check_archive(path)
     index = index_zip(path)
     where, unused = location_of(path)
@@ -142,12 +142,11 @@ def listing_of(
     for split, rows in layout.rows.items():
         keys = PackedStrings.of(key(names[row], layout.top) for row in rows.tolist())
         splits[split] = in_order(records_of(keys, rows), layout.labels[split])
-    unused.report()
     if not any(map(len, splits.values())):
         suffixes = comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)
         raise UserError(f"{where} has no images ({suffixes}) in its {len(layout.class_names)} class folders")
-    check_every_class(layout.class_names, layout.folders, layout.roots, splits)
-    return Listing(tuple(layout.class_names), splits)
+    missing = missing_classes(layout.class_names, layout.folders, layout.roots, splits)
+    return Listing(tuple(layout.class_names), splits, (*unused.lines(), *missing))
 
 
 def key(name: bytes, top: str) -> bytes:

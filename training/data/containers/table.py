@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from .archive import list_tar, list_zip
 from .csv_manifest import list_csv
 from .folder import list_folder
 from .listing import Listing
+from .webdataset import list_webdataset
 
 FOLDER = "folder"
 
@@ -28,5 +30,8 @@ class Container:
 CONTAINERS = {
     FOLDER: Container("the folder with the images, CLASS/*.jpg or train/CLASS/*.jpg", list_folder),
     "csv": Container("the CSV or TSV file that lists the images, with columns for path and label, or the folder of it", list_csv),
+    "tar": Container("the tar archive of a folder with the images, not compressed", list_tar),
+    "zip": Container("the zip archive of a folder with the images", list_zip),
+    "webdataset": Container("the folder with the tar shards, or a pattern such as train-{0000..0146}.tar", list_webdataset),
 }
 # fmt: on

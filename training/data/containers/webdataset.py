@@ -8,26 +8,25 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from keras_resnet.errors import UserError, print_message
+from keras_resnet.errors import UserError
 from keras_resnet.records import parse_json
 
-from ..binary_files import is_url, open_binary
+from ..binary_files import is_folder, is_url, open_binary
 from ..packed_strings import PackedStrings
 from .archive_layout import decode, is_hidden
 from .folder_listing import KNOWN_SUFFIXES, Unused
 from .indexes.shard_index import Index, cached_index, pack, unpack
 from .indexes.tar import Kind, read_members
-from .labels import Classes
 from .listing import Listing
 from .shards.class_names import class_names_beside
 from .shards.files import find_shards
 from .shards.listing import ShardImages, list_shards, named_classes
 
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")  # compressed ones are refused by name
 LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that a sample has counts
 JSON_KEYS = ("label", "class", "cls")
 MAX_LABEL_BYTES = 1 << 20
 NO_IMAGE, NO_LABEL = "samples without an image", "samples without a label (.cls, .json or .txt)"
-FEWEST_CAPTIONS = 50  # different texts for as many images are not the names of classes
 
 
 class Sample(NamedTuple):
@@ -48,26 +47,22 @@ def list_webdataset(path: str | os.PathLike[str]) -> Listing:
         UserError: Two images or two labels have one key, a label is that of no class, or a shard is no tar archive.
     """
     path = os.fspath(path)
-    shards = find_shards(path, lambda name: name.lower().endswith(".tar") or ".tar." in name.lower(), "*.tar")
-    unused = Unused(Path(os.path.dirname(path)) if not is_url(path) else Path())
+    shards = find_shards(path, lambda name: name.lower().endswith(SUFFIXES), "*.tar")
+    unused = Unused(Path() if is_url(path) else Path(path) if is_folder(path) else Path(path).parent)
+    damage = []
 
     def images_of(shard: str) -> ShardImages:
         index = cached_index(shard, "webdataset", read_shard)
         if end := index["end"].tobytes().decode():
-            print_message(f"{shard} is damaged: {end}; what stands before it is used")
+            damage.append(f"{shard} is damaged: {end}; what stands before it is used")
         for reason, field in ((NO_IMAGE, "without_image"), (NO_LABEL, "without_label")):
             for key in unpack(index, field):
                 unused.add(reason, Path(os.path.basename(shard) if is_url(shard) else shard) / decode(key))
         return ShardImages.of(index)
 
     names = class_names_beside(shards)
-    listing = list_shards(path, shards, images_of, functools.partial(classes_of_labels, path, names))
-    unused.report()
-    return listing
-
-
-def classes_of_labels(where: str, names: tuple[str, ...] | None, texts: set[str], locate) -> Classes:
-    return named_classes(texts, locate, names)
+    listing = list_shards(path, shards, images_of, functools.partial(named_classes, names=names))
+    return listing._replace(notes=(*listing.notes, *damage, *unused.lines()))
 
 
 def read_shard(path: str) -> Index:
@@ -85,9 +80,7 @@ def read_shard(path: str) -> Index:
                 (without_image if image is None else without_label).append(sample.key.encode("utf-8", "surrogateescape"))
                 continue
             if sample.key in seen:
-                raise UserError(
-                    f"{path} has two images for the key {sample.key!r}, in different places; each key must have one"
-                )
+                raise UserError(f"{path} has two images for the key {sample.key!r}, not side by side; each key must have one")
             seen.add(sample.key)
             rows.append(image)
             label_of.append(labels.setdefault(text, len(labels)))
@@ -95,7 +88,7 @@ def read_shard(path: str) -> Index:
         PackedStrings.of(names[row] for row in rows),
         members["offsets"][rows],
         members["lengths"][rows],
-        PackedStrings.of(map(str.encode, labels)),
+        PackedStrings.of(text.encode(errors="surrogatepass") for text in labels),
         np.array(label_of, np.int32),
     )
     missing = pack("without_image", PackedStrings.of(without_image)) | pack("without_label", PackedStrings.of(without_label))

@@ -22,7 +22,7 @@ def class_names_beside(shards: Shards) -> tuple[str, ...] | None:
     Raises:
         UserError: The file cannot be read.
     """
-    folders = dict.fromkeys(os.path.dirname(path) for paths in shards.values() for path in paths)
+    folders = dict.fromkeys(os.path.dirname(path) for paths in shards.of_split.values() for path in paths)
     folders |= dict.fromkeys(os.path.dirname(folder) for folder in folders if split_of(os.path.basename(folder)))
     for folder, name in itertools.product(folders, (*TEXT_FILES, JSON_FILE)):
         path = os.path.join(folder, name)

@@ -4,12 +4,13 @@ import glob
 import itertools
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, print_message
+from keras_resnet.errors import UserError
 
 from ...binary_files import exists, is_folder, is_url, names_in, remote_errors
 from ..folder import SPLIT_NAMES, plain
@@ -21,7 +22,12 @@ GLOB = re.compile(r"[*?\[]")
 MAX_SHARDS = 1_000_000  # that a pattern may name
 NUMBERED = re.compile(r"(.*)-(\d+)-of-(\d+)(\D*)")
 
-Shards = Mapping[str, list[str]]  # split -> the paths of its shards, sorted
+
+class Shards(NamedTuple):
+    """The shards of a data set. of_split: {split: the paths of its shards, sorted}. notes: what is not used, or missing."""
+
+    of_split: dict[str, list[str]]
+    notes: tuple[str, ...]
 
 
 def find_shards(path: str, is_shard: Callable[[str], bool], kind: str) -> Shards:
@@ -37,18 +43,16 @@ def find_shards(path: str, is_shard: Callable[[str], bool], kind: str) -> Shards
     """
     if is_folder(path):
         unused = Unused(Path(path.rpartition("/")[2] if is_url(path) else path))
-        found = sort_by_split(path, list_shards(path, is_shard), unused)
-        unused.report()
+        found, notes = sort_by_split(shards_in(path, is_shard), unused), unused.lines()
         if not found:
             raise UserError(f"{path} has no shards ({kind}), nor have its folders train, validation and test")
     else:
-        found = sort_by_split(path, {shard: split_of(os.path.basename(shard)) for shard in expand(path)}, None)
-    for shards in found.values():
-        report_missing_shards(shards)
-    return found
+        found, notes = sort_by_split({shard: split_of(os.path.basename(shard)) for shard in expand(path)}, None), ()
+    missing = itertools.chain.from_iterable(map(missing_shards, found.values()))
+    return Shards(found, (*notes, *missing))
 
 
-def list_shards(folder: str, is_shard: Callable[[str], bool]) -> dict[str, str | None]:
+def shards_in(folder: str, is_shard: Callable[[str], bool]) -> dict[str, str | None]:
     """Returns {path of a shard: its split}, in a folder and in those in it that are called like splits; None for no split."""
     found: dict[str, str | None] = {}
     for name in names_in(folder):
@@ -62,7 +66,7 @@ def list_shards(folder: str, is_shard: Callable[[str], bool]) -> dict[str, str |
     return found
 
 
-def sort_by_split(where: str, shards: Mapping[str, str | None], unused: Unused | None) -> Shards:
+def sort_by_split(shards: Mapping[str, str | None], unused: Unused | None) -> dict[str, list[str]]:
     """Groups shards: those that are not called after a split are for training, unless others are called so."""
     found = {split: sorted(path for path in shards if shards[path] == split) for split in SPLIT_NAMES}
     rest = sorted(path for path in shards if shards[path] is None)
@@ -128,8 +132,8 @@ def matching(pattern: str) -> list[str]:
         return tf.io.gfile.glob(pattern)
 
 
-def report_missing_shards(shards: Sequence[str]) -> None:
-    """Says which are missing of shards that are called after their number, such as train-00000-of-01024."""
+def missing_shards(shards: Sequence[str]) -> Iterator[str]:
+    """Yields a line about those that are missing of shards that are called after their number, such as train-00000-of-01024."""
     numbers: dict[tuple[str, str, str], set[int]] = {}
     for path in shards:
         if match := NUMBERED.fullmatch(path):
@@ -137,4 +141,4 @@ def report_missing_shards(shards: Sequence[str]) -> None:
     for (stem, total, _), found in numbers.items():
         if missing := sorted({*range(min(int(total), MAX_SHARDS))} - found):
             first = f"{stem}-{str(missing[0]).zfill(len(total))}-of-{total}"
-            print_message(f"{len(missing)} of {int(total)} shards are missing, such as {first}; the others are used")
+            yield f"{len(missing)} of {int(total)} shards are missing, such as {first}; the others are used"

@@ -73,7 +73,7 @@ def list_shards(
     Raises:
         UserError: There are no images, no two classes, or images without labels.
     """
-    images = {path: images_of(path) for path in with_progress([path for paths in shards.values() for path in paths])}
+    images = {path: images_of(path) for path in with_progress([path for paths in shards.of_split.values() for path in paths])}
     texts = {path: [label.decode(errors="surrogatepass") for label in found.labels] for path, found in images.items()}
 
     def locate(text: str) -> str:
@@ -93,12 +93,12 @@ def list_shards(
     names, labels = classes(distinct_texts, locate)
     check_class_names(where, names)
     splits = {}
-    for split, paths in shards.items():
+    for split, paths in shards.of_split.items():
         records = records_of({path: images[path] for path in paths})
         in_shards = [np.array([labels[text] for text in texts[path]], np.int64)[images[path].label_of] for path in paths]
         if is_labeled(where, split, label_of := np.concatenate(in_shards), records.location):
             splits[split] = in_order(records, label_of)
-    return Listing(tuple(names), splits)
+    return Listing(tuple(names), splits, shards.notes)
 
 
 def records_of(images: dict[str, ShardImages]) -> RangeRecords:
