@@ -16,7 +16,8 @@ from keras_resnet.weights.loading import preprocessing_for
 from .config import TrainConfig
 from .data.batches import TrainBatches
 from .data.class_weights import class_weights
-from .data.dataset import FOLDER, Dataset, class_names_of
+from .data.containers.table import CONTAINERS
+from .data.dataset import Dataset, class_names_of
 from .data.splits import ArraySplit, Split
 from .distribute.strategies import is_chief, make_strategy
 from .loop import TrainLoop
@@ -142,7 +143,7 @@ def connect(config: TrainConfig) -> tf.distribute.Strategy:
 
 def open_data(config: TrainConfig, strategy: tf.distribute.Strategy) -> TrainingData:
     """Opens the data set, fetches it if need be, and checks that the batches can be made of it."""
-    if config.weights and config.dataset != FOLDER:
+    if config.weights and config.dataset not in CONTAINERS:
         check_kept_head(config, names_before_download(config))
     dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
     check_kept_head(config, dataset.class_names)
@@ -232,8 +233,8 @@ def steps_per_epoch(train: Split, recipe: Recipe) -> int:
 
 def preprocessing_from_data(split: Split, image_size: int | None) -> Preprocessing:
     """For a network that starts from random weights: the images' own size, mean and deviation; ImageNet's for encoded ones."""
-    if isinstance(split, ArraySplit):
-        own = Preprocessing.from_images(split.images[:])
+    if split.sample is not None:
+        own = Preprocessing.from_images(split.sample)
         return dataclasses.replace(own, height=image_size, width=image_size) if image_size else own
     usual, side = preprocessing_for(IMAGE_PREPROCESSING), image_size or IMAGE_SIZE
     if split.shape[2] == 1:

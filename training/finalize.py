@@ -55,6 +55,7 @@ def evaluate_and_save(
     batches = EvalBatches(test, context.recipe.batch_size).dataset(InputShard()).map(lambda images, *_: images)
     quiet: Any = 0  # which Keras takes for a string, by its default
     probabilities = model.predict(batches, verbose=quiet)[: len(test)]
+    probabilities, test = probabilities[test.readable_rows()], test.readable()
     evaluation = Evaluation.of(probabilities, test.labels, class_names)
     result = {"loss": evaluation.loss, "accuracy": evaluation.top1, "images": len(test), "seconds": seconds}
     metrics.on_test_end(result)

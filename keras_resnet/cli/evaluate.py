@@ -26,7 +26,7 @@ def evaluate(flags: Flags, arguments: list[str]) -> None:
     configure = functools.partial(configure_for_data, flags.verbosity)
     with open_predictor(artifact_path(flags), flags.verbosity, meanwhile=configure) as predictor:
         metadata = predictor.metadata
-        test = open_dataset(flags, metadata).test.prepared(metadata.preprocessing)
+        test = open_dataset(flags, metadata).test.prepared(metadata.preprocessing).readable()
         probabilities = predictor.probabilities(test.images)
     if broken := int(np.sum(~np.isfinite(probabilities).all(axis=1))):
         raise UserError(

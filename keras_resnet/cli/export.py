@@ -184,7 +184,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     source = load_source_model(config.model_path, flags.normalization, class_names, flags.dataset or "", flags.image_size)
     metadata = source.metadata
     dataset = open_dataset(flags, metadata)
-    test = evenly_spread(dataset.test, flags.verification_images).prepared(metadata.preprocessing)
+    test = evenly_spread(dataset.test, flags.verification_images).prepared(metadata.preprocessing).readable()
     calibration = read_calibration(dataset, flags.calibration_images, metadata) if config.calibrated else None
     with status_line() as show:
         result = pipeline.export(config, source, test.images[:], test.labels, calibration, show)
@@ -208,7 +208,7 @@ def read_calibration(dataset: Dataset, count: int, metadata: ClassifierMetadata)
     """Images of the training split, not augmented, chosen by a fixed seed."""
     training, _ = dataset.train_and_validation(CALIBRATION_VALIDATION, seed=0)
     chosen = np.random.default_rng(0).permutation(len(training))[:count]
-    return training.take(np.sort(chosen)).prepared(metadata.preprocessing)
+    return training.take(np.sort(chosen)).prepared(metadata.preprocessing).readable()
 
 
 def evenly_spread(split: Split, most: int) -> Split:

@@ -24,24 +24,23 @@ def check_same_pixels(path):
     import tensorflow as tf
 
     from keras_resnet.preprocessing import open_image
-    from keras_resnet.training.data.encoded_images import ImageFile
     from keras_resnet.training.data.image_check import probe_image
-    from keras_resnet.training.data.splits import EncodedSplit
+    from keras_resnet.training.data.plain_images import is_plain_jpeg
+    from keras_resnet.training.data.records import FileRecords
 
-    image = ImageFile(str(path))
-    info = probe_image(image)
+    records = FileRecords.of("", [str(path)])
+    info = probe_image(records, 0)
     try:
         pixels = np.asarray(open_image(path, 3), int)
     except Exception:
         assert info.error, "the check lets through what prediction refuses"
         raise
     assert not info.error, f"the check refuses what prediction takes: {info.error}"
-    split = EncodedSplit(np.array([image], object), np.arange(1), np.array([info.tf_decodable]), 3)
-    jpeg, decoded = split.read(0)
-    if jpeg:
-        decoded = tf.io.decode_jpeg(jpeg, 3, dct_method="INTEGER_ACCURATE", try_recover_truncated=True).numpy()
-    assert decoded.shape == pixels.shape == (*info.size, 3)
-    assert np.abs(decoded - pixels).max() <= 1, "training sees other pixels than prediction"
+    assert pixels.shape == (*info.size, 3)
+    content = tf.constant(records.read(0))
+    if is_plain_jpeg(content):
+        decoded = tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE", try_recover_truncated=True).numpy()
+        assert np.abs(decoded - pixels).max() <= 1, "training sees other pixels than prediction"
 
 
 def image_folders(material, folder, rng):

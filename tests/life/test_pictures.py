@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from life.folders import special_files
 from life.pictures import FORMS, GRAY, UNUSABLE, USABLE, arithmetic_frame, jpeg, png, saved, scene
 from PIL import Image
@@ -12,8 +13,11 @@ from PIL import Image
 from keras_resnet import UserError
 from keras_resnet.images import UnreadableImageError, exif_orientation, opened, upright
 from keras_resnet.preprocessing import Preprocessing, open_image
-from keras_resnet.training.data.encoded_images import ImageFile
+from keras_resnet.training.data.bad_images import BadImageError, BadImages
+from keras_resnet.training.data.crop_batches import CropBatches
 from keras_resnet.training.data.image_check import probe_image
+from keras_resnet.training.data.plain_images import is_plain_jpeg
+from keras_resnet.training.data.records import FileRecords
 from keras_resnet.training.data.splits import EncodedSplit
 
 LOSS = 30  # of 255: what a JPEG or a palette may change
@@ -27,10 +31,20 @@ def write(folder, name):
 
 
 def crop(*paths, channels=3):
-    files = [ImageFile(str(path)) for path in paths]
-    tf_decodable = np.array([probe_image(file).tf_decodable for file in files])
-    split = EncodedSplit(np.array(files, object), np.arange(len(files)), tf_decodable, channels)
-    return np.stack(list(split.random_crops(np.arange(len(files)), WHOLE.repeat(len(files), 0), (30, 30), 1.0)))
+    rows, draws = np.arange(len(paths)), WHOLE.repeat(len(paths), 0)
+    batches = CropBatches(encoded_split(*paths, channels=channels), (30, 30), 1.0).batches(rows[np.newaxis], draws[np.newaxis])
+    ((crops, used),) = batches.as_numpy_iterator()
+    np.testing.assert_array_equal(used, rows)
+    return crops
+
+
+def encoded_split(*paths, channels=3):
+    records = FileRecords.of("", map(str, paths))
+    return EncodedSplit(records, np.arange(len(paths)), channels, BadImages("skip"))
+
+
+def probe(path, keep=None):
+    return probe_image(FileRecords.of("", [str(path)]), 0, keep)
 
 
 def difference(one, other):
@@ -46,7 +60,7 @@ def test_every_usable_file_has_the_same_pixels_in_the_check_in_training_and_in_p
     for path, cropped in zip(paths, crops, strict=True):
         gray = path.name in GRAY
         wanted = scene()[..., :1] if gray else scene()
-        info, pixels = probe_image(ImageFile(str(path)), keep=(40, 50)), np.asarray(open_image(path, 3))
+        info, pixels = probe(path, keep=(40, 50)), np.asarray(open_image(path, 3))
         assert (info.error, info.size, info.grayscale) == (None, (40, 50), gray), path.name
         assert difference(info.pixels, wanted) <= LOSS, path.name
         np.testing.assert_array_equal(pixels, np.broadcast_to(info.pixels, pixels.shape), path.name)
@@ -57,7 +71,7 @@ def test_every_usable_file_has_the_same_pixels_in_the_check_in_training_and_in_p
 def test_an_unusable_file_is_refused_alike_by_the_check_and_by_prediction(tmp_path, name):
     """Catches an exception of Pillow's that is not expected, and a file that the check lets pass."""
     path = write(tmp_path, name)
-    reason = probe_image(ImageFile(str(path))).error
+    reason = probe(path).error
     assert reason
     with pytest.raises(UserError, match=f"{name} cannot be read as an image: ") as caught:
         open_image(path, 3)
@@ -108,28 +122,27 @@ def test_a_long_and_narrow_image_takes_no_more_memory_than_its_crop():
         assert difference(preprocessing.resize_and_crop(whole), expected) <= 1
 
 
-def test_an_image_that_turns_bad_or_disappears_during_training_is_named(tmp_path):
+def test_an_image_that_turns_bad_or_disappears_during_training_is_named(tmp_path, capfd):
     """Catches gray rows that TensorFlow makes up for a file cut since it was checked, and an error without a name."""
     for name, content in (("a.jpg", jpeg()), ("b.png", saved("PNG")), ("c.gif", saved("GIF"))):
         path = tmp_path / name
         path.write_bytes(content)
-        file = ImageFile(str(path))
-        split = EncodedSplit(np.array([file], object), np.arange(1), np.array([probe_image(file).tf_decodable]), 3)
+        split = encoded_split(path)
         path.write_bytes(content[: len(content) // 2])
-        with pytest.raises(OSError, match=name):
-            split.read(0)
-        with pytest.raises(OSError, match=name):
-            split.prepare(Preprocessing(8, 8, 3, (0.5,) * 3, (0.5,) * 3))
+        with pytest.raises(BadImageError, match="none of 1 images can be read"):
+            split.prepared(Preprocessing(8, 8, 3, (0.5,) * 3, (0.5,) * 3)).images[:]
+        assert f"{name} cannot be read: " in capfd.readouterr().err
+        assert split.bad_images.names == [str(path)]
         path.unlink()
         with pytest.raises(FileNotFoundError, match=name):
-            split.read(0)
+            split.load(0, 3)
 
 
 def test_a_jpeg_in_arithmetic_codes_is_not_left_to_tensorflow(tmp_path):
     """Catches a training that ends with the first file in codes which Pillow knows and TensorFlow does not."""
     path = tmp_path / "a.jpg"
     path.write_bytes(arithmetic_frame())
-    assert not probe_image(ImageFile(str(path))).tf_decodable
+    assert not is_plain_jpeg(tf.constant(path.read_bytes()))
     assert crop(path).shape == (1, 30, 30, 3)
 
 

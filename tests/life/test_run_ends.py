@@ -18,8 +18,9 @@ from keras_resnet.errors import ReportFailed, TrainingInterrupted
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training import finalize, signals
 from keras_resnet.training.callbacks.loggers import read_metrics
-from keras_resnet.training.data.encoded_images import ImageFile
-from keras_resnet.training.data.splits import ArraySplit, EncodedSplit, LazyImages
+from keras_resnet.training.data.bad_images import BadImages
+from keras_resnet.training.data.records import FileRecords
+from keras_resnet.training.data.splits import EncodedSplit
 from keras_resnet.training.signals import StopSignal
 from keras_resnet.training.train import missing_file_as_user_error, train
 
@@ -130,17 +131,24 @@ def cut_off(path):
     path.write_bytes(path.read_bytes()[:40])
 
 
-@pytest.mark.parametrize("harm", [cut_off, lambda path: path.unlink(), lambda path: path.write_text("text")])
-def test_an_image_that_changes_during_the_training_is_named(harm, tmp_path):
+CHANGES = {
+    cut_off: "none of 1 images can be read",
+    lambda path: path.write_text("text"): "none of 1 images can be read",
+    lambda path: path.unlink(): r"an image .*cat\.png.*the same command continues",
+}
+
+
+@pytest.mark.parametrize("harm", CHANGES)
+def test_an_image_that_changes_during_the_training_is_named(harm, tmp_path, capfd):
     """Catches a traceback of TensorFlow's in place of the name of a file, whatever has happened to it."""
     path = tmp_path / "cat.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)).save(path)
     harm(path)
-    encoded = EncodedSplit(np.array([ImageFile(str(path))]), np.zeros(1, int), np.array([False]), 1)
-    images = LazyImages(encoded, Preprocessing(8, 8, 1, (0.5,), (0.5,)))
-    dataset = ArraySplit(images, encoded.labels).batches(np.zeros((1, 1), int))
-    with pytest.raises(UserError, match=r"an image .*cat\.png.*the same command continues"), missing_file_as_user_error():
+    encoded = EncodedSplit(FileRecords.of("", [str(path)]), np.zeros(1, int), 1, BadImages("skip"))
+    dataset = encoded.prepared(Preprocessing(8, 8, 1, (0.5,), (0.5,))).batches(np.zeros((1, 1), int))
+    with pytest.raises(UserError, match=CHANGES[harm]), missing_file_as_user_error():
         next(iter(dataset))
+    assert ("cat.png cannot be read" in capfd.readouterr().err) == path.exists()
 
 
 def test_other_errors_of_tensorflow_stay_what_they_are():

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from ..recipes import Recipe
 from .augmentation import augment, draw_augmentations
-from .splits import BATCHES_AT_ONCE, ArraySplit, Split
+from .parallel import BATCHES_AT_ONCE
+from .splits import ArraySplit, Split
 
 PREFETCHED = 4  # batches that wait for the network
 
@@ -64,23 +65,33 @@ class TrainBatches:
         draws = draw_augmentations(self.recipe, self.seed, self.epoch, len(self.split))
         order, draws = self._sharded(order, shard), {name: self._sharded(drawn, shard) for name, drawn in draws.items()}
         images = self.split.training_batches(order, draws, self.size, self.recipe)
-        labels_and_draws: Any = (self.split.labels[order], draws)
-        rest = tf.data.Dataset.from_tensor_slices(labels_and_draws)
-        return prefetched(tf.data.Dataset.zip(images, rest).map(self._augment, num_parallel_calls=BATCHES_AT_ONCE))
+        with tf.device("CPU:0"):
+            labels = tf.constant(self.split.labels)
+
+        def augmented(images: tuple[tf.Tensor, tf.Tensor], draws: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            pixels, rows = images
+            targets = tf.one_hot(tf.gather(labels, rows), self.classes)
+            return augment(pixels, targets, draws, self.recipe, self.fill, done=self.split.augmentations_done)
+
+        if not draws:
+            return prefetched(
+                images.map(lambda pixels, rows: augmented((pixels, rows), {}), num_parallel_calls=BATCHES_AT_ONCE)
+            )
+        slices: Any = draws
+        batches = tf.data.Dataset.zip(images, tf.data.Dataset.from_tensor_slices(slices))
+        return prefetched(batches.map(augmented, num_parallel_calls=BATCHES_AT_ONCE))
 
     def _sharded(self, rows: np.ndarray, shard: InputShard) -> np.ndarray:
         batches = rows[: self.steps * self.recipe.batch_size].reshape(self.steps, self.recipe.batch_size, *rows.shape[1:])
         return shard.slice(batches[self.start :])
 
-    def _augment(self, images: tf.Tensor, rest: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tuple[tf.Tensor, tf.Tensor]:
-        labels, draws = rest
-        targets = tf.one_hot(labels, self.classes)
-        return augment(images, targets, draws, self.recipe, self.fill, done=self.split.augmentations_done)
-
 
 @dataclasses.dataclass(frozen=True)
 class EvalBatches:
-    """Every example of a split once, in batches; the last one is padded with images of weight 0."""
+    """Every example of a split once, in batches; the last one is padded with images of weight 0.
+
+    An image that cannot be read has a weight of 0 too, and other pixels.
+    """
 
     split: ArraySplit
     batch_size: int
@@ -97,9 +108,15 @@ class EvalBatches:
         weights = (rows < len(self.split)).astype(np.float32)
         order = np.where(weights > 0, rows, 0)
         order, weights = (shard.slice(values.reshape(self.steps, self.batch_size)) for values in (order, weights))
-        rest = tf.data.Dataset.from_tensor_slices((self.split.labels[order], weights))
-        images = self.split.batches(order)
-        return prefetched(tf.data.Dataset.zip(images, rest).map(lambda images, rest: (images, *rest)))
+        rest = tf.data.Dataset.from_tensor_slices((order, self.split.labels[order], weights))
+
+        def weighted(
+            images: tuple[tf.Tensor, tf.Tensor], rest: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            (pixels, rows), (wanted, labels, weights) = images, rest
+            return pixels, labels, weights * tf.cast(rows == wanted, weights.dtype)
+
+        return prefetched(tf.data.Dataset.zip(self.split.batches(order), rest).map(weighted))
 
 
 def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:

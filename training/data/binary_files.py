@@ -1,4 +1,4 @@
-"""Files that are read at any place: those of this machine, and those at a URL such as gs://bucket/name that TensorFlow opens."""
+"""Files that are read at any place: of this machine, and at a URL such as gs://bucket/name that TensorFlow opens."""
 
 import contextlib
 import errno

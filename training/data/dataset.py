@@ -8,16 +8,17 @@ from typing import Protocol
 
 import numpy as np
 
-from keras_resnet.errors import UserError, comma_join
+from keras_resnet.errors import UserError, comma_join, print_message
 
-from .image_filter import check_on_bad_image
-from .image_folder import ImageFolder, class_names_of_folder
+from .bad_images import BadImages
+from .containers.listing import Listing
+from .containers.table import CONTAINERS, FOLDER
+from .image_filter import read_splits
 from .splits import ArraySplit, EncodedSplit, Split
 from .tfds import TfdsDataset, class_names_of_builder, get_builder
 
-__all__ = ["ArraySplit", "Dataset", "EncodedSplit", "class_names_of"]
+__all__ = ["FOLDER", "ArraySplit", "Dataset", "EncodedSplit", "class_names_of"]
 
-FOLDER = "folder"
 TEST_FRACTION = 0.1
 MAX_CLASSES_NAMED = 5  # in an error
 
@@ -27,15 +28,31 @@ class StoredDataset(Protocol):
 
     class_names: tuple[str, ...]
     splits: tuple[str, ...]
-    bad_images: list[str]
 
     def read(self, split: str) -> Split:
-        """Returns the images and labels of a split, without unreadable images."""
+        """Returns the images and labels of a split, without images that are known to be unreadable."""
         ...
 
     def names(self, split: str) -> Sequence[str]:
         """Returns a name for each example of a split that has been read, which identifies it in later runs."""
         ...
+
+
+class StoredRecords:
+    """A container, see `StoredDataset`. Its splits are read together."""
+
+    def __init__(self, listing: Listing, bad_images: BadImages) -> None:
+        self.class_names, self.splits = listing.class_names, tuple(listing.splits)
+        for line in listing.notes:
+            print_message(line)
+        self._splits = read_splits(listing.splits, bad_images)
+
+    def read(self, split: str) -> Split:
+        return self._splits[split].split
+
+    def names(self, split: str) -> Sequence[str]:
+        records = self._splits[split].records
+        return [records.name(row) for row in range(len(records))]
 
 
 class Dataset:
@@ -62,32 +79,32 @@ class Dataset:
         """Opens a dataset, and downloads and prepares it first if necessary.
 
         Args:
-            name: "folder", or the name of a dataset of tensorflow-datasets.
-            data_dir: The folder of "folder"; where tensorflow-datasets keeps its prepared datasets.
+            name: A key of `CONTAINERS`, or the name of a dataset of tensorflow-datasets.
+            data_dir: What the container is; where tensorflow-datasets keeps its prepared datasets.
             manual_dir: Folder with archives that the user downloaded, see `downloads.prepare`.
             on_bad_image: "skip" or "fail".
 
         Raises:
             UserError: There is no such dataset, or it cannot be used.
         """
-        check_on_bad_image(on_bad_image)
-        if data_dir is not None and Path(data_dir).is_file():
-            raise UserError(f"data_dir is {data_dir}, which is a file; it must be a folder")
+        self._bad_images = BadImages(on_bad_image)
         if manual_dir is not None and not Path(manual_dir).is_dir():
             raise UserError(f"manual_dir is {manual_dir}, which is not a folder; it must hold archives that you downloaded")
         self.name = name
         self._stored: StoredDataset
-        if name == FOLDER:
-            self._stored = ImageFolder(data_dir, on_bad_image)
+        if name in CONTAINERS:
+            self._stored = StoredRecords(open_container(name, data_dir), self._bad_images)
         else:
-            self._stored = TfdsDataset(name, data_dir, manual_dir, on_bad_image)
+            if data_dir is not None and Path(data_dir).is_file():
+                raise UserError(f"data_dir is {data_dir}, which is a file; it must be a folder")
+            self._stored = TfdsDataset(name, data_dir, manual_dir, self._bad_images)
         self.class_names = self._stored.class_names
         self._test_split = next((split for split in ("test", "validation") if split in self._stored.splits), None)
 
     @property
     def bad_images(self) -> list[str]:
-        """Names of the unreadable images that were left out so far."""
-        return self._stored.bad_images
+        """Names of the unreadable images that were found so far."""
+        return self._bad_images.names
 
     @functools.cached_property
     def test(self) -> Split:
@@ -126,9 +143,10 @@ class Dataset:
 
     def _test_rows(self) -> np.ndarray:
         names = self._stored.names("train")
-        hashes = [hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names]
-        order = np.array(sorted(range(len(hashes)), key=hashes.__getitem__), int)
-        return np.sort(choose_leaving_each_class(order, self._train.labels, round(TEST_FRACTION * len(hashes)) or 1))
+        hashes = b"".join(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names)
+        words = np.frombuffer(hashes, ">u8").reshape(len(names), -1)
+        order = np.lexsort(words.T[::-1])
+        return np.sort(choose_leaving_each_class(order, self._train.labels, round(TEST_FRACTION * len(names)) or 1))
 
     def _read(self, name: str) -> Split:
         split = self._stored.read(name)
@@ -178,4 +196,14 @@ def choose_leaving_each_class(order: np.ndarray, labels: np.ndarray, count: int)
 
 def class_names_of(name: str, data_dir: str | Path | None = None) -> tuple[str, ...]:
     """Returns the class names of a dataset, which need not be prepared."""
-    return class_names_of_folder(data_dir) if name == FOLDER else class_names_of_builder(name, get_builder(name, data_dir))
+    if name in CONTAINERS:
+        return open_container(name, data_dir).class_names
+    return class_names_of_builder(name, get_builder(name, data_dir))
+
+
+def open_container(name: str, data_dir: str | Path | None) -> Listing:
+    """Lists what lies in a container of the kind `name`, a key of `CONTAINERS`."""
+    row = CONTAINERS[name]
+    if data_dir is None:
+        raise UserError(f"dataset {name!r} needs --data_dir, {row.data_dir}")
+    return row.open(Path(data_dir))

@@ -1,61 +1,21 @@
 """Encoded images on disk, read one at a time: image files, and examples in the TFRecord files of tensorflow-datasets."""
 
 import dataclasses
-import errno
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from keras_resnet.images import UnreadableImageError
-from keras_resnet.preprocessing import open_image
+from .records import DamagedRecordError
 
 if TYPE_CHECKING:
     from etils import epath
-    from PIL import Image
 
 LENGTH, CHECKSUM = 8, 4  # bytes: a length and its checksum, then the example and its checksum
-
-
-class EncodedImage(Protocol):
-    """An image on disk, in one of the formats of `keras_resnet.images`."""
-
-    @property
-    def name(self) -> str:
-        """Where the image is, for messages."""
-        ...
-
-    def read(self) -> bytes:
-        """Returns the encoded bytes.
-
-        Raises:
-            OSError: They cannot be read.
-        """
-        ...
-
-    def file(self) -> str | BinaryIO:
-        """Returns what `keras_resnet.images.opened` takes: a path, or a file object."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImageFile:
-    """An image in a file of its own."""
-
-    path: str
-
-    @property
-    def name(self) -> str:
-        return self.path
-
-    def read(self) -> bytes:
-        return Path(self.path).read_bytes()
-
-    def file(self) -> str:
-        return self.path
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,24 +38,44 @@ class TFRecordExample:
         try:
             return tf.train.Example.FromString(content).features.feature[self.feature].bytes_list.value[0]
         except (DecodeError, IndexError) as error:
-            raise OSError(errno.EIO, f"has no feature {self.feature!r} with an image", self.name) from error
-
-    def file(self) -> BinaryIO:
-        return io.BytesIO(self.read())
+            raise DamagedRecordError(f"has no feature {self.feature!r} with an image") from error
 
 
-def load(encoded: EncodedImage, channels: int) -> "Image.Image":
-    """Returns `open_image` of an encoded image.
+@dataclasses.dataclass(frozen=True, eq=False)
+class ExampleRecords:
+    """The images of a split of tensorflow-datasets: `TFRecordExample`s (N,), and their positions in the split."""
 
-    Raises:
-        OSError: It has disappeared, or cannot be decoded any more. Unlike that of a `UserError`, its text gets out of a
-            pipeline of TensorFlow.
-    """
-    try:
-        return open_image(encoded.file(), channels, encoded.name)
-    except UnreadableImageError as error:
-        number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
-        raise OSError(number or errno.EIO, error.reason, encoded.name) from error
+    split: str
+    examples: np.ndarray
+    positions: np.ndarray
+
+    @classmethod
+    def of(cls, split: str, examples: Iterable[TFRecordExample]) -> Self:
+        listed = [*examples]
+        array = np.empty(len(listed), object)
+        array[:] = listed
+        return cls(split, array, np.arange(len(listed)))
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def name(self, index: int) -> str:
+        return f"{self.split}[{self.positions[index]}]"
+
+    def location(self, index: int) -> str:
+        return self.examples[index].name
+
+    def read(self, index: int) -> bytes:
+        return self.examples[index].read()
+
+    def take(self, rows: np.ndarray | slice) -> Self:
+        return dataclasses.replace(self, examples=self.examples[rows], positions=self.positions[rows])
+
+    def total_bytes(self, limit: int) -> int:
+        return sum(example.length for example in self.examples)
+
+    def content(self, index: tf.Tensor) -> None:
+        return None
 
 
 def tfrecord_examples(paths: "Iterable[Path | epath.Path]", feature: str) -> Iterator[TFRecordExample]:

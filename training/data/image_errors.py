@@ -20,6 +20,8 @@ def missing_file_as_user_error() -> Iterator[None]:
         message = str(error.message)
         if not any(name in message for name in INPUT_PIPELINE):
             raise
+        if found := re.search(r"\bBadImageError: (.+)", message):
+            raise UserError(found[1]) from error
         found = re.search(r"\b[A-Z]\w*Error: (.+)", message)
         reason = found[1] if found else next((line for line in message.splitlines() if line and line[-1] in ".'"), message)
         if "[Errno 2]" in reason:

@@ -1,111 +1,127 @@
-"""From encoded images to splits: skips or refuses unreadable images, and keeps small ones of one size decoded."""
+"""From records to splits: looks at the images of a small dataset before training, and at a sample of those of a large one."""
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.errors import UserError, print_message
 
-from ..config import BAD_IMAGES
-from .encoded_images import EncodedImage
+from .bad_images import BadImages
 from .image_check import ImageInfo, probe_image
 from .memory import available_memory
 from .parallel import parallel_map
+from .records import LabeledRecords, Records
 from .splits import ArraySplit, EncodedSplit, Split
 
+CHECKED_BYTES = 2**28  # encoded; of a dataset with more, images are checked while they are trained on
+SAMPLE = 256  # images of such a dataset that are decoded before training
+SMALL = 128  # pixels, the longest side of images that are trained on in their own size if all of the sample have it
 MAX_IMAGES_NAMED = 3  # in the one line about unreadable images
 MEMORY_FRACTION = 0.25  # of the available memory, for decoded images
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageFiles:
-    """The images of a split before any is decoded. encoded: (N,). labels: integers (N,). names: (N,), for messages."""
+class ReadSplit:
+    """A split, and the records of its images: of all but those that are known to be unreadable."""
 
-    encoded: Sequence[EncodedImage]
-    labels: np.ndarray
-    names: Sequence[str]
-
-    def __len__(self) -> int:
-        return len(self.encoded)
+    split: Split
+    records: Records
 
 
-class FilteredImages(NamedTuple):
-    """The readable images of each split, their names, and the names of all unreadable images."""
+def read_splits(
+    listed: Mapping[str, LabeledRecords], bad_images: BadImages, channels: int | None = None
+) -> dict[str, ReadSplit]:
+    """Makes splits of the images of a dataset.
 
-    splits: dict[str, Split]
-    names: dict[str, list[str]]
-    unreadable: list[str]
-
-
-def filter_images(splits: Mapping[str, ImageFiles], on_bad_image: str, channels: int | None = None) -> FilteredImages:
-    """Decodes every image once, and keeps the pixels if all have one size and fit into a quarter of the available memory.
+    Of a dataset of up to `CHECKED_BYTES` every image is decoded once: unreadable ones are left out, and the pixels are kept if
+    all have one size and fit into a quarter of the available memory. Which images of a larger dataset are unreadable turns out
+    when they are used; only a sample of them is decoded now, evenly spaced.
 
     Args:
-        splits: The images of each split.
-        on_bad_image: "skip" leaves unreadable images out, "fail" raises.
-        channels: 1 or 3; by default 1 if every image is grayscale.
+        listed: The images of each split.
+        bad_images: Takes note of unreadable images.
+        channels: 1 or 3; by default 1 if every image that is decoded here is grayscale.
 
     Raises:
-        UserError: No image is readable, or one is unreadable and `on_bad_image` is "fail".
+        UserError: No image is readable, or one is unreadable and the policy is "fail".
     """
-    encoded = list(itertools.chain.from_iterable(files.encoded for files in splits.values()))
-    names = itertools.chain.from_iterable(files.names for files in splits.values())
-    infos = probe_with_progress(encoded)
-    errors = {name: info.error for name, info in zip(names, infos, strict=True) if info.error}
-    if errors:
-        report_unreadable(errors, len(encoded), on_bad_image)
+    total = 0
+    for split in listed.values():
+        total += split.records.total_bytes(CHECKED_BYTES - total)
+        if total > CHECKED_BYTES:
+            return check_sample(listed, bad_images, channels)
+    return check_all(listed, bad_images, channels)
+
+
+def check_all(listed: Mapping[str, LabeledRecords], bad_images: BadImages, channels: int | None) -> dict[str, ReadSplit]:
+    """Decodes every image, and leaves unreadable ones out."""
+    images = [(split.records, index) for split in listed.values() for index in range(len(split))]
+    infos = probe_with_progress(images, size_to_keep(images))
+    report_unreadable(images, infos, bad_images)
     readable = [info for info in infos if not info.error]
     channels = channels or (1 if all(info.grayscale for info in readable) else 3)
     decoded = all(info.pixels is not None for info in readable)
-    result, start = FilteredImages({}, {}, list(errors)), 0
-    for split, files in splits.items():
-        infos_of_split = infos[start : start + len(files)]
-        start += len(files)
-        rows = [row for row, info in enumerate(infos_of_split) if not info.error]
-        make = array_split if decoded and rows else encoded_split
-        result.splits[split] = make(files, infos_of_split, rows, channels)
-        result.names[split] = [files.names[row] for row in rows]
-    return result
+    splits, remaining = {}, iter(infos)
+    for name, split in listed.items():
+        infos_of_split = [*itertools.islice(remaining, len(split))]
+        rows = np.array([row for row, info in enumerate(infos_of_split) if not info.error], int)
+        records, labels = split.records.take(rows), split.labels[rows]
+        if decoded and len(rows):
+            pixels = stacked([infos_of_split[row] for row in rows], channels)
+            splits[name] = ReadSplit(ArraySplit(pixels, labels), records)
+        else:
+            splits[name] = ReadSplit(EncodedSplit(records, labels, channels, bad_images), records)
+    return splits
 
 
-def probe_with_progress(encoded: Sequence[EncodedImage]) -> list[ImageInfo]:
-    """Probes all images in threads, with a progress bar on a terminal."""
-    infos = parallel_map(functools.partial(probe_image, keep=size_to_keep(encoded)), encoded)
+def check_sample(listed: Mapping[str, LabeledRecords], bad_images: BadImages, channels: int | None) -> dict[str, ReadSplit]:
+    """Decodes evenly spaced images, to see whether they have colors and one size."""
+    images = [
+        (split.records, int(row))
+        for split in listed.values()
+        for row in np.unique(np.linspace(0, len(split) - 1, min(SAMPLE, len(split))).astype(int))
+    ]
+    infos = probe_with_progress(images, size_to_keep(images))
+    if bad_images.policy == "fail" or all(info.error for info in infos):
+        report_unreadable(images, infos, bad_images)
+    readable = [info for info in infos if not info.error]
+    channels = channels or (1 if all(info.grayscale for info in readable) else 3)
+    alike = all(info.pixels is not None for info in readable) and max(readable[0].size or (SMALL + 1,)) <= SMALL
+    sample = stacked(readable, channels) if alike else None
+    return {
+        name: ReadSplit(EncodedSplit(split.records, split.labels, channels, bad_images, sample), split.records)
+        for name, split in listed.items()
+    }
+
+
+def probe_with_progress(images: Sequence[tuple[Records, int]], keep: tuple[int, int] | None) -> list[ImageInfo]:
+    """Probes images in threads, with a progress bar on a terminal."""
+    infos = parallel_map(lambda image: probe_image(*image, keep=keep), images)
     console = Console(stderr=True)
     return list(
-        track(infos, "checking images", total=len(encoded), console=console, transient=True, disable=not console.is_terminal)
+        track(infos, "checking images", total=len(images), console=console, transient=True, disable=not console.is_terminal)
     )
 
 
-def size_to_keep(encoded: Sequence[EncodedImage]) -> tuple[int, int] | None:
+def size_to_keep(images: Sequence[tuple[Records, int]]) -> tuple[int, int] | None:
     """Returns the first readable image's size if all images, were they of this size, fit into memory decoded."""
-    size = next((info.size for info in map(probe_image, encoded) if info.size), None)
-    if size and len(encoded) * size[0] * size[1] * 3 <= MEMORY_FRACTION * available_memory():
+    size = next((info.size for info in (probe_image(*image) for image in images) if info.size), None)
+    if size and len(images) * size[0] * size[1] * 3 <= MEMORY_FRACTION * available_memory():
         return size
     return None
 
 
-def encoded_split(files: ImageFiles, infos: Sequence[ImageInfo], rows: Sequence[int], channels: int) -> EncodedSplit:
-    """Makes a split of the images at `rows`, still encoded."""
-    encoded = np.empty(len(rows), object)
-    encoded[:] = [files.encoded[row] for row in rows]
-    tf_decodable = np.array([infos[row].tf_decodable for row in rows], bool)
-    return EncodedSplit(encoded, labels_at(files, rows), tf_decodable, channels)
-
-
-def array_split(files: ImageFiles, infos: Sequence[ImageInfo], rows: Sequence[int], channels: int) -> ArraySplit:
-    """Makes a split of the pixels of the images at `rows`, all of one size."""
-    images = np.empty((len(rows), *(infos[rows[0]].size or ()), channels), np.uint8)
-    for image, row in zip(images, rows, strict=True):
-        image[:] = broadcastable(infos[row].pixels, channels)
-    return ArraySplit(images, labels_at(files, rows))
+def stacked(infos: Sequence[ImageInfo], channels: int) -> np.ndarray:
+    """Returns the pixels of images of one size, uint8 (N, H, W, `channels`)."""
+    images = np.empty((len(infos), *(infos[0].size or ()), channels), np.uint8)
+    for image, info in zip(images, infos, strict=True):
+        image[:] = broadcastable(info.pixels, channels)
+    return images
 
 
 def broadcastable(pixels: np.ndarray | None, channels: int) -> np.ndarray:
@@ -116,21 +132,17 @@ def broadcastable(pixels: np.ndarray | None, channels: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
 
 
-def labels_at(files: ImageFiles, rows: Sequence[int]) -> np.ndarray:
-    return np.asarray(files.labels, np.int64)[list(rows)]
-
-
-def report_unreadable(errors: Mapping[str, str], count: int, on_bad_image: str) -> None:
+def report_unreadable(images: Sequence[tuple[Records, int]], infos: Sequence[ImageInfo], bad_images: BadImages) -> None:
     """Names the first unreadable images in one line: on stderr, or as an error if none may be skipped or none is left."""
+    errors = {records.name(index): info.error for (records, index), info in zip(images, infos, strict=True) if info.error}
+    if not errors:
+        return
     first = "; ".join(f"{name} {error}" for name, error in itertools.islice(errors.items(), MAX_IMAGES_NAMED))
-    line = f"{len(errors)} of {count} images cannot be read: {first}{'; ...' if len(errors) > MAX_IMAGES_NAMED else ''}"
-    if on_bad_image == "fail":
+    line = f"{len(errors)} of {len(images)} images cannot be read: {first}{'; ...' if len(errors) > MAX_IMAGES_NAMED else ''}"
+    if bad_images.policy == "fail":
         raise UserError(f"{line}. --on_bad_image=skip leaves them out")
-    if len(errors) == count:
+    if len(errors) == len(images):
         raise UserError(f"{line}. No image is left")
     print_message(f"{line}. They are left out")
-
-
-def check_on_bad_image(value: str) -> None:
-    if value not in BAD_IMAGES:
-        raise UserError(f"on_bad_image is {value!r}; it must be one of {comma_join(BAD_IMAGES)}")
+    for name in errors:
+        bad_images.note(name)

@@ -10,6 +10,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CORES = cores()
+BATCHES_AT_ONCE = min(8, CORES)  # that threads prepare at the same time; more only take memory
 CHUNK = 64  # items per task; a task of its own would cost more than a small image
 MAX_THREADS = 16  # more would wait for the lock
 

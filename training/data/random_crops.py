@@ -46,36 +46,20 @@ def crop_and_resize(images: tf.Tensor, uniforms: tf.Tensor, min_area: float) -> 
     return tf.cast(tf.round(cropped), images.dtype)
 
 
-def decode_and_crop(
-    jpeg: tf.Tensor, pixels: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], channels: int, min_area: float
-) -> tf.Tensor:
-    """Cuts a random crop out of a JPEG, of which only the box is decoded, or of pixels, and resizes it.
+def decode_and_crop(content, uniforms, size, channels, min_area):
+    height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(content))
+    box = random_box(uniforms, height, width, min_area)
+    cropped = tf.image.decode_and_crop_jpeg(content, box, channels, dct_method="INTEGER_ACCURATE", try_recover_truncated=True)
+    return resized(cropped, size)
 
-    Args:
-        jpeg: String scalar, the file's bytes; empty if there are pixels instead.
-        pixels: uint8 (H, W, C), with H and W of 0 for a JPEG.
-        uniforms: float32 (4,), see `random_box`.
-        size: (height, width) of the result.
-        channels: C, 1 or 3.
-        min_area: Smallest fraction of the image's area.
 
-    Returns:
-        uint8 (*size, C).
-    """
+def crop_pixels(pixels, uniforms, size, min_area):
+    height, width = tf.unstack(tf.shape(pixels)[:2])
+    box = random_box(uniforms, height, width, min_area)
+    return resized(tf.slice(pixels, [box[0], box[1], 0], [box[2], box[3], pixels.shape[-1]]), size)
 
-    def crop_jpeg() -> tf.Tensor:
-        height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(jpeg))
-        box = random_box(uniforms, height, width, min_area)
-        return tf.image.decode_and_crop_jpeg(jpeg, box, channels, dct_method="INTEGER_ACCURATE", try_recover_truncated=True)
 
-    def crop_pixels() -> tf.Tensor:
-        height, width = tf.unstack(tf.shape(pixels)[:2])
-        box = random_box(uniforms, height, width, min_area)
-        return tf.slice(pixels, [box[0], box[1], 0], [box[2], box[3], channels])
-
-    cropped = tf.cond(tf.strings.length(jpeg) > 0, crop_jpeg, crop_pixels)
-    cropped.set_shape((None, None, channels))
-    # Antialiasing takes twice as long as decoding, and only changes images that get smaller.
+def resized(cropped, size):
     shrinks = tf.reduce_any(tf.shape(cropped)[:2] > size)
-    resized = tf.cond(shrinks, lambda: tf.image.resize(cropped, size, antialias=True), lambda: tf.image.resize(cropped, size))
-    return tf.saturate_cast(tf.round(resized), tf.uint8)
+    result = tf.cond(shrinks, lambda: tf.image.resize(cropped, size, antialias=True), lambda: tf.image.resize(cropped, size))
+    return tf.saturate_cast(tf.round(result), tf.uint8)

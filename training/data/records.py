@@ -82,7 +82,7 @@ class FileRecords:
         return len(self.rows)
 
     def name(self, index: int) -> str:
-        return os.fsdecode(self.paths[self.rows[index]])
+        return os.fsdecode(self.paths[int(self.rows[index])])
 
     def location(self, index: int) -> str:
         return self.root + self.name(index)
@@ -147,14 +147,14 @@ class RangeRecords:
         return len(self.rows)
 
     def name(self, index: int) -> str:
-        return os.fsdecode(self.keys[self.rows[index]])
+        return os.fsdecode(self.keys[int(self.rows[index])])
 
     def location(self, index: int) -> str:
-        return f"{self.files[self.file_of[self.rows[index]]]}: {self.name(index)}"
+        return f"{self.files[int(self.file_of[self.rows[index]])]}: {self.name(index)}"
 
     def read(self, index: int) -> bytes:
-        row = self.rows[index]
-        path, offset, length = self.files[self.file_of[row]], int(self.offsets[row]), int(self.lengths[row])
+        row = int(self.rows[index])
+        path, offset, length = self.files[int(self.file_of[row])], int(self.offsets[row]), int(self.lengths[row])
         if length < 0:
             raise DamagedRecordError("has no image")
         with open_binary(path) as file:

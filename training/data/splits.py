@@ -2,29 +2,32 @@
 
 import dataclasses
 import functools
-import math
+import io
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
-from keras_resnet.errors import print_message
-from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.images import UnreadableImageError
+from keras_resnet.preprocessing import Preprocessing, open_image
 
 from ..recipes import Recipe
 from .augmentation import RANDOM_RESIZED_CROP
-from .encoded_images import EncodedImage, load
-from .memory import available_memory, format_bytes
-from .parallel import CORES, parallel_map
-from .random_crops import decode_and_crop
-from .tf_decoding import decode_png, is_intact_jpeg
-
-BATCHES_AT_ONCE = min(8, CORES)  # that threads prepare at the same time; more only take memory
+from .bad_images import BadImages
+from .crop_batches import CropBatches
+from .lazy_images import LazyImages
+from .parallel import BATCHES_AT_ONCE
+from .records import DamagedRecordError, Records
 
 
 class Split(Protocol):
-    """Labeled images: what datasets provide and batches are made from."""
+    """Labeled images: what datasets provide and batches are made from.
+
+    An image that turns out to be unreadable when it is used is replaced in training by the next one of the split, with its
+    label, so that a run that is continued sees the same; in evaluation it is left out.
+    """
 
     def __len__(self) -> int: ...
 
@@ -39,16 +42,17 @@ class Split(Protocol):
         ...
 
     @property
+    def sample(self) -> np.ndarray | None:
+        """Images, uint8 (n, H, W, C), to learn their size and colors from; None if they have no size in common."""
+        ...
+
+    @property
     def augmentations_done(self) -> frozenset[str]:
         """Names of the augmentations that `training_batches` has already applied."""
         ...
 
     def take(self, indices: np.ndarray | slice) -> "Split":
         """Returns a split of the examples at `indices`, in this order."""
-        ...
-
-    def prepare(self, preprocessing: Preprocessing) -> np.ndarray:
-        """Returns all images, resized and cropped as `preprocessing` says: uint8 (N, height, width, channels)."""
         ...
 
     def prepared(self, preprocessing: Preprocessing) -> "ArraySplit":
@@ -62,7 +66,7 @@ class Split(Protocol):
     def training_batches(
         self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
     ) -> tf.data.Dataset:
-        """Returns batches to augment, uint8 (B, H, W, C).
+        """Returns batches to augment: (images uint8 (B, H, W, C), int64 (B,), which examples these are).
 
         Args:
             order: Indices (batches, B).
@@ -75,7 +79,7 @@ class Split(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ArraySplit:
-    """Images of one size in memory. images: uint8 (N, H, W, C), an array or `LazyImages`. labels: int64 (N,)."""
+    """Images of one size. images: uint8 (N, H, W, C), an array or `LazyImages`. labels: int64 (N,)."""
 
     images: "np.ndarray | LazyImages"
     labels: np.ndarray
@@ -91,41 +95,58 @@ class ArraySplit:
         _, height, width, channels = self.images.shape
         return height, width, channels
 
+    @property
+    def sample(self) -> np.ndarray:
+        return self.images[:]
+
     @functools.cached_property
     def _tensor(self) -> tf.Tensor:
         with tf.init_scope(), tf.device("CPU:0"):
             return tf.constant(self.images[:])
 
     def take(self, indices: np.ndarray | slice) -> "ArraySplit":
-        return ArraySplit(self.images[indices], self.labels[indices])
+        taken = self.images.take(indices) if isinstance(self.images, LazyImages) else self.images[indices]
+        return ArraySplit(taken, self.labels[indices])
 
-    def prepare(self, preprocessing: Preprocessing) -> np.ndarray:
-        """Returns all images, resized and cropped as `preprocessing` says: uint8 (N, height, width, channels)."""
-        return preprocessing.prepare(self.images[:])
+    def readable_rows(self) -> np.ndarray:
+        """Returns which images can be read; reads those that have not been read yet."""
+        return self.images.readable_rows() if isinstance(self.images, LazyImages) else np.arange(len(self))
+
+    def readable(self) -> "ArraySplit":
+        """Returns a split of the images that can be read."""
+        rows = self.readable_rows()
+        return self if len(rows) == len(self) else self.take(rows)
 
     def prepared(self, preprocessing: Preprocessing) -> "ArraySplit":
         """Returns a split of all images, each resized and cropped as `preprocessing` says, or itself if they are already."""
         if self.shape == preprocessing.shape and preprocessing.crop_fraction == 1:
             return self
-        return ArraySplit(prepare_if_memory_allows(self, preprocessing), self.labels)
+        images = LazyImages.of(self, preprocessing)
+        return ArraySplit(images[:] if images.remembered else images, self.labels)
 
     def prepared_for_training(self, preprocessing: Preprocessing, recipe: Recipe) -> "ArraySplit":
         return self.prepared(preprocessing)
 
+    def prepared_image(self, index: int, preprocessing: Preprocessing) -> np.ndarray:
+        """Returns an image, resized and cropped: uint8 (height, width, channels)."""
+        return preprocessing.prepare(self.images[index : index + 1])[0]
+
     def batches(self, order: np.ndarray) -> tf.data.Dataset:
-        """Returns batches, uint8 (B, H, W, C), one for each row of the indices `order`, (batches, B)."""
+        """Returns (images uint8 (B, H, W, C), int64 (B,), which examples these are) for each row of the indices `order`."""
         if isinstance(self.images, LazyImages):
-            gather = functools.partial(tf.numpy_function, self.images.__getitem__, Tout=tf.uint8, stateful=False)
+            read = functools.partial(tf.numpy_function, self.images.read, Tout=(tf.uint8, tf.int64), stateful=False)
         else:
             images = self._tensor
 
-            def gather(inputs: list[tf.Tensor]) -> tf.Tensor:
-                return tf.gather(images, *inputs)
+            def read(inputs: list[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+                return tf.gather(images, *inputs), inputs[0]
 
-        def batch(rows: tf.Tensor) -> tf.Tensor:
-            return tf.ensure_shape(gather([rows]), (order.shape[1], *self.shape))
+        def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            pixels, used = read([rows])
+            return tf.ensure_shape(pixels, (order.shape[1], *self.shape)), tf.ensure_shape(used, order.shape[1:])
 
-        return tf.data.Dataset.from_tensor_slices(order).map(batch, num_parallel_calls=BATCHES_AT_ONCE, deterministic=True)
+        rows = tf.data.Dataset.from_tensor_slices(order.astype(np.int64, copy=False))
+        return rows.map(batch, num_parallel_calls=BATCHES_AT_ONCE, deterministic=True)
 
     def training_batches(
         self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
@@ -138,14 +159,15 @@ class ArraySplit:
 class EncodedSplit:
     """Encoded images of any size.
 
-    encoded: `EncodedImage`s (N,). labels: int64 (N,). tf_decodable: bool (N,), whether TensorFlow decodes an image to the
-    same pixels as `keras_resnet.images`, or refuses it. channels: 1 or 3, for all.
+    records: The images, (N,). labels: int64 (N,). channels: 1 or 3, for all. bad_images: Takes note of unreadable ones.
+    sample: See `Split`.
     """
 
-    encoded: np.ndarray
+    records: Records
     labels: np.ndarray
-    tf_decodable: np.ndarray
     channels: int
+    bad_images: BadImages
+    sample: np.ndarray | None = None
 
     augmentations_done = frozenset({RANDOM_RESIZED_CROP})
 
@@ -157,23 +179,12 @@ class EncodedSplit:
         """(None, None, channels): every image has a height and a width of its own."""
         return (None, None, self.channels)
 
-    def take(self, indices: np.ndarray | slice) -> "EncodedSplit":
-        return EncodedSplit(self.encoded[indices], self.labels[indices], self.tf_decodable[indices], self.channels)
-
-    def prepare(self, preprocessing: Preprocessing) -> np.ndarray:
-        """Decodes all images, each resized and cropped as `preprocessing` says: uint8 (N, height, width, channels)."""
-        images = np.empty((len(self), *preprocessing.shape), np.uint8)
-
-        def prepare(index: int) -> None:
-            images[index] = preprocessing.resize_and_crop(load(self.encoded[index], preprocessing.channels))
-
-        for _ in parallel_map(prepare, range(len(self))):
-            pass
-        return images
+    def take(self, indices: np.ndarray | slice) -> Self:
+        return dataclasses.replace(self, records=self.records.take(indices), labels=self.labels[indices])
 
     def prepared(self, preprocessing: Preprocessing) -> ArraySplit:
-        """Returns a split of all images, each resized and cropped as `preprocessing` says."""
-        return ArraySplit(prepare_if_memory_allows(self, preprocessing), self.labels)
+        """Returns a split of all images, each resized and cropped as `preprocessing` says when it is first used."""
+        return ArraySplit(LazyImages.of(self, preprocessing), self.labels)
 
     def prepared_for_training(self, preprocessing: Preprocessing, recipe: Recipe) -> "Split":
         """Returns the images still encoded if each is to be cropped at random, else `prepared`."""
@@ -181,75 +192,34 @@ class EncodedSplit:
             return dataclasses.replace(self, channels=preprocessing.channels)
         return self.prepared(preprocessing)
 
+    def prepared_image(self, index: int, preprocessing: Preprocessing) -> np.ndarray:
+        """Returns an image, resized and cropped: uint8 (height, width, channels).
+
+        Raises:
+            DamagedRecordError: It cannot be read.
+        """
+        return preprocessing.resize_and_crop(self.load(index, preprocessing.channels))
+
+    def load(self, index: int, channels: int) -> Image.Image:
+        """Reads and decodes an image.
+
+        Raises:
+            DamagedRecordError: It cannot be read, and is noted as such.
+            BadImageError: The same, where that is to end the run.
+            OSError: It cannot be read now.
+        """
+        try:
+            content = self.records.read(index)
+            try:
+                return open_image(io.BytesIO(content), channels, self.records.location(index))
+            except UnreadableImageError as error:
+                raise DamagedRecordError(error.reason) from error
+        except DamagedRecordError as error:
+            self.bad_images.add(self.records.name(index), self.records.location(index), str(error))
+            raise
+
     def training_batches(
         self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
     ) -> tf.data.Dataset:
-        """Returns batches of random crops, decoded and cropped at once: uint8 (B, *size, C)."""
-        uniforms = draws[RANDOM_RESIZED_CROP].reshape(-1, 4)
-        images = self.random_crops(order.ravel(), uniforms, size, recipe.min_crop_area)
-        return images.batch(order.shape[1], drop_remainder=True)
-
-    def random_crops(self, order: np.ndarray, uniforms: np.ndarray, size: tuple[int, int], min_area: float) -> tf.data.Dataset:
-        """Returns random crops, uint8 (*size, C), one for each of the indices `order`, (n,), in their order.
-
-        uniforms: float32 (n, 4) in [0, 1), see `random_crops.random_box`, also for min_area.
-        """
-
-        def crop(index: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
-            jpeg, pixels = tf.numpy_function(self.read, [index], (tf.string, tf.uint8), stateful=False)
-            pixels = tf.ensure_shape(pixels, (None, None, self.channels))
-            return decode_and_crop(jpeg, pixels, uniforms, size, self.channels, min_area)
-
-        examples = tf.data.Dataset.from_tensor_slices((order, uniforms))
-        return examples.map(crop, num_parallel_calls=CORES, deterministic=True)
-
-    def read(self, index: int) -> tuple[bytes, np.ndarray]:
-        """Returns the bytes of a JPEG of which TensorFlow can decode a part, or the pixels of another image.
-
-        Returns:
-            (bytes, uint8 (0, 0, C)) or (b"", uint8 (H, W, C)).
-
-        Raises:
-            OSError: The image has disappeared, or is damaged since it was checked.
-        """
-        encoded: EncodedImage = self.encoded[index]
-        if self.tf_decodable[index]:
-            content = encoded.read()
-            if is_intact_jpeg(content):
-                return content, np.empty((0, 0, self.channels), np.uint8)
-            if (pixels := decode_png(content, self.channels)) is not None:
-                return b"", pixels
-        image = load(encoded, self.channels)
-        return b"", np.asarray(image, np.uint8).reshape(image.height, image.width, self.channels)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class LazyImages:
-    """The prepared images of a split, prepared when they are read: supports `len`, `shape` and `[rows]` of an array."""
-
-    split: Split
-    preprocessing: Preprocessing
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return (len(self), *self.preprocessing.shape)
-
-    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
-        return self.split.take(rows).prepare(self.preprocessing)
-
-
-def prepare_if_memory_allows(split: Split, preprocessing: Preprocessing) -> np.ndarray | LazyImages:
-    """Prepares the images of a split: an array if that takes at most half of the available memory, else `LazyImages`."""
-    images = LazyImages(split, preprocessing)
-    needed, available = math.prod(images.shape), available_memory() // 2
-    if needed <= available:
-        return images[:]
-    side = f"{preprocessing.height}x{preprocessing.width}"
-    print_message(
-        f"{len(images):,} images of {side} pixels take {format_bytes(needed)}, half of the free memory is "
-        f"{format_bytes(available)}: they are prepared again whenever they are needed"
-    )
-    return images
+        """Returns batches of random crops, decoded and cropped at once: uint8 (B, *size, C), and which examples they are."""
+        return CropBatches(self, size, recipe.min_crop_area).batches(order, draws[RANDOM_RESIZED_CROP])

@@ -4,7 +4,7 @@ import atexit
 import contextlib
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,16 @@ from keras_resnet.class_names import check_are_lines
 from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import PATTERN, without_pattern
 
+from .bad_images import BadImages
 from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
 from .downloads import prepare
-from .encoded_images import EncodedImage, tfrecord_examples
-from .image_filter import MEMORY_FRACTION, ImageFiles, filter_images
+from .encoded_images import ExampleRecords, TFRecordExample, tfrecord_examples
+from .image_filter import MEMORY_FRACTION, read_splits
 from .memory import available_memory
+from .records import LabeledRecords
 from .splits import ArraySplit, Split
-from .tf_decoding import PNG_START
 
+PNG_START = b"\x89PNG"
 SPLITS = ("train", "validation", "test")
 LABELS_CHECKED = 100  # to see whether a test split has any
 
@@ -38,11 +40,10 @@ class TfdsDataset:
     Attributes:
         class_names: In the order of the labels.
         splits: Those of train, validation and test that it has, without a test split that has no labels.
-        bad_images: Names of the unreadable images found so far.
     """
 
-    def __init__(self, name: str, data_dir: str | Path | None, manual_dir: str | Path | None, on_bad_image: str) -> None:
-        self.name, self._on_bad_image = name, on_bad_image
+    def __init__(self, name: str, data_dir: str | Path | None, manual_dir: str | Path | None, bad_images: BadImages) -> None:
+        self.name, self._bad_images = name, bad_images
         self._builder = get_builder(name, data_dir)
         self._image_key, self._label_key = supervised_keys(name, self._builder)
         self._image = features_of(self._builder)[self._image_key]
@@ -50,7 +51,7 @@ class TfdsDataset:
         if self._image.dtype != np.uint8:
             raise UserError(f"dataset {name!r} has images of {np.dtype(self._image.dtype).name}, not of uint8")
         prepare(name, self._builder, manual_dir)
-        self.bad_images: list[str] = []
+        self._left_out = set[str]()  # names of images that no split has
         available = [split for split in SPLITS if split in self._builder.info.splits]
         self.splits = tuple(split for split in available if split != "test" or self._has_labels(split))
 
@@ -63,28 +64,26 @@ class TfdsDataset:
                 if first is not None and is_png(first):
                     with contextlib.suppress(tf.errors.InvalidArgumentError):  # an image does not decode; below it is named
                         return self._decoded(split)
-            return self._encoded(split, list(tfrecord_examples(info.filepaths, self._image_key)))
+            return self._encoded(split, ExampleRecords.of(split, tfrecord_examples(info.filepaths, self._image_key)))
 
     def names(self, split: str) -> list[str]:
         """Returns a name for each example: its position, which does not change in a prepared dataset."""
-        bad_images = {*self.bad_images}
         positions = range(self._builder.info.splits[split].num_examples)
-        return [name for name in (f"{split}[{position}]" for position in positions) if name not in bad_images]
+        return [name for name in (f"{split}[{position}]" for position in positions) if name not in self._left_out]
 
     def _decoded(self, split: str) -> ArraySplit:
         values = self._read(split, self._image_key, self._label_key)
         images, labels = values[self._image_key], values[self._label_key]
         return ArraySplit(np.asarray(images)[..., :3], np.asarray(labels, np.int64))
 
-    def _encoded(self, split: str, encoded: Sequence[EncodedImage]) -> Split:
+    def _encoded(self, split: str, records: ExampleRecords) -> Split:
         labels = np.asarray(self._read(split, self._label_key)[self._label_key], np.int64)
-        if len(labels) != len(encoded):
-            raise ValueError(f"{len(encoded)} images and {len(labels)} labels")
-        names = [f"{split}[{position}]" for position in range(len(labels))]
+        if len(labels) != len(records):
+            raise ValueError(f"{len(records)} images and {len(labels)} labels")
         channels = 1 if self._image.shape[-1] == 1 else 3
-        filtered = filter_images({split: ImageFiles(encoded, labels, names)}, self._on_bad_image, channels)
-        self.bad_images += filtered.unreadable
-        return filtered.splits[split]
+        read = read_splits({split: LabeledRecords(records, labels)}, self._bad_images, channels)[split]
+        self._left_out |= {*map(records.name, range(len(records)))} - {*map(read.records.name, range(len(read.records)))}
+        return read.split
 
     def _read(self, split: str, *features: str) -> dict[str, np.ndarray]:
         """Returns {feature: its values, stacked}, in the order of the files."""
@@ -114,7 +113,7 @@ class TfdsDataset:
             return bool((self._read(f"{split}[:{first}]", self._label_key)[self._label_key] != -1).any())
 
 
-def is_png(encoded: EncodedImage) -> bool:
+def is_png(encoded: TFRecordExample) -> bool:
     """Whether an image is a PNG: of these all decoders make the same pixels, which of a JPEG they do not."""
     return encoded.read().startswith(PNG_START)
 

@@ -10,8 +10,8 @@ from PIL import Image
 from keras_resnet import UserError
 from keras_resnet.training.data import image_filter
 from keras_resnet.training.data.dataset import ArraySplit, Dataset, EncodedSplit, class_names_of
-from keras_resnet.training.data.encoded_images import ImageFile
 from keras_resnet.training.data.image_check import probe_image
+from keras_resnet.training.data.records import FileRecords
 
 RED, GRAY = (200, 30, 40), 90
 
@@ -140,8 +140,8 @@ def test_a_image_cut_off_is_noticed_where_only_an_eighth_is_computed(tmp_path):
     """Catches a cheap look that reads no further than the header."""
     path = tmp_path / "cut.jpg"
     path.write_bytes(truncated((300, 200)))
-    assert "truncated" in probe_image(ImageFile(str(path))).error
-    assert "truncated" in probe_image(ImageFile(str(path)), keep=(200, 300)).error
+    assert "truncated" in probe_image(FileRecords.of("", [str(path)]), 0).error
+    assert "truncated" in probe_image(FileRecords.of("", [str(path)]), 0, keep=(200, 300)).error
 
 
 def test_images_of_various_sizes_or_too_many_for_memory_stay_encoded(tmp_path, monkeypatch):

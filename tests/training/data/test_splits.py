@@ -8,23 +8,33 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.training.data import memory, splits
+from keras_resnet.training.data import lazy_images, memory
+from keras_resnet.training.data.bad_images import BadImages
 from keras_resnet.training.data.class_weights import class_weights
-from keras_resnet.training.data.encoded_images import ImageFile, tfrecord_examples
-from keras_resnet.training.data.image_check import probe_image
+from keras_resnet.training.data.crop_batches import CropBatches
+from keras_resnet.training.data.encoded_images import ExampleRecords, tfrecord_examples
+from keras_resnet.training.data.lazy_images import LazyImages
 from keras_resnet.training.data.random_crops import random_box
-from keras_resnet.training.data.splits import EncodedSplit, LazyImages
+from keras_resnet.training.data.records import FileRecords
+from keras_resnet.training.data.splits import EncodedSplit
 
 WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws for a box that is all of a square image
 
 
-def encoded_split(encoded, channels=3):
-    tf_decodable = np.array([probe_image(image).tf_decodable for image in encoded])
-    return EncodedSplit(np.array(encoded, object), np.arange(len(encoded)), tf_decodable, channels)
+def encoded_split(records, channels=3, policy="skip"):
+    return EncodedSplit(records, np.arange(len(records)), channels, BadImages(policy))
 
 
 def files(*paths):
-    return [ImageFile(str(path)) for path in paths]
+    return FileRecords.of("", map(str, paths))
+
+
+def random_crops(split, order, draws, size, min_area):
+    """The crops one by one, in the order of the examples."""
+    order, draws = np.asarray(order)[np.newaxis], np.asarray(draws)[np.newaxis]
+    ((crops, used),) = CropBatches(split, size, min_area).batches(order, draws).as_numpy_iterator()
+    np.testing.assert_array_equal(used, order[0])
+    return crops
 
 
 def recorded(paths, file):
@@ -33,7 +43,7 @@ def recorded(paths, file):
         for path in paths:
             content = tf.train.Feature(bytes_list=tf.train.BytesList(value=[Path(path).read_bytes()]))
             writer.write(tf.train.Example(features=tf.train.Features(feature={"image": content})).SerializeToString())
-    return list(tfrecord_examples([file], "image"))
+    return ExampleRecords.of("train", tfrecord_examples([file], "image"))
 
 
 def smooth(mode="RGB", size=40):
@@ -74,25 +84,18 @@ def test_training_sees_every_kind_of_file_as_evaluation_does(tmp_path, in_record
     paths = [*(str(tmp_path / name) for name in KINDS), str(tmp_path / "sixteen.png")]
     split = encoded_split(recorded(paths, tmp_path / "set.tfrecord") if in_records else files(*paths))
     draws = np.tile(WHOLE, (len(split), 1))
-    found = np.stack(list(split.random_crops(np.arange(len(split)), draws, (40, 40), 1.0).as_numpy_iterator()))
+    found = random_crops(split, np.arange(len(split)), draws, (40, 40), 1.0)
     expected = split.prepared(Preprocessing(40, 40, 3, (0.5,) * 3, (0.5,) * 3))
     for name, one, other in zip([*KINDS, "sixteen.png"], found, expected.images, strict=True):
         assert np.abs(one.astype(int) - other).max() <= 2, name
     np.testing.assert_array_equal(expected.labels, split.labels)
 
 
-def test_only_odd_files_are_decoded_twice(tmp_path):
-    for name, (mode, options) in KINDS.items():
-        smooth(mode).save(tmp_path / name, **options)
-    tf_decodable = {name for name in KINDS if probe_image(ImageFile(str(tmp_path / name))).tf_decodable}
-    assert tf_decodable == {"plain.jpg", "progressive.jpg", "gray.jpg", "plain.png", "alpha.png"}
-
-
 def test_gray_images_come_with_one_channel(tmp_path):
     smooth("L").save(tmp_path / "a.jpg", quality=95)
     smooth("LA").save(tmp_path / "b.png")
     split = encoded_split(files(tmp_path / "a.jpg", tmp_path / "b.png"), channels=1)
-    for image in split.random_crops(np.arange(2), np.tile(WHOLE, (2, 1)), (40, 40), 1.0).as_numpy_iterator():
+    for image in random_crops(split, np.arange(2), np.tile(WHOLE, (2, 1)), (40, 40), 1.0):
         assert np.abs(image[..., 0].astype(int) - np.asarray(smooth("L"))).max() <= 2
 
 
@@ -101,14 +104,12 @@ def test_crops_come_in_the_order_given_and_depend_on_their_draws_alone(tmp_path,
         Image.new("RGB", (20 + index, 30), (20 * index, 0, 0)).save(tmp_path / f"{index}.png")
     split = encoded_split(files(*(tmp_path / f"{index}.png" for index in range(12))))
     order, draws = rng.permutation(12), rng.random((12, 4), np.float32)
-    found = np.stack(list(split.random_crops(order, draws, (9, 7), 0.1).as_numpy_iterator()))
+    found = random_crops(split, order, draws, (9, 7), 0.1)
     assert (found.shape, found.dtype) == ((12, 9, 7, 3), np.uint8)
     np.testing.assert_array_equal(found[:, 4, 3, 0], 20 * order)
     smooth().save(tmp_path / "0.png")
     pair = encoded_split(files(tmp_path / "0.png"))
-    first, again, other = (
-        next(pair.random_crops([0], draw[np.newaxis], (9, 9), 0.1).as_numpy_iterator()) for draw in draws[[0, 0, 1]]
-    )
+    first, again, other = (random_crops(pair, [0], draw[np.newaxis], (9, 9), 0.1)[0] for draw in draws[[0, 0, 1]])
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -139,18 +140,20 @@ def test_what_does_not_fit_into_memory_is_prepared_when_it_is_asked_for(tmp_path
     whole = split.prepared(small)
     enlarged = whole.prepared(large)
     assert (whole.shape, enlarged.shape) == ((8, 8, 3), (12, 12, 3))
-    assert isinstance(whole.images, np.ndarray)
-    monkeypatch.setattr(splits, "available_memory", lambda: 1000)
+    assert (whole.images.remembered, type(enlarged.images)) == (True, np.ndarray)
+    monkeypatch.setattr(lazy_images, "available_memory", lambda: 1000)
     lazy, lazily_enlarged = split.prepared(small), whole.prepared(large)
     said = "7 images of 8x8 pixels take 0.00134 MB, half of the free memory is 0.0005 MB"
     assert said in capfd.readouterr().err
     for found, expected in ((lazy, whole), (lazily_enlarged, enlarged)):
         assert isinstance(found.images, LazyImages)
+        assert not found.images.remembered
         assert found.shape == expected.shape
         np.testing.assert_array_equal(found.labels, expected.labels)
         np.testing.assert_array_equal(found.images[2:5], expected.images[2:5])
-        batches = np.stack(list(found.batches(order).as_numpy_iterator()))
-        np.testing.assert_array_equal(batches, expected.images[order])
+        batches, used = map(np.stack, zip(*found.batches(order).as_numpy_iterator(), strict=True))
+        np.testing.assert_array_equal(batches, np.stack([expected.images[rows] for rows in order]))
+        np.testing.assert_array_equal(used, order)
 
 
 def test_every_class_weighs_the_same_and_the_mean_example_one():

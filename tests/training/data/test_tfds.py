@@ -115,7 +115,7 @@ def test_images_of_various_sizes_stay_encoded_on_disk(data_dir):
     assert [type(split) for split in (training, validation, dataset.test)] == [EncodedSplit] * 3
     assert [len(split) for split in (training, validation, dataset.test)] == [20, 4, 6]
     np.testing.assert_array_equal(dataset.test.labels, [0, 1] * 3)
-    assert dataset.test.encoded[1].read() == numbered(6)[1][0]
+    assert dataset.test.records.read(1) == numbered(6)[1][0]
 
 
 def test_a_set_with_only_a_train_split_is_cut_in_three(data_dir):
@@ -169,7 +169,7 @@ def test_a_set_larger_than_memory_is_read_from_its_files_in_the_same_order(tmp_p
     for split, expected in zip((*files.train_and_validation(0.25, seed=0), files.test), decoded, strict=True):
         assert (type(split), type(expected)) == (EncodedSplit, ArraySplit)
         np.testing.assert_array_equal(split.labels, expected.labels)
-        images = split.prepare(Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3))
+        images = split.prepared(Preprocessing(9, 9, 3, (0.5,) * 3, (0.5,) * 3)).images[:]
         assert np.abs(images.astype(int) - expected.images).max() <= 4  # another decoder; the images' shades are 10 apart
 
 

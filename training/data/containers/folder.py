@@ -2,19 +2,18 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from keras_resnet.class_names import check_are_lines, normalized
-from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.errors import UserError, comma_join
 
-from .encoded_images import ImageFile
-from .image_filter import ImageFiles, filter_images
-from .image_listing import NOT_A_SPLIT, SUFFIXES, Unused, list_images, subfolders
-from .splits import Split
+from ..packed_strings import PackedStrings
+from ..records import FileRecords, LabeledRecords
+from .folder_listing import NOT_A_SPLIT, SUFFIXES, Unused, list_images, subfolders
+from .listing import Listing
 
 SPLIT_NAMES = {  # and what their folders are called, in any case, also as "train_set" or "Training Set"
     "train": ("train", "training"),
@@ -25,56 +24,9 @@ MAX_CLASSES_NAMED = MAX_SUFFIXES_NAMED = 5  # in an error
 
 Subfolders = Callable[[Path, Unused], list[str]]  # the sorted names of the folders in a folder, which an archive has as well
 
-ImagesByClass = Mapping[Path, list[str]]  # folder of a class -> the paths of its images below it
 
-
-class FolderListing(NamedTuple):
-    """What a folder holds. images: {split: its images by class}, the classes in the order of `class_names`."""
-
-    root: Path
-    class_names: tuple[str, ...]
-    images: dict[str, ImagesByClass]
-    unused: Unused
-
-
-class ImageFolder:
-    """A folder of images, also in folders below those of the classes. What is not used is counted and named on stderr.
-
-    Attributes:
-        class_names: Sorted, in the order of the labels.
-        splits: Those of train, validation and test that it has.
-        bad_images: Names of the unreadable images.
-    """
-
-    def __init__(self, folder: str | Path | None, on_bad_image: str) -> None:
-        root, self.class_names, listed, unused = list_folder(folder)
-        unused.report()
-        for path, files in listed.get("train", {}).items():
-            if not files:
-                raise UserError(f"class {path.name!r} has no images ({comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)}) in {path}")
-        report_missing_classes(self.class_names, listed)
-        self.splits = tuple(listed)
-        filtered = filter_images({split: image_files(images, root) for split, images in listed.items()}, on_bad_image)
-        self._splits, self._names, self.bad_images = filtered
-
-    def read(self, split: str) -> Split:
-        return self._splits[split]
-
-    def names(self, split: str) -> list[str]:
-        """Returns each image's path below the folder, which does not depend on what else is in there."""
-        return self._names[split]
-
-
-def class_names_of_folder(folder: str | Path | None) -> tuple[str, ...]:
-    """Returns the class names, without decoding an image."""
-    return list_folder(folder).class_names
-
-
-def list_folder(folder: str | Path | None) -> FolderListing:
-    """Finds the splits, the classes and their images."""
-    if folder is None:
-        raise UserError("dataset 'folder' needs --data_dir=FOLDER, the folder with the images")
-    folder = Path(folder)
+def list_folder(folder: Path) -> Listing:
+    """Lists a folder of images, also in folders below those of the classes. What is not used is counted and named on stderr."""
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise UserError(f"data_dir is {folder}, which {problem}; it must be a folder")
@@ -85,15 +37,41 @@ def list_folder(folder: str | Path | None) -> FolderListing:
     class_names = next(iter(by_split.values()))
     check_class_names(folder, class_names)
     folders = class_folders(folder, by_split)
-    images: dict[str, ImagesByClass] = {
-        split: {path: list_images(path, unused) if path.is_dir() else [] for path in map(root.joinpath, folders[split])}
-        for split, root in roots.items()
-    }
-    if not any(any(files.values()) for files in images.values()):
+    splits = {split: list_split(folder, root, folders[split], unused) for split, root in roots.items()}
+    if not any(map(len, splits.values())):
         raise UserError(
             f"{folder} has no images ({comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)}) in its {len(class_names)} class folders"
         )
-    return FolderListing(folder, tuple(class_names), images, unused)
+    return Listing(tuple(class_names), splits, (*unused.lines(), *missing_classes(class_names, folders, roots, splits)))
+
+
+def list_split(folder: Path, root: Path, class_folders: Sequence[str], unused: Unused) -> LabeledRecords:
+    """Lists the images of a split, class by class; their names are relative to `folder`, the data set's."""
+    packed, counts = [], []
+    for path in map(root.joinpath, class_folders):
+        names, prefix = list_images(path, unused) if path.is_dir() else [], f"{path.relative_to(folder).as_posix()}/"
+        packed.append(PackedStrings.of(os.fsencode(prefix + name) for name in names))
+        counts.append(len(names))
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return LabeledRecords(FileRecords.of(folder, PackedStrings.joined(packed)), labels)
+
+
+def missing_classes(
+    class_names: Sequence[str],
+    folders: Mapping[str, Sequence[str]],
+    roots: Mapping[str, Path],
+    splits: Mapping[str, LabeledRecords],
+) -> Iterator[str]:
+    """Raises a `UserError` for a class without images to train on; yields a line about those that another split lacks."""
+    for split, listed in splits.items():
+        missing = np.flatnonzero(np.bincount(listed.labels, minlength=len(class_names)) == 0).tolist()
+        if split == "train" and missing:
+            name = folders[split][missing[0]]
+            suffixes = comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)
+            raise UserError(f"class {name!r} has no images ({suffixes}) in {roots[split] / name}")
+        if missing:
+            shown = comma_join((class_names[label] for label in missing), MAX_CLASSES_NAMED)
+            yield f"the {split} split has no images of {len(missing)} of {len(class_names)} classes: {shown}"
 
 
 def check_class_names(folder: Path, class_names: list[str], subfolders: Subfolders = subfolders) -> None:
@@ -165,19 +143,3 @@ def innermost(path: Path, subfolders: Subfolders = subfolders) -> Path:
     """The split's folder inside one of the same name, which archives often have: train/train/CLASS."""
     inside = subfolders(path, Unused(path))
     return innermost(path / inside[0], subfolders) if inside == [path.name] else path
-
-
-def report_missing_classes(class_names: tuple[str, ...], listed: Mapping[str, ImagesByClass]) -> None:
-    """Names the classes of which a split has no images, in a line on stderr for each."""
-    for split, images in listed.items():
-        if missing := [name for name, files in zip(class_names, images.values(), strict=True) if not files]:
-            shown = comma_join(missing, MAX_CLASSES_NAMED)
-            line = f"the {split} split has no images of {len(missing)} of {len(class_names)} classes: {shown}"
-            print_message(line)
-
-
-def image_files(images: ImagesByClass, folder: Path) -> ImageFiles:
-    """Lists the images of a split, class by class; their names are relative to `folder`."""
-    encoded = [ImageFile(os.path.join(path, name)) for path, files in images.items() for name in files]
-    names = [f"{path.relative_to(folder).as_posix()}/{name}" for path, files in images.items() for name in files]
-    return ImageFiles(encoded, np.repeat(np.arange(len(images)), [len(files) for files in images.values()]), names)

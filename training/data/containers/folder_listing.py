@@ -2,15 +2,17 @@
 
 import collections
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_resnet import images
-from keras_resnet.errors import comma_join, print_message
+from keras_resnet.errors import comma_join
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
     ".pbm", ".pnm", ".jp2", ".j2k", ".avif",
 )  # fmt: skip
+KNOWN_SUFFIXES = frozenset(SUFFIXES)
 SYSTEM_NAMES = ("__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information")
 MAX_NAMES_SHOWN = 3  # for each reason
 
@@ -31,16 +33,15 @@ class Unused:
     def add(self, reason: str, path: str | Path) -> None:
         self._paths[reason].add(os.path.relpath(path, self._root))
 
-    def report(self) -> None:
-        """Counts them in one line on standard error, with the first names for each reason."""
+    def lines(self) -> Iterator[str]:
+        """Yields a line that counts them, with the first names for each reason; none if there are none."""
         if not self._paths:
             return
         count = sum(map(len, self._paths.values()))
         reasons = "; ".join(
             f"{len(paths)} {reason} ({comma_join(sorted(paths), MAX_NAMES_SHOWN)})" for reason, paths in self._paths.items()
         )
-        line = f"of the files and folders in {self._root}, {count} are not used: {reasons}"
-        print_message(line)
+        yield f"of the files and folders in {self._root}, {count} are not used: {reasons}"
 
 
 def list_images(folder: Path, unused: Unused) -> list[str]:
@@ -109,7 +110,7 @@ def is_candidate(entry: os.DirEntry[str], unused: Unused) -> bool:
     suffix = os.path.splitext(entry.name)[1].lower()
     if not regular:
         unused.add(SPECIAL, entry.path)
-    elif suffix in SUFFIXES or (not suffix and images.is_image(entry.path)):
+    elif suffix in KNOWN_SUFFIXES or (not suffix and images.is_image(entry.path)):
         return True
     else:
         unused.add(NOT_CALLED_IMAGES, entry.path)

@@ -18,14 +18,16 @@ class Listing(NamedTuple):
     Attributes:
         class_names: In the order of the labels; two at least.
         splits: The images of train, validation and test, as far as there are such, each in the order of `in_order`.
+        notes: Lines for the user about what is not used.
     """
 
     class_names: tuple[str, ...]
     splits: Mapping[str, LabeledRecords]
+    notes: tuple[str, ...] = ()
 
 
 def in_order(records: Records, labels: np.ndarray) -> LabeledRecords:
-    """Sorts the images of a split by label, and those of a class by name: so the same images come alike from every container."""
+    """Sorts the images of a split by label, and those of a class by name: the order is the same from every container."""
     names = np.array([os.fsencode(records.name(row)) for row in range(len(records))], object)
     order = np.array(sorted(range(len(names)), key=lambda row: (labels[row], names[row])), np.int64)
     return LabeledRecords(records.take(order), np.asarray(labels, np.int64)[order])

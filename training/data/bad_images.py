@@ -1,0 +1,54 @@
+"""Images that turn out to be unreadable while others are trained on: named, counted, and never silently gone."""
+
+import threading
+
+from keras_resnet.errors import UserError, comma_join, print_message
+
+from ..config import BAD_IMAGES
+
+MAX_NAMED = 20  # in a line of their own; the rest is only counted
+
+
+class BadImageError(Exception):
+    """An unreadable image of a run that is to fail on one. Its text gets out of a pipeline of TensorFlow."""
+
+
+class BadImages:
+    """The unreadable images that were found so far.
+
+    Attributes:
+        names: Of each, once, in the order in which they were found.
+    """
+
+    def __init__(self, policy: str) -> None:
+        """policy: "skip" or "fail", what to do about one."""
+        if policy not in BAD_IMAGES:
+            raise UserError(f"on_bad_image is {policy!r}; it must be one of {comma_join(BAD_IMAGES)}")
+        self.policy, self.names = policy, list[str]()
+        self._known, self._lock = set[str](), threading.Lock()
+
+    def add(self, name: str, location: str, reason: str) -> None:
+        """Takes note of an image, and says so the first time.
+
+        Args:
+            name: Of the image, as `Records.name`.
+            location: Where it is.
+            reason: What is wrong with it, to stand after that.
+
+        Raises:
+            BadImageError: If the policy is "fail".
+        """
+        if self.policy == "fail":
+            raise BadImageError(f"{location} {reason}. --on_bad_image=skip leaves such images out")
+        with self._lock:
+            if name in self._known:
+                return
+            self.note(name)
+            if len(self.names) <= MAX_NAMED:
+                rest = "" if len(self.names) < MAX_NAMED else "; further ones are only counted"
+                print_message(f"{location} cannot be read: {reason}. It is left out, and replaced in training{rest}")
+
+    def note(self, name: str) -> None:
+        """Takes note of an image of which the user has been told."""
+        self.names.append(name)
+        self._known.add(name)

@@ -1,0 +1,120 @@
+"""Batches of random crops of encoded images, decoded and cropped at once by TensorFlow's operations wherever these can."""
+
+from typing import Protocol, cast
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from .lazy_images import first_readable
+from .parallel import BATCHES_AT_ONCE, CORES, parallel_map
+from .plain_images import is_plain_jpeg
+from .random_crops import crop_pixels, decode_and_crop
+from .records import DamagedRecordError, Records
+
+unconverted = tf.autograph.experimental.do_not_convert  # tf.data would have AutoGraph read the functions' source
+
+
+class Encoded(Protocol):
+    """What `splits.EncodedSplit` has of this."""
+
+    @property
+    def records(self) -> Records: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int, channels: int) -> Image.Image: ...
+
+
+class CropBatches:
+    """Cuts a random box out of each image, see `random_crops.random_box`, and resizes it.
+
+    A JPEG as most are is read, decoded and cropped in TensorFlow, with no Python. Every other image is decoded as for
+    evaluation, and so is one that TensorFlow refuses; where that fails as well, the next readable image takes its place.
+    """
+
+    def __init__(self, split: Encoded, size: tuple[int, int], min_area: float) -> None:
+        """size: (height, width) of the crops. min_area: The smallest fraction of an image's area that is cut out."""
+        self._split, self._size, self._min_area = split, size, min_area
+
+    def batches(self, order: np.ndarray, uniforms: np.ndarray) -> tf.data.Dataset:
+        """Returns (crops uint8 (B, *size, C), int64 (B,), which examples these are).
+
+        Args:
+            order: Indices (batches, B).
+            uniforms: float32 (batches, B, 4), see `random_crops.random_box`.
+        """
+        slices = tf.data.Dataset.from_tensor_slices((order.astype(np.int64, copy=False), uniforms))
+        return slices.map(self._batch, num_parallel_calls=min(2, BATCHES_AT_ONCE), deterministic=True)
+
+    @unconverted
+    def _batch(self, rows: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns a batch: made at once, or image by image if TensorFlow refuses one of them."""
+        count = cast(int, rows.shape[0])
+        contents = self._contents(rows)
+        images = tf.data.Dataset.from_tensor_slices((rows, contents, uniforms))
+        at_once = images.map(unconverted(self._crop), num_parallel_calls=CORES, deterministic=True).batch(
+            count, drop_remainder=True
+        )
+        one_by_one = images.map(unconverted(self._crop_or_decode), num_parallel_calls=CORES, deterministic=True).batch(count)
+        crops, used = at_once.ignore_errors().concatenate(one_by_one).take(1).get_single_element()
+        return tf.ensure_shape(crops, (count, *self._size, self._split.channels)), tf.ensure_shape(used, (count,))
+
+    def _contents(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the bytes of images that only Python can read, "" for those that cannot be read; else only ""."""
+        if self._split.records.content(tf.constant(0, tf.int64)) is not None:
+            return tf.fill(tf.shape(rows), "")
+        return tf.ensure_shape(tf.numpy_function(self._read, [rows], tf.string, stateful=False), rows.shape)
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        contents = np.empty(len(rows), object)
+
+        def read(place: int) -> None:
+            try:
+                contents[place] = self._split.records.read(rows[place])
+            except (DamagedRecordError, OSError):  # which decoding meets again, and says
+                contents[place] = b""
+
+        for _ in parallel_map(read, range(len(rows))):
+            pass
+        return contents
+
+    def _crop(self, row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns a crop, and the index of its image."""
+        read = self._split.records.content(row)
+        content = content if read is None else read
+        channels = self._split.channels
+
+        def crop_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
+            return decode_and_crop(content, uniforms, self._size, channels, self._min_area), row
+
+        return tf.cond(is_plain_jpeg(content), crop_jpeg, lambda: self._decode(row, uniforms))
+
+    def _crop_or_decode(self, row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same, for any image."""
+        image = tf.data.Dataset.from_tensors((row, content, uniforms))
+        decoded = image.map(unconverted(lambda row, content, uniforms: self._decode(row, uniforms)))
+        return image.map(unconverted(self._crop)).ignore_errors().concatenate(decoded).take(1).get_single_element()
+
+    def _decode(self, row: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same, decoded by Python: of the image, or of the next one that can be read."""
+        pixels, used = tf.numpy_function(self._pixels, [row], (tf.uint8, tf.int64), stateful=False)
+        pixels = tf.ensure_shape(pixels, (None, None, self._split.channels))
+        return crop_pixels(pixels, uniforms, self._size, self._min_area), tf.ensure_shape(used, ())
+
+    def _pixels(self, row: int) -> tuple[np.ndarray, np.int64]:
+        """Returns the first readable image from `row` on, uint8 (H, W, C), and its index."""
+        channels = self._split.channels
+
+        def load(index: int) -> np.ndarray | None:
+            try:
+                image = self._split.load(index, channels)
+            except DamagedRecordError:
+                return None
+            return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+
+        pixels, used = first_readable(load, int(row), len(self._split))
+        return pixels, np.int64(used)

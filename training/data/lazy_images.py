@@ -1,0 +1,137 @@
+"""Images that are resized and cropped when they are first used, and remembered from then on if memory allows."""
+
+import math
+from collections.abc import Callable
+from typing import Protocol, Self
+
+import numpy as np
+
+from keras_resnet.errors import UserError, print_message
+from keras_resnet.preprocessing import Preprocessing
+
+from .bad_images import BadImageError
+from .memory import available_memory, format_bytes
+from .parallel import parallel_map
+from .records import DamagedRecordError
+
+UNREAD, READ, BAD = 0, 1, 2  # states of an image
+
+
+class ImageSource(Protocol):
+    """The images before they are prepared."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: np.ndarray | slice) -> "ImageSource": ...
+
+    def prepared_image(self, index: int, preprocessing: Preprocessing) -> np.ndarray:
+        """Returns an image, resized and cropped: uint8 (height, width, channels).
+
+        Raises:
+            DamagedRecordError: It cannot be read.
+        """
+        ...
+
+
+class LazyImages:
+    """The prepared images of a split, prepared when they are first read: supports `len`, `shape` and `[rows]` of an array."""
+
+    def __init__(self, split: ImageSource, preprocessing: Preprocessing, remember: bool) -> None:
+        """remember: Whether to keep them in memory from then on."""
+        self.split, self.preprocessing = split, preprocessing
+        # Pages of memory that nothing is written to take none.
+        self._pixels = np.empty((len(split), *preprocessing.shape), np.uint8) if remember else None
+        self._state = np.zeros(len(split), np.uint8)
+
+    @classmethod
+    def of(cls, split: ImageSource, preprocessing: Preprocessing) -> Self:
+        """Makes images that are remembered if all together take at most half of the available memory; says so if not."""
+        needed, available = len(split) * math.prod(preprocessing.shape), available_memory() // 2
+        if needed > available:
+            side = f"{preprocessing.height}x{preprocessing.width}"
+            print_message(
+                f"{len(split):,} images of {side} pixels take {format_bytes(needed)}, half of the free memory is "
+                f"{format_bytes(available)}: they are prepared again whenever they are needed"
+            )
+        return cls(split, preprocessing, needed <= available)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether images stay in memory once they are prepared."""
+        return self._pixels is not None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (len(self), *self.preprocessing.shape)
+
+    def __getitem__(self, rows: np.ndarray | slice | int) -> np.ndarray:
+        wanted = np.arange(len(self))[rows]
+        images, _ = self.read(np.atleast_1d(wanted))
+        return images if wanted.ndim else images[0]
+
+    def take(self, rows: np.ndarray | slice) -> "LazyImages":
+        """Returns the images at `rows`, as far as they are prepared."""
+        taken = LazyImages(self.split.take(rows), self.preprocessing, self._pixels is not None)
+        taken._state = self._state[rows]
+        if self._pixels is not None:
+            taken._pixels = self._pixels[rows]
+        return taken
+
+    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the images at `rows`, uint8 (n, H, W, C), or the next readable ones, and which they are, int64 (n,)."""
+        rows = np.asarray(rows, np.int64)
+        if self._pixels is not None and (self._state[rows] == READ).all():
+            return self._pixels[rows], rows
+        pixels, used = np.empty((len(rows), *self.preprocessing.shape), np.uint8), rows.copy()
+
+        def read(place: int) -> None:
+            pixels[place], used[place] = first_readable(self._prepare, rows[place], len(self))
+
+        for _ in parallel_map(read, range(len(rows))):
+            pass
+        return pixels, used
+
+    def readable_rows(self) -> np.ndarray:
+        """Returns which images can be read; reads those that have not been read yet."""
+
+        def read(row: int) -> None:
+            if self._state[row] == UNREAD:
+                self._prepare(row)
+
+        for _ in parallel_map(read, range(len(self))):
+            pass
+        rows = np.flatnonzero(self._state == READ)
+        if not len(rows):
+            raise UserError(f"none of {len(self)} images can be read")
+        return rows
+
+    def _prepare(self, row: int) -> np.ndarray | None:
+        """Returns an image, from memory if it is there; None if it cannot be read."""
+        if self._state[row] == BAD:
+            return None
+        if self._state[row] == READ and self._pixels is not None:
+            return self._pixels[row]
+        try:
+            image = self.split.prepared_image(row, self.preprocessing)
+        except DamagedRecordError:
+            self._state[row] = BAD
+            return None
+        if self._pixels is not None:
+            self._pixels[row] = image
+        self._state[row] = READ  # last: other threads look at it
+        return image
+
+
+def first_readable(read: Callable[[int], np.ndarray | None], row: int, count: int) -> tuple[np.ndarray, int]:
+    """Returns the first image from `row` on that `read` returns, after the last of `count` the first, and its index.
+
+    Raises:
+        BadImageError: There is none.
+    """
+    for index in ((row + step) % count for step in range(count)):
+        if (image := read(index)) is not None:
+            return image, index
+    raise BadImageError(f"none of {count} images can be read")
