@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_resnet import images
 
-from .binary_files import open_binary
+from .binary_files import is_url, open_binary
 from .packed_strings import PackedStrings
 
 # What the file system says of a single file that will say the same tomorrow; after anything else the run had better stop.
@@ -90,7 +90,7 @@ class FileRecords:
     def read(self, index: int) -> bytes:
         path = self.location(index)
         try:
-            with images.open_file(path) as file:
+            with open_binary(path) if is_url(path) else images.open_file(path) as file:
                 return file.read()
         except OSError as error:
             if error.errno in (None, *LASTING) or (error.errno == errno.ENOENT and os.path.islink(path)):

@@ -22,8 +22,9 @@ FEATURES = {"image": {"_type": "Image"}, "label": {"names": NAMES, "_type": "Cla
 
 
 def write(path, rows, *, features=FEATURES, label_type=None, image_type=IMAGE, columns=("image", "label"), **options):
-    """Writes rows (bytes, path, label) as Hugging Face's datasets does, two rows to a row group."""
+    """Writes rows (bytes, path, label) as Hugging Face's datasets does, two rows to a row group; "null" is no image at all."""
     images = [{"bytes": content, "path": name} if image_type is IMAGE else content for content, name, _ in rows]
+    images = [None if content == "null" else image for image, (content, *_) in zip(images, rows, strict=True)]
     labels = pa.array([label for *_, label in rows], label_type)
     table = pa.table(dict(zip(columns, (pa.array(images, image_type), labels), strict=True)))
     if features:
@@ -56,7 +57,11 @@ def refused(path):
 @pytest.mark.parametrize(
     ("train", "test", "validation"),
     [
-        ("data/train-00000-of-00001.parquet", "data/test-00000-of-00001-ab12.parquet", "data/validation-00000-of-00001.parquet"),
+        (
+            "data/train-00000-of-00001.parquet",
+            "data/test-00000-of-00001-ab12.parquet",
+            "data/validation-00000-of-00001.parquet",
+        ),
         ("default/train/0000.parquet", "default/test/0000.parquet", "default/validation/0000.parquet"),
         ("train.parquet", "test_0.parquet", "val.PARQUET"),
         ("TrainSet/part.parquet/part-0.parquet", "testing/x.parquet", "x/valid/y/a.parquet"),
@@ -106,32 +111,32 @@ def test_paths_that_two_images_have_do_not_name_them(tmp_path):
     assert names(list_parquet(tmp_path).splits["train"]) == ["a.parquet[1]", "a.parquet[2]", "a.parquet[0]"]
 
 
-def test_the_metadata_says_which_of_several_columns_is_the_class(tmp_path, capsys):
+def test_the_metadata_says_which_of_several_columns_is_the_class(tmp_path):
     features = {"img": {"_type": "Image"}, "coarse": {"names": ["x"], "_type": "ClassLabel"}, "fine_label": FEATURES["label"]}
     rows = {"img": [{"bytes": b"0"}, {"bytes": b"1"}], "label": ["?", "?"], "coarse": [0, 0], "fine_label": [1, 0]}
     table = pa.table(rows).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(table, tmp_path / "a.parquet")
     assert contents(list_parquet(tmp_path).splits["train"]) == ["1", "0"]
-    assert "in the column fine_label, not in label, coarse" in capsys.readouterr().err
+    assert "in the column fine_label, not in label, coarse" in list_parquet(tmp_path).notes[0]
 
 
 @pytest.mark.parametrize("labels", [[-1, -1], [None, None]])
-def test_a_test_split_without_labels_is_left_out(tmp_path, capsys, labels):
+def test_a_test_split_without_labels_is_left_out(tmp_path, labels):
     write(tmp_path / "train.parquet", some("train"))
     write(tmp_path / "test.parquet", some("test", labels), label_type=pa.int64())
     assert list(list_parquet(tmp_path).splits) == ["train"]
-    assert "the test split" in capsys.readouterr().err
+    assert "the test split" in list_parquet(tmp_path).notes[0]
     write(tmp_path / "train.parquet", some("train", (0, 1, *labels)), label_type=pa.int64())
     message = refused(tmp_path)
     assert "2 of 4 images in its train split without a label" in message
     assert "train.parquet: row 0 of row group 1" in message
 
 
-def test_a_test_split_may_lack_the_column_of_labels(tmp_path, capsys):
+def test_a_test_split_may_lack_the_column_of_labels(tmp_path):
     write(tmp_path / "train.parquet", some("train"))
     pq.write_table(pa.table({"image": pa.array([{"bytes": b"0", "path": None}], IMAGE)}), tmp_path / "test.parquet")
     assert list(list_parquet(tmp_path).splits) == ["train"]
-    assert "the test split" in capsys.readouterr().err
+    assert "the test split" in list_parquet(tmp_path).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -187,13 +192,13 @@ def test_files_of_different_schemas_are_named(tmp_path):
     assert "has other images than" in refused(tmp_path)
 
 
-def test_files_that_are_there_twice_or_missing_or_for_nothing_are_named(tmp_path, capsys):
+def test_files_that_are_there_twice_or_missing_or_for_nothing_are_named(tmp_path):
     write(tmp_path / "a" / "train-00000-of-00003.parquet", some("x"))
     write(tmp_path / "a" / "extra-00000-of-00001.parquet", some("y"))
     (tmp_path / "a" / "train-link.parquet").symlink_to("train-00000-of-00003.parquet")
     (tmp_path / "a" / "again").symlink_to(tmp_path)
     assert len(list_parquet(tmp_path).splits["train"]) == 5
-    lines = capsys.readouterr().err.splitlines()
+    lines = list_parquet(tmp_path).notes
     assert "of the 2 parquet files" in lines[0]
     assert "(a/extra-00000-of-00001.parquet)" in lines[0]
     assert "1 of the 3 shards of its train split; 1 is missing" in lines[1]
@@ -204,22 +209,21 @@ def test_files_that_are_there_twice_or_missing_or_for_nothing_are_named(tmp_path
 
 def test_a_null_image_and_a_damaged_row_group_are_damaged_alone(tmp_path):
     path = tmp_path / "a.parquet"
-    rows = [*some("x", (0, 0)), (b"y" * 5000, None, 1), (b"y" * 5000, None, 1), (None, None, 2), (b"z", None, 2)]
-    write(path, rows, write_page_checksum=True, compression="none")
+    rows = [*some("x", (0, 0)), (b"y" * 5000, None, 1), (b"y" * 5000, None, 1), (None, None, 2), ("null", None, 2)]
+    write(path, [*rows, (b"z", None, 2)], write_page_checksum=True, compression="none")
     content = bytearray(path.read_bytes())
     content[content.index(b"y" * 100) + 3000] ^= 255
     path.write_bytes(content)
-    records = list_parquet(path).splits["train"].records
-    records = records.take(slice(None))
-    read = {}
+    records, read = list_parquet(path).splits["train"].records, {}
     for row in range(len(records)):
         try:
-            read[records.location(row)] = records.read(row).decode()
+            read[records.name(row)] = records.read(row).decode()
         except DamagedRecordError as error:
-            read[records.location(row)] = str(error)
-    place = f"{path}: row {{}} of row group {{}}"
-    assert [read[place.format(row, group)] for row, group in ((0, 0), (1, 0), (0, 2), (1, 2))] == ["x 0", "x 1", "has no image", "z"]
-    assert list(read)[-2:] == [place.format(0, 2), place.format(1, 2)]
+            read[records.name(row)] = str(error)
+    damaged = [read.pop(f"a.parquet[{row}]") for row in (2, 3)]
+    assert list(read.values()) == ["x 0", "x 1", "has no image", "has no image", "z"]
+    assert all(text.startswith("row group 1 of its file cannot be read: ") for text in damaged)
+    assert records.location(5) == f"{path}: row 1 of row group 2"
 
 
 def test_row_groups_without_rows_take_no_place(tmp_path):
@@ -295,20 +299,22 @@ def test_an_error_in_reading_a_row_group_is_not_kept(tmp_path, monkeypatch):
 
 
 def test_bytes_are_counted_from_the_metadata_alone(tmp_path, monkeypatch):
-    write(tmp_path / "a.parquet", [(bytes(size), None, size % 2) for size in (1000, 1001, 2000, 2001)])
+    write(tmp_path / "a.parquet", [(bytes(size), None, size % 2) for size in (100_000, 100_001, 200_000, 200_001)])
     monkeypatch.setattr(parquet_records, "read_images", None)
     records = list_parquet(tmp_path).splits["train"].records
-    assert records.total_bytes(0) == pytest.approx(6002, rel=0.05)
-    assert records.take(np.array([1])).total_bytes(0) == pytest.approx(2000, rel=0.05)
+    assert records.total_bytes(0) == pytest.approx(600_002, rel=0.05)
+    assert records.take(np.array([1])).total_bytes(0) == pytest.approx(200_000, rel=0.05)
 
 
 def test_remote_files_are_read_through_tensorflow():
+    tf.io.gfile.makedirs("ram://parquet/data")
     with tf.io.gfile.GFile("ram://parquet/data/train-00000-of-00001.parquet", "wb") as file:
         sink = pa.BufferOutputStream()
         write(pa.PythonFile(sink, "w"), some("x"))
         file.write(sink.getvalue().to_pybytes())
     found = list_parquet("ram://parquet").splits["train"]
     assert contents(found) == ["x 0", "x 4", "x 1", "x 3", "x 2"]
+    assert found.records.take(slice(1, 2)).read(0) == b"x 4"
     assert found.records.name(1) == "data/train-00000-of-00001.parquet[4]"
 
 

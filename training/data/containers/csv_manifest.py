@@ -3,19 +3,19 @@
 import array
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from keras_resnet.class_names import read_class_names, without_numbers
-from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.errors import UserError, comma_join
 
 from ..binary_files import exists, is_folder, is_url, names_in
 from ..packed_strings import PackedStrings
 from ..records import FileRecords
 from .csv_rows import read_rows
 from .folder import SPLIT_NAMES
-from .labels import classes_of, is_labeled
+from .labels import classes_of, is_labeled, no_labels
 from .listing import Listing, check_class_names, in_order
 from .regular_files import FILE, MISSING, NOT_A_FILE, file_states
 
@@ -32,6 +32,7 @@ class Rows:
         paths: As they are written.
         labels, splits: Which of `values`, the distinct labels, and of the names of splits each row has, int32 and int8 (N,).
         lines: int64 (N,), where each row is in the file.
+        notes: Lines for the user about the columns.
     """
 
     def __init__(self, path: str) -> None:
@@ -39,7 +40,8 @@ class Rows:
         labels, splits, lines, self._hashes = array.array("i"), array.array("b"), array.array("q"), array.array("q")
         codes: dict[str, int] = {}
         split_codes = {split: code for code, split in enumerate(SPLIT_NAMES)}
-        for row in read_rows(path):
+        self.notes: list[str] = []
+        for row in read_rows(path, self.notes):
             name = os.fsencode(row.path.removeprefix("./"))
             content += name
             ends.append(len(content))
@@ -82,7 +84,7 @@ class Rows:
 
 
 def list_csv(path: str | os.PathLike[str]) -> Listing:
-    """Lists the images of a manifest, or of the only one in a folder. What is not used is counted and named on stderr."""
+    """Lists the images of a manifest, or of the only one in a folder. Its notes count and name what is not used."""
     manifest = find_manifest(os.fspath(path))
     rows = Rows(manifest)
     if not len(rows):
@@ -93,15 +95,19 @@ def list_csv(path: str | os.PathLike[str]) -> Listing:
     repeated = rows.repeats(manifest)
     root, paths = rooted(folder, rows.paths)
     states = file_states(root, paths)
-    report_left_out(manifest, rows, repeated, states)
+    notes = [*rows.notes, *left_out(manifest, rows, repeated, states)]
     records = FileRecords.of(root, paths)
     labels = np.array([classes.labels[value] for value in rows.values])[rows.labels]
     splits = {}
     for code, split in enumerate(SPLIT_NAMES):
         used = np.flatnonzero((rows.splits == code) & ~repeated & (states == FILE))
-        if len(used) and is_labeled(manifest, split, labels[used], lambda row, used=used: f"line {rows.lines[used[row]]}"):
+        if not len(used):
+            continue
+        if is_labeled(manifest, split, labels[used], lambda row, used=used: f"line {rows.lines[used[row]]}"):
             splits[split] = in_order(records.take(used), labels[used])
-    return Listing(classes.names, splits)
+        else:
+            notes.append(no_labels(manifest, split))
+    return Listing(classes.names, splits, tuple(notes))
 
 
 def find_manifest(path: str) -> str:
@@ -138,8 +144,8 @@ def rooted(folder: str, paths: PackedStrings) -> tuple[str, PackedStrings]:
     return "", PackedStrings.of(p if WHOLE.match(p := paths[row]) else absolute + p for row in range(len(paths)))
 
 
-def report_left_out(path: str, rows: Rows, repeated: np.ndarray, states: np.ndarray) -> None:
-    """Counts the rows that are not used in one line on standard error, with the first of each kind.
+def left_out(path: str, rows: Rows, repeated: np.ndarray, states: np.ndarray) -> Iterator[str]:
+    """Yields a line that counts the rows which are not used, with the first of each kind; none if there are none.
 
     Raises:
         UserError: None is used.
@@ -158,5 +164,5 @@ def report_left_out(path: str, rows: Rows, repeated: np.ndarray, states: np.ndar
         where = os.path.dirname(path) or "this folder"
         raise UserError(f"{path} has no image that can be used; paths are relative to {where}: {'; '.join(parts)}")
     if parts:
-        left_out = sum(chosen.sum() for chosen in kinds.values())
-        print_message(f"of the {len(rows)} rows of {path}, {left_out} are not used: {'; '.join(parts)}")
+        count = sum(chosen.sum() for chosen in kinds.values())
+        yield f"of the {len(rows)} rows of {path}, {count} are not used: {'; '.join(parts)}"

@@ -9,7 +9,7 @@ from typing import NamedTuple, TextIO
 
 from keras_resnet import foreign_files
 from keras_resnet.class_names import UTF_16_MARKS
-from keras_resnet.errors import UserError, comma_join, first_line, print_message
+from keras_resnet.errors import UserError, comma_join, first_line
 
 from ..binary_files import is_url, open_binary
 from .folder import SPLIT_NAMES, plain
@@ -43,8 +43,8 @@ class Columns(NamedTuple):
     names: tuple[str, ...]
 
 
-def read_rows(path: str) -> Iterator[Row]:
-    """Yields the images that a file lists, without looking for them.
+def read_rows(path: str, notes: list[str]) -> Iterator[Row]:
+    """Yields the images that a file lists, without looking for them. `notes` gets a line if it has two columns of classes.
 
     Raises:
         UserError: It is not such a file, or a row of it is not as the others are.
@@ -53,6 +53,7 @@ def read_rows(path: str) -> Iterator[Row]:
         reader = None
         try:
             columns = find_columns(path, file.read(START))
+            notes += other_labels(path, columns)
             file.seek(0)
             reader = csv_reader(file, columns.delimiter)
             header = bool(columns.names)
@@ -110,7 +111,7 @@ def find_columns(path: str, start: str) -> Columns:
         names = tuple(name.strip() for name in cells)
         image, label, split = (find_column(names, known) for known in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
         if image is not None and label is not None:
-            check_columns(path, names, label)
+            check_distinct(path, names)
             return Columns(delimiter, len(cells), image, label, split, names)
     for delimiter, cells in rows.items():
         if len(cells) == 2 and os.path.isfile(os.path.join(os.path.dirname(path), cells[0].strip().replace("\\", "/"))):
@@ -125,18 +126,19 @@ def find_columns(path: str, start: str) -> Columns:
     )
 
 
-def check_columns(path: str, names: Sequence[str], label: int) -> None:
-    """Says which of several columns with a class is used.
-
-    Raises:
-        UserError: Two columns have the same name.
-    """
+def check_distinct(path: str, names: Sequence[str]) -> None:
+    """Raises a `UserError` if two columns have a name that means something."""
     plain_names = [name.casefold() for name in names]
     known = {*PATH_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS}
     if twice := next((name for name in plain_names if name in known and plain_names.count(name) > 1), None):
         raise UserError(f"{path} has {plain_names.count(twice)} columns called {twice}; each name must stand once")
-    if others := [name for name in names if name.casefold() in LABEL_COLUMNS and name != names[label]]:
-        print_message(f"{path}: the class is in the column {names[label]}, not in {comma_join(others)}")
+
+
+def other_labels(path: str, columns: Columns) -> Iterator[str]:
+    """Yields a line if the class could also be in another column."""
+    used = columns.names[columns.label] if columns.names else ""
+    if others := [name for name in columns.names if name.casefold() in LABEL_COLUMNS and name != used]:
+        yield f"{path}: the class is in the column {used}, not in {comma_join(others)}"
 
 
 def check_count(path: str, line: int, cells: Sequence[str], columns: Columns) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_resnet.class_names import normalized
-from keras_resnet.errors import UserError, print_message
+from keras_resnet.errors import UserError
 
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category")
 INTEGER = re.compile(r"([+-]?\d{1,18})(?:\.0*)?")  # also as pandas writes them in a column that had empty cells: 1.0
@@ -59,18 +59,20 @@ def find_column(columns: Sequence[str], names: Sequence[str]) -> int | None:
 
 
 def is_labeled(where: object, split: str, labels: np.ndarray, location: Callable[[int], str]) -> bool:
-    """Whether the images of a split have labels; one line says so if none has: such a split is left out.
+    """Whether the images of a split have labels. A split without is left out, and `no_labels` is said of it.
 
     Raises:
         UserError: Some have none. `location` returns where the one at an index is.
     """
     unlabeled = np.flatnonzero(labels == UNLABELED)
-    if not len(unlabeled):
-        return True
-    if len(unlabeled) < len(labels):
+    if 0 < len(unlabeled) < len(labels):
         raise UserError(
             f"{where} has {len(unlabeled)} of {len(labels)} images in its {split} split without a label (none, or -1), the "
             f"first in {location(unlabeled[0])}; label them, or remove them"
         )
-    print_message(f"the {split} split of {where} has no labels: it is not used")
-    return False
+    return not len(unlabeled)
+
+
+def no_labels(where: object, split: str) -> str:
+    """A note that a split is left out."""
+    return f"the {split} split of {where} has no labels: it is not used"

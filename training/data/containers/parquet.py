@@ -11,9 +11,9 @@ from keras_resnet.foreign_files import library_errors
 
 from ..binary_files import is_folder, open_binary
 from ..packed_strings import PackedStrings
-from .labels import UNLABELED, Classes, classes_of, is_labeled
+from .labels import UNLABELED, Classes, classes_of, is_labeled, no_labels
 from .listing import Listing, check_class_names, in_order
-from .parquet_columns import PARQUET_LABEL_COLUMNS, Columns, columns_of, report_label_column
+from .parquet_columns import PARQUET_LABEL_COLUMNS, Columns, columns_of, other_labels
 from .parquet_files import files_by_split
 from .parquet_records import ParquetRecords, RowGroup, RowGroupCache, open_parquet, pyarrow_parquet
 
@@ -37,13 +37,14 @@ class Table(NamedTuple):
 
 
 def list_parquet(path: str | os.PathLike[str]) -> Listing:
-    """Lists the images of a parquet file, or of those in a folder and below. What is not used is named on stderr."""
+    """Lists the images of a parquet file, or of those in a folder and below. Its notes name what is not used."""
     pyarrow_parquet()
     root = os.fspath(path)
-    splits = files_by_split(root)
+    notes: list[str] = []
+    splits = files_by_split(root, notes)
     tables = {file: read_table(file) for files in splits.values() for file in files}
     columns = common_columns(tables)
-    report_label_column(root, columns)
+    notes += other_labels(root, columns)
     groups = [group for table in tables.values() for group in table.groups]
     if not groups:
         raise UserError(f"{root} has no rows in its parquet files")
@@ -55,9 +56,13 @@ def list_parquet(path: str | os.PathLike[str]) -> Listing:
     for split, files in splits.items():
         rows = slice(start, start := start + sum(len(tables[file].labels) for file in files))
         of_split = records.take(rows) if are_names([tables[file] for file in files]) else records.unnamed().take(rows)
-        if len(of_split) and is_labeled(root, split, codes[rows], of_split.location):
+        if not len(of_split):
+            continue
+        if is_labeled(root, split, codes[rows], of_split.location):
             listed[split] = in_order(of_split, codes[rows])
-    return Listing(classes.names, listed)
+        else:
+            notes.append(no_labels(root, split))
+    return Listing(classes.names, listed, tuple(notes))
 
 
 def read_table(path: str) -> Table:
@@ -83,7 +88,7 @@ def read_table(path: str) -> Table:
         labels = pa.nulls(rows, pa.string())
         if columns.label and not pa.types.is_null(table.column(columns.label).type):
             labels = pc.cast(table.column(columns.label), pa.string())
-        paths = pc.struct_field(table.column(columns.image), "path") if columns.has_path else None
+        paths = table.column(columns.image).flatten()[0] if columns.has_path else None
     return Table(columns, groups, labels, paths)
 
 

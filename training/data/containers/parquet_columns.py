@@ -2,10 +2,10 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.errors import UserError, comma_join
 
 from .labels import LABEL_COLUMNS, find_column
 
@@ -86,10 +86,10 @@ def columns_of(path: str, schema: Any) -> Columns:
     )
 
 
-def report_label_column(where: object, columns: Columns) -> None:
-    """Says which of several columns with a class is used."""
+def other_labels(where: object, columns: Columns) -> Iterator[str]:
+    """Yields a line if the class could also be in another column."""
     if columns.other_labels:
-        print_message(f"{where}: the class is in the column {columns.label}, not in {comma_join(columns.other_labels)}")
+        yield f"{where}: the class is in the column {columns.label}, not in {comma_join(columns.other_labels)}"
 
 
 def features_of(schema: Any) -> dict[str, dict[str, Any]]:

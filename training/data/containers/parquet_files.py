@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.foreign_files import special_kind
 
 from ..binary_files import exists, is_folder, is_url, names_in
@@ -16,8 +16,12 @@ SHARD = re.compile(r"(?P<split>.*?)[\W_]*(?P<number>\d+)-of-(?P<count>\d+)(-[0-9
 MAX_FILES_NAMED = 3  # in a message
 
 
-def files_by_split(root: str) -> dict[str, list[str]]:
+def files_by_split(root: str, notes: list[str]) -> dict[str, list[str]]:
     """Returns {split: its files}, sorted. All are for training if none says what it is for.
+
+    Args:
+        root: A folder or a file.
+        notes: Gets lines about files that are missing or not used.
 
     Raises:
         UserError: There are no such files, or two of them are the same shard.
@@ -38,16 +42,12 @@ def files_by_split(root: str) -> dict[str, list[str]]:
         found["train"] = found[""]
     elif others := found[""]:
         shown = comma_join((os.path.relpath(path, root) for path in others), MAX_FILES_NAMED)
-        line = f"of the {len(files)} parquet files in {root}, {len(others)} are not used: not called {choices()} ({shown})"
-        print_message(line)
+        called = comma_join(f"{split}*" for split in SPLIT_NAMES)
+        notes.append(f"of the {len(files)} parquet files in {root}, {len(others)} are not used: not called {called} ({shown})")
     splits = {split: found[split] for split in SPLIT_NAMES if found[split]}
     for split, paths in splits.items():
-        check_shards(root, split, paths)
+        notes += missing_shards(root, split, paths)
     return splits
-
-
-def choices() -> str:
-    return comma_join(f"{split}*" for split in SPLIT_NAMES)
 
 
 def parquet_files(folder: str) -> Iterator[str]:
@@ -95,8 +95,8 @@ def split_of(path: str) -> str:
     return ""
 
 
-def check_shards(root: str, split: str, paths: Sequence[str]) -> None:
-    """Names the shards that are missing.
+def missing_shards(root: str, split: str, paths: Sequence[str]) -> Iterator[str]:
+    """Yields a line if shards are missing.
 
     Raises:
         UserError: One is there twice, as where a folder has several data sets, or several versions of one.
@@ -116,4 +116,4 @@ def check_shards(root: str, split: str, paths: Sequence[str]) -> None:
     missing = max(counts, default=0) - len(shards)
     if missing > 0:
         first = next(number for number in range(len(shards) + 1) if number not in shards)
-        print_message(f"{root} has {len(shards)} of the {max(counts)} shards of its {split} split; {first} is missing")
+        yield f"{root} has {len(shards)} of the {max(counts)} shards of its {split} split; {first} is missing"

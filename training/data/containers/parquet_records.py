@@ -41,7 +41,8 @@ def open_parquet(path: str) -> Any:
     parquet = pyarrow_parquet()
     import pyarrow as pa
 
-    return parquet.ParquetFile(open_binary(path) if is_url(path) else pa.OSFile(path, "rb"))
+    file = open_binary(path) if is_url(path) else pa.OSFile(path, "rb")
+    return parquet.ParquetFile(file, page_checksum_verification=True)
 
 
 class RowGroup(NamedTuple):
@@ -121,7 +122,6 @@ class RowGroupCache:
 def read_images(group: RowGroup, column: str) -> Any:
     """Reads the images of a row group, an arrow array of bytes."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     try:
         with open_parquet(group.path) as file:
@@ -133,7 +133,7 @@ def read_images(group: RowGroup, column: str) -> Any:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedRecordError(f"row group {group.number} of its file cannot be read: {first_line(error)}") from error
-    return pc.struct_field(images, "bytes") if pa.types.is_struct(images.type) else images
+    return images.flatten()[0] if pa.types.is_struct(images.type) else images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
