@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from ...packed_strings import PackedStrings
 FORMAT = 1  # of the arrays; an index of another one is made again
 SETTLED = 2_000_000_000  # ns; a file written later than this ago may change again within one tick of its clock
 
-Index = Mapping[str, np.ndarray]
+Index = dict[str, np.ndarray]
 
 
 def cached_index(path: str, kind: str, make: Callable[[str], Index]) -> Index:
