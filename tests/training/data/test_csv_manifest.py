@@ -82,8 +82,10 @@ def test_integers_are_classes_in_numeric_order_and_a_file_beside_names_them(fold
     assert listed(folder, text) == {"train": {"dog/1.jpg": "dog", "cat/1.jpg": "cat", "cat/2.jpg": "cat"}}
     assert "the test split" in capsys.readouterr().err
     assert list_csv(folder).class_names == ("ant", "dog", "cat")
-    assert "label 3" in refused(folder, text.replace("2.jpg,2", "2.jpg,3"))
-    assert "1 of 3 images in its train split without a label" in refused(folder, text.replace("2.jpg,2", "2.jpg,-1"))
+    assert "line 3 the label 3; labels must be 0 to 2" in refused(folder, text.replace("2.jpg,2", "2.jpg,3"))
+    message = refused(folder, text.replace("2.jpg,2", "2.jpg,-1"))
+    assert "1 of 3 images in its train split without a label" in message
+    assert "line 3" in message
 
 
 def test_names_in_two_unicode_forms_are_one_class(folder):
@@ -140,7 +142,7 @@ def test_what_is_not_a_file_is_counted_and_named_with_its_line(folder, capsys, m
         ),
         ("path,label\ncat/8.jpg,cat\ncat/9.jpg,dog\n", ["no image that can be used", "2 do not exist (cat/8.jpg in line 2"]),
         ("path,label\ncat/1.jpg,cat\ncat/2.jpg,cat\n", ["only 'cat' as classes"]),
-        ("path,label\ncat/1.jpg,-2\ncat/2.jpg,1\n", ["the label -2"]),
+        ("path,label\ncat/1.jpg,-2\ncat/2.jpg,1\n", ["line 2 the label -2"]),
         ('path,label\ncat/1.jpg,"cat\ncat/2.jpg,dog\n', ["line 3", "not CSV"]),
         ("path,label\ncat/1.jpg,ca\x01t\ncat/2.jpg,dog\n", ["not a line of text"]),
     ],

@@ -4,14 +4,13 @@ import array
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from keras_resnet.class_names import read_class_names, without_numbers
 from keras_resnet.errors import UserError, comma_join, print_message
 
+from ..binary_files import exists, is_folder, is_url, names_in
 from ..packed_strings import PackedStrings
 from ..records import FileRecords
 from .csv_rows import read_rows
@@ -55,6 +54,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.lines)
 
+    def first_line(self, value: str) -> int:
+        """Returns the first line with a label."""
+        return int(self.lines[np.argmax(self.labels == self.values.index(value))])
+
     def repeats(self, path: str) -> np.ndarray:
         """Returns which rows are the same as one before: bool (N,).
 
@@ -85,7 +88,7 @@ def list_csv(path: str | os.PathLike[str]) -> Listing:
     if not len(rows):
         raise UserError(f"{manifest} lists no images")
     folder = os.path.dirname(manifest)
-    classes = classes_of(rows.values, names_beside(folder), manifest)
+    classes = classes_of(rows.values, names_beside(folder), lambda value: f"{manifest} has in line {rows.first_line(value)}")
     check_class_names(manifest, classes.names)
     repeated = rows.repeats(manifest)
     root, paths = rooted(folder, rows.paths)
@@ -96,19 +99,18 @@ def list_csv(path: str | os.PathLike[str]) -> Listing:
     splits = {}
     for code, split in enumerate(SPLIT_NAMES):
         used = np.flatnonzero((rows.splits == code) & ~repeated & (states == FILE))
-        if len(used) and is_labeled(manifest, split, labels[used]):
+        if len(used) and is_labeled(manifest, split, labels[used], lambda row, used=used: f"line {rows.lines[used[row]]}"):
             splits[split] = in_order(records.take(used), labels[used])
     return Listing(classes.names, splits)
 
 
 def find_manifest(path: str) -> str:
     """Returns the manifest that `--data_dir` is, or has in it."""
-    gfile = tf.io.gfile
-    if not (gfile.exists(path) if "://" in path else os.path.lexists(path)):
+    if not exists(path):
         raise UserError(f"data_dir is {path}, which does not exist; it must be a CSV or TSV file, or a folder with one in it")
-    if not (gfile.isdir(path) if "://" in path else os.path.isdir(path)):
+    if not is_folder(path):
         return path
-    found = sorted(name for name in gfile.listdir(path) if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."))
+    found = [name for name in names_in(path) if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
     if len(found) != 1:
         problem = f"has {comma_join(found, MAX_ROWS_NAMED)} in it; --data_dir must be one of them" if found else ""
         raise UserError(f"data_dir is {path}, which {problem or 'has no CSV or TSV file in it'}")
@@ -118,7 +120,7 @@ def find_manifest(path: str) -> str:
 def names_beside(folder: str) -> Sequence[str] | None:
     """Returns the names of the classes that a file beside the manifest has, without their numbers; None if there is none."""
     path = os.path.join(folder, CLASS_NAMES_FILE)
-    if "://" in folder or not os.path.lexists(path):
+    if is_url(path) or not os.path.lexists(path):
         return None
     names = read_class_names(path)
     return without_numbers(names) or names
@@ -127,7 +129,7 @@ def names_beside(folder: str) -> Sequence[str] | None:
 def rooted(folder: str, paths: PackedStrings) -> tuple[str, PackedStrings]:
     """Returns the root of `FileRecords` and their paths: relative to the manifest, or all whole if one lies elsewhere."""
     root = os.path.join(folder, "") if folder else ""
-    absolute = os.fsencode(root if "://" in root else os.path.join(os.path.abspath(folder), ""))
+    absolute = os.fsencode(root if is_url(root) else os.path.join(os.path.abspath(folder), ""))
     if not any(WHOLE.match(paths[row]) for row in range(len(paths))):
         return root, paths
     below = PackedStrings.of(paths[row].removeprefix(absolute) for row in range(len(paths)))

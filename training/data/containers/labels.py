@@ -1,13 +1,13 @@
 """How tables call their columns, and how the values of a label column become classes."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_resnet.class_names import normalized
-from keras_resnet.errors import UserError, comma_join, print_message
+from keras_resnet.errors import UserError, print_message
 
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category")
 INTEGER = re.compile(r"([+-]?\d{1,18})(?:\.0*)?")  # also as pandas writes them in a column that had empty cells: 1.0
@@ -21,11 +21,16 @@ class Classes(NamedTuple):
     labels: Mapping[str, int]
 
 
-def classes_of(values: Collection[str], names: Sequence[str] | None, where: object) -> Classes:
+def classes_of(values: Collection[str], names: Sequence[str] | None, locate: Callable[[str], str]) -> Classes:
     """Makes classes of the distinct values of a label column, which are names or, all of them, integers.
 
     Names are sorted. Integers are positions in `names`; without `names` they are themselves the names of the classes, in
     numeric order. -1 stays -1: no label.
+
+    Args:
+        values: Of the column.
+        names: Of the classes, where the integers are positions.
+        locate: Returns where a value first stands, such as "labels.csv has in line 3".
 
     Raises:
         UserError: An integer has no name.
@@ -35,16 +40,16 @@ def classes_of(values: Collection[str], names: Sequence[str] | None, where: obje
         ordered = sorted({normalized(value) for value in values})
         position = {name: label for label, name in enumerate(ordered)}
         return Classes(tuple(ordered), {value: position[normalized(value)] for value in values})
-    if names is None:
-        numbers = sorted({*integers.values()} - {UNLABELED})
-        if numbers and numbers[0] < 0:
-            raise UserError(f"{where} has the label {numbers[0]}; labels must be at least 0, or -1 for images without a label")
-        position = {number: label for label, number in enumerate(numbers)} | {UNLABELED: UNLABELED}
-        return Classes(tuple(map(str, numbers)), {value: position[number] for value, number in integers.items()})
-    if wrong := sorted({*integers.values()} - {*range(len(names)), UNLABELED}):
-        shown = comma_join(wrong, 3)
-        raise UserError(f"{where} has the label {shown}; {len(names)} classes have names, so it must be 0 to {len(names) - 1}")
-    return Classes(tuple(names), integers)
+    wrong = {value: number for value, number in integers.items() if number < UNLABELED or (names and number >= len(names))}
+    if wrong:
+        value = min(wrong, key=wrong.__getitem__)
+        most = f"0 to {len(names) - 1}, as {len(names)} classes have names" if names else "at least 0"
+        raise UserError(f"{locate(value)} the label {wrong[value]}; labels must be {most}, or -1 in a split without labels")
+    if names:
+        return Classes(tuple(names), integers)
+    numbers = sorted({*integers.values()} - {UNLABELED})
+    position = {number: label for label, number in enumerate(numbers)} | {UNLABELED: UNLABELED}
+    return Classes(tuple(map(str, numbers)), {value: position[number] for value, number in integers.items()})
 
 
 def find_column(columns: Sequence[str], names: Sequence[str]) -> int | None:
@@ -53,19 +58,19 @@ def find_column(columns: Sequence[str], names: Sequence[str]) -> int | None:
     return next((plain.index(name) for name in names if name in plain), None)
 
 
-def is_labeled(where: object, split: str, labels: np.ndarray) -> bool:
+def is_labeled(where: object, split: str, labels: np.ndarray, location: Callable[[int], str]) -> bool:
     """Whether the images of a split have labels; one line says so if none has: such a split is left out.
 
     Raises:
-        UserError: Some have none.
+        UserError: Some have none. `location` returns where the one at an index is.
     """
-    unlabeled = int((labels == UNLABELED).sum())
-    if not unlabeled:
+    unlabeled = np.flatnonzero(labels == UNLABELED)
+    if not len(unlabeled):
         return True
-    if unlabeled < len(labels):
+    if len(unlabeled) < len(labels):
         raise UserError(
-            f"{where} has {unlabeled} of {len(labels)} images in its {split} split without a label, which -1 means; "
-            "remove them, or label them"
+            f"{where} has {len(unlabeled)} of {len(labels)} images in its {split} split without a label (none, or -1), the "
+            f"first in {location(unlabeled[0])}; label them, or remove them"
         )
-    print_message(f"the {split} split of {where} has no labels, only -1: it is not used")
+    print_message(f"the {split} split of {where} has no labels: it is not used")
     return False

@@ -5,11 +5,10 @@ import collections
 import errno
 import os
 import stat
-from collections.abc import Iterable
 
 import numpy as np
-import tensorflow as tf
 
+from ..binary_files import is_url, names_in
 from ..packed_strings import PackedStrings
 
 FILE, MISSING, NOT_A_FILE = range(3)
@@ -33,7 +32,7 @@ def file_states(root: str, paths: PackedStrings) -> np.ndarray:
     while by_folder:
         below, rows = by_folder.popitem()
         folder = os.fsencode(root) + below
-        remote = b"://" in folder
+        remote = is_url(os.fsdecode(folder))
         names = remote_names(folder) if remote else local_names(folder) if len(rows) > FEW else frozenset[bytes]()
         for row in rows:
             path = paths[row]
@@ -54,11 +53,11 @@ def local_names(folder: bytes) -> "frozenset[bytes] | set[bytes]":
 
 
 def remote_names(folder: bytes) -> "set[bytes]":
+    """Returns the names of what is in a folder; none if there is no such folder."""
     try:
-        names: Iterable[str] = tf.io.gfile.listdir(os.fsdecode(folder))
-    except tf.errors.NotFoundError:
+        return {*map(os.fsencode, names_in(os.fsdecode(folder)))}
+    except FileNotFoundError:
         return set()
-    return {os.fsencode(name) for name in names if not name.endswith("/")}
 
 
 def is_file(entry: "os.DirEntry[bytes]") -> bool:

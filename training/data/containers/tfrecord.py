@@ -1,5 +1,6 @@
 """TFRecord shards of labeled images, such as ImageNet's as TF-Slim and tf-models write them: train-00000-of-01024."""
 
+import collections
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,8 @@ from keras_resnet.errors import UserError, comma_join
 
 from ..packed_strings import PackedStrings
 from .archive_layout import decode
-from .indexes.examples import BYTES, INTEGERS, ExampleIndex, feature_kinds, index_examples
+from .indexes.example_fields import BYTES, INTEGERS
+from .indexes.examples import ExampleIndex, feature_kinds, index_examples
 from .indexes.shard_index import Index, cached_index, pack, unpack
 from .labels import UNLABELED, Classes, classes_of
 from .listing import Listing
@@ -40,8 +42,8 @@ def list_tfrecord(path: str | os.PathLike[str]) -> Listing:
     """Lists TFRecord shards: all in a folder, those that a pattern names, or one. Splits are told by the names of the shards.
 
     Labels are integers. The names of the classes stand in the examples, as in ImageNet's (its synsets), or in a file beside the
-    shards; else the integers are the names. TF-Slim counts ImageNet's classes from 1, as its class 0 is the background, of which
-    there are no images. With names in the examples the classes are the labels that there are, wherever they begin. With a file,
+    shards; else the integers are the names. TF-Slim counts ImageNet's classes from 1, as its class 0 is the background, which
+    no image shows. With names in the examples the classes are the labels that there are, wherever they begin. With a file,
     labels are positions in it, but counted from 1 where none is 0 and the last is the number of names.
 
     Raises:
@@ -81,15 +83,14 @@ def find_features(where: str, shards: Shards) -> Features:
             break
     else:
         raise UserError(f"{where} is empty: its shards have no examples")
-    kept = {key: kinds[key] for key in kinds}
 
     def find(names: Sequence[str], *wanted: int) -> str:
-        return next((name for name in names if kept.get(name) in wanted), "")
+        return next((name for name in names if kinds.get(name) in wanted), "")
 
     found = Features(find(IMAGES, BYTES), find(LABELS, INTEGERS, BYTES), find(CLASS_NAMES, BYTES), find(NAMES, BYTES))
     for what, feature, names in (("an encoded image", found.image, IMAGES), ("a label", found.label, LABELS)):
         if not feature:
-            shown = comma_join(sorted(kept), 20) or "none"
+            shown = comma_join(sorted(kinds), 20) or "none"
             raise UserError(f"{where} has no feature with {what}, which may be {comma_join(names, 3)}; there are {shown}")
     return found
 
@@ -125,8 +126,8 @@ def names_of_labels(where: str, called: Mapping[str, Mapping[str, str]]) -> dict
                 return {}
             if names.setdefault(int(text), name) != name:
                 raise UserError(f"{where} calls the label {text} {names[int(text)]!r}, but {name!r} in {shard}")
-    repeated = {name for name in names.values() if [*names.values()].count(name) > 1}
-    return {label: f"{name} ({label})" if name in repeated else name for label, name in names.items()}
+    counts = collections.Counter(names.values())
+    return {label: f"{name} ({label})" if counts[name] > 1 else name for label, name in names.items()}
 
 
 def classes_by_name(names: Mapping[int, str], texts: set[str]) -> Classes:
