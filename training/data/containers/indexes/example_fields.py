@@ -31,21 +31,16 @@ def features_of(buffer: Buffer, start: int, stop: int) -> Iterator[tuple[bytes, 
             size, at = varint(buffer, at + 1)
             if (after := at + size) > end:
                 raise ValueError(f"there is no example at byte {start:,}")
-            if (
-                size > 3
-                and buffer[at] == FIRST_TAG
-                and (length := buffer[at + 1]) < 0x80
-                and buffer[at + 2 + length] == SECOND_TAG
-            ):
-                key_end = at + 2 + length
-                size, begin_value = varint(buffer, key_end + 1)
-                if begin_value + size == after:  # the key, then the feature, and nothing else, as everybody writes it
-                    yield buffer[at + 2 : key_end], begin_value, after
+            key_end = at + 2 + (buffer[at + 1] if size > 2 else size)
+            if key_end < min(at + 0x82, after) and buffer[at] == FIRST_TAG and buffer[key_end] == SECOND_TAG:
+                size, value = varint(buffer, key_end + 1)
+                if value + size == after:  # the key, then the feature, and nothing else, as everybody writes it
+                    yield buffer[at + 2 : key_end], value, after
                     at = after
                     continue
             parts = {field: (a, b) for field, wire, a, b in fields_of(buffer, at, after) if wire == LENGTH}
-            key, value = parts.get(1, (at, at)), parts.get(2, (at, at))
-            yield buffer[key[0] : key[1]], *value
+            key, feature = parts.get(1, (at, at)), parts.get(2, (at, at))
+            yield buffer[key[0] : key[1]], *feature
             at = after
 
 

@@ -56,7 +56,7 @@ def cache_folder() -> Path:
 def read_index(stored: Path, key: np.ndarray) -> Index | None:
     """Returns a stored index with this key; None if there is no such, or it is damaged."""
     try:
-        with np.load(stored, allow_pickle=False) as arrays:
+        with open(stored, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if not np.array_equal(arrays["key"], key):
                 return None
             return {name: arrays[name] for name in arrays.files if name != "key"}
