@@ -9,6 +9,7 @@ from .csv_manifest import list_csv
 from .folder import list_folder
 from .listing import Listing
 from .parquet import list_parquet
+from .tfrecord import list_tfrecord
 from .webdataset import list_webdataset
 
 FOLDER = "folder"
@@ -35,5 +36,6 @@ CONTAINERS = {
     "tar": Container("the tar archive of a folder with the images, not compressed", list_tar),
     "zip": Container("the zip archive of a folder with the images", list_zip),
     "webdataset": Container("the folder with the tar shards, or a pattern such as train-{0000..0146}.tar", list_webdataset),
+    "tfrecord": Container("the folder with the TFRecord shards, such as ImageNet's train-00000-of-01024", list_tfrecord),
 }
 # fmt: on

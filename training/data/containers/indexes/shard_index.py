@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from ...packed_strings import PackedStrings
 FORMAT = 1  # of the arrays; an index of another one is made again
 SETTLED = 2_000_000_000  # ns; a file written later than this ago may change again within one tick of its clock
 
-Index = Mapping[str, np.ndarray]
+Index = dict[str, np.ndarray]
 
 
 def cached_index(path: str, kind: str, make: Callable[[str], Index]) -> Index:
@@ -56,7 +56,7 @@ def cache_folder() -> Path:
 def read_index(stored: Path, key: np.ndarray) -> Index | None:
     """Returns a stored index with this key; None if there is no such, or it is damaged."""
     try:
-        with np.load(stored, allow_pickle=False) as arrays:
+        with open(stored, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if not np.array_equal(arrays["key"], key):
                 return None
             return {name: arrays[name] for name in arrays.files if name != "key"}
