@@ -82,6 +82,10 @@ def test_integers_are_classes_in_numeric_order_and_a_file_beside_names_them(fold
     assert listed(folder, text) == {"train": {"dog/1.jpg": "dog", "cat/1.jpg": "cat", "cat/2.jpg": "cat"}}
     assert list_csv(folder).class_names == ("ant", "dog", "cat")
     assert "the test split" in list_csv(folder).notes[0]
+    named = text.replace("2,train", "CAT,train").replace(",1,", ",dog,").replace(",-1,", ",ant,")
+    assert "line 2 the label 'CAT'; it must be one of the 3 classes ant, dog, cat" in refused(folder, named)
+    assert {*listed(folder, named.replace("CAT", "cat"))} == {"train", "test"}
+    assert list_csv(folder).class_names == ("ant", "dog", "cat")
     assert "line 3 the label 3; labels must be 0 to 2" in refused(folder, text.replace("2.jpg,2", "2.jpg,3"))
     message = refused(folder, text.replace("2.jpg,2", "2.jpg,-1"))
     assert "1 of 3 images in its train split without a label" in message

@@ -120,6 +120,14 @@ def test_the_metadata_says_which_of_several_columns_is_the_class(tmp_path):
     assert "in the column fine_label, not in label, coarse" in list_parquet(tmp_path).notes[0]
 
 
+def test_integers_are_positions_even_where_the_names_are_numbers(tmp_path):
+    features = FEATURES | {"label": {"names": ["1", "2", "3"], "_type": "ClassLabel"}}
+    write(tmp_path / "a.parquet", some("x", (1, 2, 1)), features=features)
+    listing = list_parquet(tmp_path)
+    assert listing.class_names == ("1", "2", "3")
+    np.testing.assert_array_equal(listing.splits["train"].labels, [1, 1, 2])
+
+
 @pytest.mark.parametrize("labels", [[-1, -1], [None, None]])
 def test_a_test_split_without_labels_is_left_out(tmp_path, labels):
     write(tmp_path / "train.parquet", some("train"))

@@ -28,7 +28,7 @@ def folder(tmp_path, rng):
             Image.fromarray(rng.integers(0, 256, (20 + row, 30, 3), np.uint8)).save(path)
             rows.append((name, label, path.read_bytes()))
         with open(tmp_path / "images" / "labels.csv", "a", newline="") as file:
-            csv.writer(file).writerows(([] if split == "test" else [("path", "label", "split")]))
+            csv.writer(file).writerows([] if split == "test" else [("path", "label", "split")])
             csv.writer(file).writerows((name, CLASSES[label], split) for name, label, _ in rows)
         write_parquet(tmp_path / "parquet" / "data" / f"{split}-00000-of-00001.parquet", rows)
     return tmp_path

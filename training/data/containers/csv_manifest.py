@@ -90,7 +90,7 @@ def list_csv(path: str | os.PathLike[str]) -> Listing:
     if not len(rows):
         raise UserError(f"{manifest} lists no images")
     folder = os.path.dirname(manifest)
-    classes = classes_of(rows.values, names_beside(folder), lambda value: f"{manifest} has in line {rows.first_line(value)}")
+    classes = classes_of(rows.values, lambda value: f"{manifest} has in line {rows.first_line(value)}", names_beside(folder))
     check_class_names(manifest, classes.names)
     repeated = rows.repeats(manifest)
     root, paths = rooted(folder, rows.paths)

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_resnet.class_names import normalized
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category")
 INTEGER = re.compile(r"([+-]?\d{1,18})(?:\.0*)?")  # also as pandas writes them in a column that had empty cells: 1.0
-UNLABELED = -1  # what Hugging Face's and TensorFlow's data sets mark images without a label by
+MAX_CLASSES_NAMED = 5  # in an error
+NO_LABEL, UNLABELED = "-1", -1  # what Hugging Face's and TensorFlow's data sets mark images without a label by
 
 
 class Classes(NamedTuple):
@@ -21,25 +22,27 @@ class Classes(NamedTuple):
     labels: Mapping[str, int]
 
 
-def classes_of(values: Collection[str], names: Sequence[str] | None, locate: Callable[[str], str]) -> Classes:
+def classes_of(values: Collection[str], locate: Callable[[str], str], names: Sequence[str] | None) -> Classes:
     """Makes classes of the distinct values of a label column, which are names or, all of them, integers.
 
-    Names are sorted. Integers are positions in `names`; without `names` they are themselves the names of the classes, in
-    numeric order. -1 stays -1: no label.
+    Integers are positions in `names`; without `names` they are themselves the names of the classes, in numeric order. Other
+    values are sorted, unless `names` gives their order. -1 stays -1: no label.
 
     Args:
         values: Of the column.
-        names: Of the classes, where the integers are positions.
         locate: Returns where a value first stands, such as "labels.csv has in line 3".
+        names: Of the classes.
 
     Raises:
-        UserError: An integer has no name.
+        UserError: A value is not that of a class.
     """
     integers = {value: int(match[1]) for value in values if (match := INTEGER.fullmatch(value))}
+    known = {normalized(name): label for label, name in enumerate(names or sorted({*map(normalized, values)} - {NO_LABEL}))}
     if len(integers) < len(values):
-        ordered = sorted({normalized(value) for value in values})
-        position = {name: label for label, name in enumerate(ordered)}
-        return Classes(tuple(ordered), {value: position[normalized(value)] for value in values})
+        if wrong := sorted(value for value in values if normalized(value) not in known and value != NO_LABEL):
+            shown = comma_join(known, MAX_CLASSES_NAMED)
+            raise UserError(f"{locate(wrong[0])} the label {wrong[0]!r}; it must be one of the {len(known)} classes {shown}")
+        return Classes(tuple(names or known), {value: known.get(normalized(value), UNLABELED) for value in values})
     wrong = {value: number for value, number in integers.items() if number < UNLABELED or (names and number >= len(names))}
     if wrong:
         value = min(wrong, key=wrong.__getitem__)

@@ -156,7 +156,7 @@ def labels_of(tables: Mapping[str, Table], columns: Columns) -> tuple[np.ndarray
     encoded = chunks.combine_chunks().dictionary_encode()
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
     values = encoded.dictionary.to_pylist()
-    classes = classes_of(values, columns.class_names, locate)
+    classes = classes_of(values, locate, columns.class_names)
     indices = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
     return np.array([*(classes.labels[value] for value in values), UNLABELED], np.int64)[indices], classes
 

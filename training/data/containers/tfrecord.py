@@ -19,7 +19,7 @@ from .labels import UNLABELED, Classes, classes_of
 from .listing import Listing
 from .shards.class_names import class_names_beside
 from .shards.files import Shards, find_shards
-from .shards.listing import ShardImages, list_shards, named_classes
+from .shards.listing import ShardImages, list_shards
 
 SHARD = re.compile(r".*(-\d+-of-\d+|\.tfrecords?|\.tfrec)(\.gz)?", re.IGNORECASE)
 IMAGES = ("image/encoded", "image", "image_raw", "image_bytes", "image/raw", "encoded", "jpeg")
@@ -141,13 +141,13 @@ def classes_in_file(texts: set[str], locate: Callable[[str], str], names: Sequen
     """Makes classes of the names in a file beside the shards, and says where labels are not simply positions in it."""
     numbers = {int(text) for text in texts if text.lstrip("-").isdecimal()} - {UNLABELED}
     if not names or len(numbers) < len(texts - {str(UNLABELED)}) or not numbers or 0 in numbers:
-        return named_classes(texts, locate, names)
+        return classes_of(texts, locate, names)
     if names[0].strip().casefold() in BACKGROUND:
         names = names[1:]
     elif max(numbers) != len(names):
-        return named_classes(texts, locate, names)
+        return classes_of(texts, locate, names)
     notes.append(f"labels are counted from 1: label 1 is {names[0]!r}, and none is 0, which TF-Slim keeps for the background")
     shifted = {text: text if text == str(UNLABELED) else str(int(text) - 1) for text in texts}
     back = {new: text for text, new in shifted.items()}
-    found = classes_of({*shifted.values()}, names, lambda value: locate(back[value]))
+    found = classes_of({*shifted.values()}, lambda value: locate(back[value]), names)
     return Classes(found.names, {text: found.labels[shifted[text]] for text in texts})

@@ -17,10 +17,11 @@ from .archive_layout import decode, is_hidden
 from .folder_listing import KNOWN_SUFFIXES, Unused
 from .indexes.shard_index import Index, cached_index, pack, unpack
 from .indexes.tar import Kind, read_members
+from .labels import classes_of
 from .listing import Listing
 from .shards.class_names import class_names_beside
 from .shards.files import find_shards
-from .shards.listing import ShardImages, list_shards, named_classes
+from .shards.listing import ShardImages, list_shards
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")  # compressed ones are refused by name
 LABEL_SUFFIXES = (".cls", ".json", ".txt")  # the first that a sample has counts
@@ -61,7 +62,7 @@ def list_webdataset(path: str | os.PathLike[str]) -> Listing:
         return ShardImages.of(index)
 
     names = class_names_beside(shards)
-    listing = list_shards(path, shards, images_of, functools.partial(named_classes, names=names))
+    listing = list_shards(path, shards, images_of, functools.partial(classes_of, names=names))
     return listing._replace(notes=(*listing.notes, *damage, *unused.lines()))
 
 

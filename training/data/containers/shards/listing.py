@@ -8,17 +8,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from keras_resnet.class_names import normalized
-from keras_resnet.errors import UserError, comma_join, cut_middle
+from keras_resnet.errors import UserError, cut_middle
 
 from ...packed_strings import PackedStrings
 from ...records import RangeRecords
 from ..indexes.shard_index import Index, pack, unpack
-from ..labels import UNLABELED, Classes, classes_of, is_labeled
+from ..labels import Classes, is_labeled, no_labels
 from ..listing import Listing, check_class_names, in_order
 from .files import Shards
 
-MAX_CLASSES_NAMED = 5  # in an error
 FEWEST_CAPTIONS = 50  # so many different labels, for less than twice as many images, are not the names of classes
 
 
@@ -92,13 +90,15 @@ def list_shards(
         )
     names, labels = classes(distinct_texts, locate)
     check_class_names(where, names)
-    splits = {}
+    splits, notes = {}, list(shards.notes)
     for split, paths in shards.of_split.items():
         records = records_of({path: images[path] for path in paths})
         in_shards = [np.array([labels[text] for text in texts[path]], np.int64)[images[path].label_of] for path in paths]
         if is_labeled(where, split, label_of := np.concatenate(in_shards), records.location):
             splits[split] = in_order(records, label_of)
-    return Listing(tuple(names), splits, shards.notes)
+        else:
+            notes.append(no_labels(where, split))
+    return Listing(tuple(names), splits, tuple(notes))
 
 
 def records_of(images: dict[str, ShardImages]) -> RangeRecords:
@@ -123,20 +123,3 @@ def distinct(names: PackedStrings) -> bool:
 def prefixed(path: str, names: PackedStrings) -> PackedStrings:
     stem = os.fsencode(os.path.splitext(os.path.basename(path))[0])
     return PackedStrings.of(stem + b"/" + name for name in names)
-
-
-def named_classes(texts: set[str], locate: Callable[[str], str], names: Sequence[str] | None) -> Classes:
-    """Makes classes of labels that are the names of classes, or their positions in `names`.
-
-    Raises:
-        UserError: One is neither.
-    """
-    known = {normalized(name): label for label, name in enumerate(names or ())}
-    strangers = {text for text in texts if normalized(text) not in known and not text.lstrip("+-").isdecimal()}
-    if names is None or (not strangers and all(text.lstrip("+-").isdecimal() for text in texts)):
-        return classes_of(texts, names, locate)
-    wrong = sorted(text for text in texts if normalized(text) not in known and text != str(UNLABELED))
-    if wrong:
-        shown = comma_join(names, MAX_CLASSES_NAMED)
-        raise UserError(f"{locate(wrong[0])} the label {wrong[0]!r}; it must be one of the {len(names)} classes {shown}")
-    return Classes(tuple(names), {text: known.get(normalized(text), UNLABELED) for text in texts})
