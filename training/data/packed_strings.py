@@ -1,7 +1,7 @@
 """Many short strings in one block of memory: as Python objects, the names of a million images would take 150 MB."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 import numpy as np
@@ -34,6 +34,9 @@ class PackedStrings:
 
     def __len__(self) -> int:
         return len(self.ends)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, index: int) -> bytes:
         return self.content[self.ends[index - 1] if index else 0 : self.ends[index]]

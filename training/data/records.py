@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_resnet import images
 
+from .binary_files import is_url, open_binary
 from .packed_strings import PackedStrings
 
 # What the file system says of a single file that will say the same tomorrow; after anything else the run had better stop.
@@ -89,7 +90,7 @@ class FileRecords:
     def read(self, index: int) -> bytes:
         path = self.location(index)
         try:
-            with images.open_file(path) as file:
+            with open_binary(path) if is_url(path) else images.open_file(path) as file:
                 return file.read()
         except OSError as error:
             if error.errno in (None, *LASTING) or (error.errno == errno.ENOENT and os.path.islink(path)):
@@ -124,7 +125,7 @@ class RangeRecords:
     Attributes:
         files: The paths of these files.
         keys: The name of each image.
-        file_of, offsets, lengths: int32, int64 and int64 (M,), where each image lies.
+        file_of, offsets, lengths: int32, int64 and int64 (M,), where each image lies; a length of -1 for one that is missing.
         rows: int64 (N,), which of the M these images are.
     """
 
@@ -154,7 +155,9 @@ class RangeRecords:
     def read(self, index: int) -> bytes:
         row = int(self.rows[index])
         path, offset, length = self.files[int(self.file_of[row])], int(self.offsets[row]), int(self.lengths[row])
-        with open(path, "rb") as file:
+        if length < 0:
+            raise DamagedRecordError("has no image")
+        with open_binary(path) as file:
             file.seek(offset)
             content = file.read(length)
         if len(content) < length:
@@ -165,7 +168,7 @@ class RangeRecords:
         return dataclasses.replace(self, rows=self.rows[rows])
 
     def total_bytes(self, limit: int) -> int:
-        return int(self.lengths[self.rows].sum())
+        return int(np.maximum(self.lengths[self.rows], 0).sum())
 
     def content(self, index: tf.Tensor) -> None:
         return None

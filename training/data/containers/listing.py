@@ -28,9 +28,11 @@ class Listing(NamedTuple):
 
 def in_order(records: Records, labels: np.ndarray) -> LabeledRecords:
     """Sorts the images of a split by label, and those of a class by name: the order is the same from every container."""
-    names = np.array([os.fsencode(records.name(row)) for row in range(len(records))], object)
-    order = np.array(sorted(range(len(names)), key=lambda row: (labels[row], names[row])), np.int64)
-    return LabeledRecords(records.take(order), np.asarray(labels, np.int64)[order])
+    names = [os.fsencode(records.name(row)) for row in range(len(records))]
+    by_name = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
+    labels = np.asarray(labels, np.int64)
+    order = by_name[np.argsort(labels[by_name], kind="stable")]
+    return LabeledRecords(records.take(order), labels[order])
 
 
 def check_class_names(where: object, class_names: Sequence[str]) -> None:
