@@ -1,15 +1,16 @@
 """The work directory of a run: made once, then only continued by the same run, by one process at a time."""
 
 import dataclasses
+import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 from keras_resnet.errors import UserError, print_message
 from keras_resnet.files import write_text
 from keras_resnet.models.options import ModelOptions
+from keras_resnet.remote import AnyPath, RemotePath, check_reachable
 
 from .config import CONFIG_FILE, TrainConfig, flatten, read_record
 from .recipes import Recipe
@@ -21,7 +22,7 @@ EPOCHS = "another number of epochs is another schedule: a new run can start from
 MOST_NAMED = 3  # differences
 
 
-def open_workdir(workdir: Path, config: TrainConfig) -> TextIO:
+def open_workdir(workdir: AnyPath, config: TrainConfig) -> TextIO:
     """Makes the work directory, or opens the one of a run with the same configuration.
 
     Returns:
@@ -41,7 +42,7 @@ def open_workdir(workdir: Path, config: TrainConfig) -> TextIO:
     return lock(path)
 
 
-def check_same_run(path: Path, config: TrainConfig) -> None:
+def check_same_run(path: AnyPath, config: TrainConfig) -> None:
     """Raises a `UserError` if the configuration in the file is not this one, `RUNTIME_FIELDS` aside."""
     try:
         existing = read_record(path)
@@ -56,7 +57,7 @@ def check_same_run(path: Path, config: TrainConfig) -> None:
         raise UserError(f"{path.parent} holds another run, with {several(different.values())}: {advice}")
 
 
-def check_nothing_lost(workdir: Path, records: Sequence[Mapping[str, Any]], has_best: bool, has_model: bool) -> None:
+def check_nothing_lost(workdir: AnyPath, records: Sequence[Mapping[str, Any]], has_best: bool, has_model: bool) -> None:
     """Raises a `UserError` where the checkpoints of a run that had come further have been lost.
 
     The first epoch is logged, and its weights are the best, before the first checkpoint needs to have been written.
@@ -75,7 +76,7 @@ def check_nothing_lost(workdir: Path, records: Sequence[Mapping[str, Any]], has_
         )
 
 
-def check_same_data(existing: Sequence[int | str], current: Sequence[int | str], workdir: Path) -> None:
+def check_same_data(existing: Sequence[int | str], current: Sequence[int | str], workdir: AnyPath) -> None:
     """Raises a `UserError` if two `TrainingContext.data_fingerprint` differ: of the run in the work directory, and of now.
 
     A position in the data says nothing once images have come or gone. The data's own folder may have moved.
@@ -87,11 +88,15 @@ def check_same_data(existing: Sequence[int | str], current: Sequence[int | str],
         raise UserError(f"{workdir} holds a run on other data ({reason}): choose another --workdir")
 
 
-def lock(path: Path, busy: str = "training in {}: choose another --workdir") -> TextIO:
+def lock(path: AnyPath, busy: str = "training in {}: choose another --workdir") -> TextIO:
     """Opens the file and locks it until it is closed, where the system and the disk have such locks.
 
-    For writing, without which NFS gives no lock. busy: what another process is doing that has locked it, and what to do then.
+    For writing, without which NFS gives no lock. At a URL there are none. busy: what another process is doing that has locked
+    it, and what to do then.
     """
+    if isinstance(path, RemotePath):
+        print_message(f"{path.parent} is in a file system without locks: make sure that no other process trains there")
+        return io.StringIO()
     file = path.open("r+", encoding="utf-8")
     if sys.platform != "win32":
         try:
@@ -119,11 +124,12 @@ def several(differences: Iterable[str]) -> str:
     return "; ".join([*first, f"and {others} more"] if others > 0 else first)
 
 
-def check_path(workdir: Path) -> None:
-    """Raises a `UserError` for a name that TensorFlow cannot write to."""
+def check_path(workdir: AnyPath) -> None:
+    """Raises a `UserError` for a name that TensorFlow cannot write to, and for a URL that it cannot reach."""
     try:
         name = str(workdir).encode("utf-8")
     except UnicodeEncodeError as error:
         raise UserError(f"--workdir is {str(workdir)!r}, which is not UTF-8: choose another --workdir") from error
     if b"\0" in name:
         raise UserError(f"--workdir is {str(workdir)!r}, which has a null byte: choose another --workdir")
+    check_reachable(workdir)

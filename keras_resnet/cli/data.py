@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keras_resnet.class_names import first_difference, read_class_names, without_numbers
 from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.remote import local
 from keras_resnet.weights.pretrained.lookup import resolve_model_path
 
 from .field_help import DATA, TRAINING_HELP
@@ -37,11 +39,15 @@ def define_artifact(flags: Flags) -> None:
     flags.define("model_path", str, None, ARTIFACT)
 
 
-def artifact_path(flags: Flags) -> str:
-    """The path in --model_path, or that of the file of the trained weights which it names."""
+def artifact_path(flags: Flags, beside: Sequence[str] = ()) -> str:
+    """The path in --model_path, or that of the file of the trained weights which it names, or of a copy of what is at a URL.
+
+    beside: files that are copied too where they are beside it.
+    """
     path = os.fspath(resolve_model_path(flags.model_path))
     if path != flags.model_path and os.path.lexists(flags.model_path):
         print_message(f"{flags.model_path} is taken for the trained weights of that name; the path is ./{flags.model_path}")
+    path = os.fspath(local(path, beside))
     recover(path)
     if not os.path.lexists(path):
         raise UserError(f"no file or folder {path}")  # as it was given: without ./ it may be a name

@@ -19,6 +19,7 @@ from keras_resnet.export.formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPU
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.export.formats.web import litertjs
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.remote import as_path
 
 from .command import Command
 from .data import LABELS_TEXT, MODEL, artifact_path, class_names_of_dataset, define_test_data, open_dataset, read_labels_file
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
     from keras_resnet.training.data.splits import ArraySplit, Split
 
+BESIDE = ("config.json", "curves.png")  # a classifier that train wrote; the reports of an export read them
 ARTIFACTS, WEB, VERIFICATION, FOREIGN = "Artifacts", "Web page", "Verification", "Models from elsewhere"
 NORMALIZATIONS = ("none", "caffe", "tf", "torch")  # of a module that needs TensorFlow; a test compares them
 CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order of the help
@@ -179,7 +181,8 @@ def export(flags: Flags, arguments: list[str]) -> int:
     from keras_resnet.export.selftest import archive as selftest
     from keras_resnet.export.source_model.loading import load_source_model
 
-    config = ExportConfig(Path(artifact_path(flags)), Path(flags.output_dir), **flags.values(CONFIG_HELP))
+    output_dir, model_path = as_path(flags.output_dir), Path(artifact_path(flags, BESIDE))
+    config = ExportConfig(model_path, output_dir, **flags.values(CONFIG_HELP))
     class_names = read_class_names(flags)
     source = load_source_model(config.model_path, flags.normalization, class_names, flags.dataset or "", flags.image_size)
     metadata = source.metadata

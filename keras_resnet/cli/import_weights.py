@@ -1,12 +1,12 @@
 """`keras-resnet import`: existing weights made into a classifier."""
 
 import dataclasses
-from pathlib import Path
 
 from keras_resnet import environment
 from keras_resnet.class_names import first_difference
 from keras_resnet.errors import UserError
 from keras_resnet.models.variants import VARIATIONS
+from keras_resnet.remote import as_path, check_reachable
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
 from keras_resnet.weights.pretrained.arguments import check_unvaried
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
@@ -53,7 +53,9 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     environment.configure(flags.verbosity)
     import keras_resnet
 
-    if Path(flags.output_path).suffix != ".keras" or Path(flags.output_path).exists():
+    output_path = as_path(flags.output_path)
+    check_reachable(output_path)
+    if not flags.output_path.endswith(".keras") or output_path.exists():
         raise UserError(f"--output_path is {flags.output_path}; it must be a .keras file that does not exist yet")
     entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
     if entry:

@@ -1,13 +1,13 @@
 """`keras-resnet train`: a network trained in one process, or in one of several workers."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from keras_resnet import environment
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import variants
 from keras_resnet.models.variants import VARIATIONS
+from keras_resnet.remote import as_path
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig, read_config
 
@@ -46,7 +46,7 @@ def train(flags: Flags, arguments: list[str]) -> None:
     environment.configure(flags.verbosity)
     from keras_resnet.training import train as training
 
-    workdir = Path(flags.workdir)
+    workdir = as_path(flags.workdir)
     test = training.train(config, workdir)
     if test:
         path = workdir / training.MODEL_FILE

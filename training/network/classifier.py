@@ -18,6 +18,7 @@ from keras_resnet.models.condensed import CondensedRun, Condenser
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
+from keras_resnet.remote import local
 from keras_resnet.weights.pretrained import lookup
 from keras_resnet.weights.pretrained.arguments import check_unvaried
 
@@ -87,7 +88,8 @@ def metadata_of(model: str, weights: str) -> ClassifierMetadata | None:
     """Labels and preprocessing of trained weights of this package, or of those in a classifier of it; None for others."""
     if lookup.is_name(weights):
         return lookup.find_entry(model, weights).metadata
-    return read_metadata(weights) if Path(weights).is_file() else None
+    path = local(weights)
+    return read_metadata(path) if Path(path).is_file() else None
 
 
 def check_kept_head(config: TrainConfig, class_names: Sequence[str]) -> None:
