@@ -152,6 +152,7 @@ class RemotePath(os.PathLike[str]):
     def append_text(self, text: str) -> None:
         """Writes the file again with more at its end; an object cannot grow."""
         before = self.read_bytes() if self.exists() else b""
+        self._make_way()
         with self._errors(), _gfile().GFile(self._url, "wb") as file:
             file.write(before + text.encode())
 
@@ -162,10 +163,16 @@ class RemotePath(os.PathLike[str]):
         files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
         for file in files:
             target = self if file == source else self / file.relative_to(source).as_posix()
+            target._make_way()
             with self._errors():
                 if target.parent != self.parent:
                     _gfile().makedirs(str(target.parent))
                 _gfile().copy(str(file), str(target), overwrite=True)
+
+    def _make_way(self) -> None:
+        """Removes the file where TensorFlow would append to it, in `ram://`; elsewhere it is there until the new one is."""
+        if self._url.startswith("ram://"):
+            self.unlink(missing_ok=True)
 
     def download(self, target: Path) -> None:
         """Writes the file, or all files in the folder, to a local path.

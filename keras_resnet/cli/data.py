@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from keras_resnet import environment
 from keras_resnet.class_names import first_difference, read_class_names, without_numbers
 from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
-from keras_resnet.remote import local
+from keras_resnet.remote import is_remote, local
 from keras_resnet.weights.pretrained.lookup import resolve_model_path
 
 from .field_help import DATA, TRAINING_HELP
@@ -47,7 +48,9 @@ def artifact_path(flags: Flags, beside: Sequence[str] = ()) -> str:
     path = os.fspath(resolve_model_path(flags.model_path))
     if path != flags.model_path and os.path.lexists(flags.model_path):
         print_message(f"{flags.model_path} is taken for the trained weights of that name; the path is ./{flags.model_path}")
-    path = os.fspath(local(path, beside))
+    if is_remote(path):
+        environment.configure(flags.verbosity)  # before TensorFlow is imported to read it
+        path = os.fspath(local(path, beside))
     recover(path)
     if not os.path.lexists(path):
         raise UserError(f"no file or folder {path}")  # as it was given: without ./ it may be a name

@@ -175,14 +175,14 @@ def exit_on_sigterm() -> Iterator[None]:
 @exit_on_sigterm()
 def export(flags: Flags, arguments: list[str]) -> int:
     """Writes a .keras file as SavedModel, TFLite, ONNX or a web page and verifies each; exit status 1 if one does not pass."""
+    output_dir = as_path(flags.output_dir)
     environment.configure(flags.verbosity)
     from keras_resnet.export import pipeline
     from keras_resnet.export.reporting import html_report, report
     from keras_resnet.export.selftest import archive as selftest
     from keras_resnet.export.source_model.loading import load_source_model
 
-    output_dir, model_path = as_path(flags.output_dir), Path(artifact_path(flags, BESIDE))
-    config = ExportConfig(model_path, output_dir, **flags.values(CONFIG_HELP))
+    config = ExportConfig(Path(artifact_path(flags, BESIDE)), output_dir, **flags.values(CONFIG_HELP))
     class_names = read_class_names(flags)
     source = load_source_model(config.model_path, flags.normalization, class_names, flags.dataset or "", flags.image_size)
     metadata = source.metadata

@@ -50,12 +50,12 @@ def define_flags(flags: Flags) -> None:
 def import_weights(flags: Flags, arguments: list[str]) -> None:
     """Turns existing weights into a classifier of raw pixels that evaluate, predict and export can use."""
     check_model(**flags.values(("model", *VARIATIONS)))
+    output_path = as_path(flags.output_path)
     environment.configure(flags.verbosity)
     import keras_resnet
 
-    output_path = as_path(flags.output_path)
     check_reachable(output_path)
-    if not flags.output_path.endswith(".keras") or output_path.exists():
+    if output_path.suffix != ".keras" or output_path.exists():
         raise UserError(f"--output_path is {flags.output_path}; it must be a .keras file that does not exist yet")
     entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
     if entry:

@@ -7,7 +7,7 @@ from keras_resnet import environment
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import variants
 from keras_resnet.models.variants import VARIATIONS
-from keras_resnet.remote import as_path
+from keras_resnet.remote import as_path, is_remote
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig, read_config
 
@@ -43,10 +43,10 @@ def train(flags: Flags, arguments: list[str]) -> None:
     """Trains a network, or continues the run in --workdir, and saves the classifier there as model.keras."""
     config = make_config(flags)
     check_model(config.model, config.block, config.unit, config.shortcut)
+    workdir = as_path(flags.workdir)
     environment.configure(flags.verbosity)
     from keras_resnet.training import train as training
 
-    workdir = as_path(flags.workdir)
     test = training.train(config, workdir)
     if test:
         path = workdir / training.MODEL_FILE
@@ -55,7 +55,7 @@ def train(flags: Flags, arguments: list[str]) -> None:
 
 def make_config(flags: Flags) -> TrainConfig:
     """The configuration in --config, changed by the other flags that are given."""
-    base = read_config(flags.config) if flags.config else None
+    base = base_config(flags) if flags.config else None
     if missing := [f"--{name}" for name in ("model", "dataset") if not (base or flags.value(name))]:
         raise UserError(f"train needs {comma_join(missing)}, or --config; see keras-resnet train --help")
     fields: dict[str, Any] = flags.given((*NETWORK_FIELDS, *RUN_FIELDS))
@@ -65,6 +65,13 @@ def make_config(flags: Flags) -> TrainConfig:
     if base is None:
         return TrainConfig(**fields, options=model_options(flags))
     return dataclasses.replace(base, **fields, options=dataclasses.replace(base.options, **flags.given(OPTIONS)))
+
+
+def base_config(flags: Flags) -> TrainConfig:
+    """The configuration in --config."""
+    if is_remote(flags.config):
+        environment.configure(flags.verbosity)  # before TensorFlow is imported to read it
+    return read_config(flags.config)
 
 
 def chosen_recipe(flags: Flags, base: TrainConfig | None) -> tuple[str, recipes.Recipe]:
@@ -87,7 +94,7 @@ def default_recipe(flags: Flags) -> str:
 def effective_defaults(flags: Flags) -> tuple[str, dict[str, Any]]:
     """The values of the recipe and the configuration that the flags name, for the help."""
     if flags.config:
-        config = read_config(flags.config)
+        config = base_config(flags)
         name, recipe = chosen_recipe(flags, config)
         values = {field: getattr(config, field) for field in (*NETWORK_FIELDS, *RUN_FIELDS)} | vars(config.options)
         return f"The defaults shown are those of {flags.config} and of recipe {name}.", {**values, **vars(recipe)}
