@@ -32,7 +32,7 @@ SECONDS_TO_ANSWER = 60.0  # by itself TensorFlow goes on trying for many minutes
 JSON_MESSAGE = re.compile(r'"message": "([^"]+)"')  # in what a server answers
 PREFIX = "keras-resnet-"  # of temporary folders
 
-_COPIES: dict[str, str] = {}  # {temporary folder: URL of the folder that what it holds was copied from}
+_COPIES: dict[str, str] = {}  # {path of a copy: its URL}
 _FILES: dict[tuple[str, int, int, tuple[str, ...]], Path] = {}  # {what was copied, as it was then: where to}
 _NUMBERS = itertools.count()
 
@@ -86,7 +86,8 @@ class RemotePath(os.PathLike[str]):
 
     @property
     def parent(self) -> Self:
-        return type(self)(self._url.rpartition("/")[0])
+        above = self._url.rpartition("/")[0]
+        return self if above.endswith(":/") else type(self)(above)  # a bucket is in none
 
     def with_name(self, name: str) -> Self:
         return self.parent / name
@@ -230,6 +231,17 @@ def as_path(path: str | os.PathLike[str]) -> AnyPath:
     return RemotePath(url)
 
 
+def as_local_path(path: str | os.PathLike[str]) -> Path:
+    """A `Path`, for what only works on a disk.
+
+    Raises:
+        UserError: for a URL.
+    """
+    if is_remote(path):
+        raise UserError(f"{os.fspath(path)} is a URL; it must be a path on this machine")
+    return Path(path)
+
+
 def check_reachable(path: AnyPath) -> None:
     """Raises a `UserError` if a URL's server refuses, or has not answered after `SECONDS_TO_ANSWER`; reads nothing."""
     if not isinstance(path, RemotePath):
@@ -277,7 +289,7 @@ def local(path: str | os.PathLike[str], beside: Sequence[str] = ()) -> str | os.
     for each in (source, *map(source.with_name, beside)):
         if each == source or each.is_file():
             each.download(folder / each.name)
-    _COPIES[str(folder)] = str(source.parent)
+            _COPIES[str(folder / each.name)] = str(each)
     if key:
         _FILES[key] = folder / source.name
     return folder / source.name
@@ -285,8 +297,8 @@ def local(path: str | os.PathLike[str], beside: Sequence[str] = ()) -> str | os.
 
 def as_given(text: str) -> str:
     """A text in which the names of copies that `local` has made are the URLs that they were made from."""
-    for folder, url in _COPIES.items():
-        text = re.sub(f"{re.escape(folder)}(?=[/\\\\])", lambda _, url=url: url, text)
+    for copy, url in _COPIES.items():
+        text = text.replace(copy, url)
     return text
 
 

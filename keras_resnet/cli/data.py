@@ -24,7 +24,7 @@ MODEL = "Model"
 ARTIFACT = FlagHelp(
     MODEL,
     "A .keras, .tflite or .onnx file or a folder, SavedModel or web page, that train, import or export wrote; or the name of "
-    "trained weights that `keras-resnet list` shows, such as ResNet20V2/digits.",
+    "trained weights that `keras-resnet list` shows, such as ResNet20V2/digits. A path may be a URL such as gs://bucket/model.keras.",
     placeholder="PATH",
 )
 DATASET = FlagHelp(

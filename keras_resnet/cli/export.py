@@ -19,7 +19,7 @@ from keras_resnet.export.formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPU
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.export.formats.web import litertjs
 from keras_resnet.metadata import ClassifierMetadata
-from keras_resnet.remote import as_path
+from keras_resnet.remote import as_path, check_reachable
 
 from .command import Command
 from .data import LABELS_TEXT, MODEL, artifact_path, class_names_of_dataset, define_test_data, open_dataset, read_labels_file
@@ -134,7 +134,10 @@ def define_flags(flags: Flags) -> None:
 
 
 def define_artifact_flags(flags: Flags) -> None:
-    output_dir = "Folder for the artifacts and their report. An earlier export of the same network in it is replaced."
+    output_dir = (
+        "Folder for the artifacts and their report, or a URL such as gs://bucket/export. An earlier export of the same network "
+        "in it is replaced."
+    )
     flags.define("output_dir", str, None, FlagHelp(ARTIFACTS, output_dir, placeholder="FOLDER"))
     flags.define_fields(ExportConfig, CONFIG_HELP, CONFIG_HELP)
     calibration = "How many images of the training split the ranges of activations are taken from."
@@ -177,6 +180,7 @@ def export(flags: Flags, arguments: list[str]) -> int:
     """Writes a .keras file as SavedModel, TFLite, ONNX or a web page and verifies each; exit status 1 if one does not pass."""
     output_dir = as_path(flags.output_dir)
     environment.configure(flags.verbosity)
+    check_reachable(output_dir)
     from keras_resnet.export import pipeline
     from keras_resnet.export.reporting import html_report, report
     from keras_resnet.export.selftest import archive as selftest

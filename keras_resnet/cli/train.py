@@ -27,7 +27,10 @@ RUN_FIELDS = tuple(
 
 
 def define_flags(flags: Flags) -> None:
-    continues = "Folder of the run: it is created, or, if it holds a run with these flags, that run continues."
+    continues = (
+        "Folder of the run, or a URL such as gs://bucket/run: it is created, or, if it holds a run with these flags, that run "
+        "continues."
+    )
     flags.define("workdir", str, None, FlagHelp(RUN, continues, placeholder="FOLDER"))
     repeats = "config.json of an earlier run to repeat; the other flags that are given change it."
     flags.define("config", str, None, FlagHelp(RUN, repeats, placeholder="FILE"))

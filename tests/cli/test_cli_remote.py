@@ -121,3 +121,13 @@ def test_weights_and_a_configuration_at_a_url(in_process, tmp_path):
 def test_an_unknown_scheme_is_refused(flags):
     refused = "has the scheme s3, which is not implemented; the schemes are gs, ram"
     assert_refused(keras_resnet_command(*flags), f"{flags[-1].partition('=')[2] or flags[-1]} {refused}")
+
+
+def test_what_only_works_on_a_disk_refuses_a_url(in_process, tmp_path, monkeypatch):
+    """Catches a folder `gs:` in the current one."""
+    monkeypatch.chdir(tmp_path)
+    for flags in (("reproduce", "--experiment=all"), ("benchmark", "--task=export")):
+        assert_refused(
+            in_process(*flags, "--output_dir=gs://bucket/x"), "gs://bucket/x is a URL; it must be a path on this machine"
+        )
+    assert os.listdir(tmp_path) == []
