@@ -14,7 +14,8 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.files import json_text, write_text
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.records import read_json
-from keras_resnet.remote import AnyPath, RemotePath, check_reachable, local
+from keras_resnet.remote import AnyPath, RemotePath, check_reachable
+from keras_resnet.remote_copies import local
 
 from .formats.labels import LABELS_FILE
 from .reporting import html_report, model_card, report

@@ -16,7 +16,8 @@ from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models.layers import channel_axis
 from keras_resnet.models.naming import LOGITS_LAYER
 from keras_resnet.preprocessing import Preprocessing, set_recorded_preprocessing
-from keras_resnet.remote import RemotePath, as_path, local
+from keras_resnet.remote import RemotePath, as_path
+from keras_resnet.remote_copies import local
 from keras_resnet.saving import copy_weights, load_as_saved, to_stock, write_classifier
 from keras_resnet.weights.loading import preprocessing_for
 from keras_resnet.weights.pretrained.entries import PretrainedWeights

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from keras_resnet.errors import UserError, first_line
-from keras_resnet.remote import local
+from keras_resnet.remote_copies import local
 
 
 def check_is_file(path: str | os.PathLike[str]) -> None:

@@ -4,21 +4,16 @@ An object store has neither folders, nor renaming, nor locks. What is written to
 whole or not at all: an object appears when its upload has ended.
 """
 
-import atexit
 import contextlib
 import errno
 import fnmatch
-import functools
 import io
-import itertools
 import os
 import queue
 import re
-import shutil
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -30,11 +25,6 @@ NOT_REMOTE = ("", "file")
 PATTERN = re.compile(r"[*?\[\]\\{}]")  # what makes a name a pattern for TensorFlow
 SECONDS_TO_ANSWER = 60.0  # by itself TensorFlow goes on trying for many minutes
 JSON_MESSAGE = re.compile(r'"message": "([^"]+)"')  # in what a server answers
-PREFIX = "keras-resnet-"  # of temporary folders
-
-_COPIES: dict[str, str] = {}  # {path of a copy: its URL}
-_FILES: dict[tuple[str, int, int, tuple[str, ...]], Path] = {}  # {what was copied, as it was then: where to}
-_NUMBERS = itertools.count()
 
 
 def is_remote(path: object) -> bool:
@@ -106,9 +96,6 @@ class RemotePath(os.PathLike[str]):
     def is_file(self) -> bool:
         return self.exists() and not self.is_dir()
 
-    def is_symlink(self) -> bool:
-        return False
-
     def iterdir(self) -> Iterator[Self]:
         with self._errors():
             names = _gfile().listdir(self._url)
@@ -179,16 +166,18 @@ class RemotePath(os.PathLike[str]):
         """Writes the file, or all files in the folder, to a local path.
 
         Raises:
-            UserError: if nothing is there.
+            UserError: if a name in the folder leads out of it.
         """
-        if not self.exists():
-            raise UserError(f"no file or folder {self}")
-        with self._errors():
-            for folder, _, names in _gfile().walk(self._url) if self.is_dir() else [(str(self.parent), (), (self.name,))]:
-                inner = target.joinpath(*filter(None, folder[len(self._url) :].split("/"))) if self.is_dir() else target.parent
-                inner.mkdir(parents=True, exist_ok=True)
-                for name in filter(None, names):
-                    _gfile().copy(f"{folder.rstrip('/')}/{name}", str(inner / name), overwrite=True)
+        if not self.is_dir():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self._errors():
+                _gfile().copy(self._url, str(target), overwrite=True)
+            return
+        target.mkdir(parents=True, exist_ok=True)
+        for path in self.iterdir():
+            if path.name in (".", "..") or "\\" in path.name:
+                raise UserError(f"{self} has an entry {path.name!r}, which cannot be copied to a disk")
+            path.download(target / path.name)
 
     def version(self) -> tuple[int, int]:
         """Its length and when it was written."""
@@ -264,49 +253,6 @@ def check_reachable(path: AnyPath) -> None:
         error, refused = None, f"there was no answer in {SECONDS_TO_ANSWER:.0f} s"
     if refused:
         raise UserError(f"{path} cannot be reached: {refused}; the schemes are {comma_join(schemes())}") from error
-
-
-def local(path: str | os.PathLike[str], beside: Sequence[str] = ()) -> str | os.PathLike[str]:
-    """The path itself, or a copy of what is at a URL, which is kept until this process ends; see `as_given`.
-
-    Args:
-        path: of a file or folder.
-        beside: names of other files in the same folder that are copied too, if they are there.
-
-    Raises:
-        UserError: if there is nothing at the URL, or it cannot be reached.
-    """
-    source = as_path(path)
-    if not isinstance(source, RemotePath):
-        return path
-    check_reachable(source)
-    if not source.exists():
-        raise UserError(f"no file or folder {source}")
-    key = None if source.is_dir() else (str(source), *source.version(), tuple(beside))
-    if key in _FILES:
-        return _FILES[key]
-    folder = _temporary_folder() / str(next(_NUMBERS))
-    for each in (source, *map(source.with_name, beside)):
-        if each == source or each.is_file():
-            each.download(folder / each.name)
-            _COPIES[str(folder / each.name)] = str(each)
-    if key:
-        _FILES[key] = folder / source.name
-    return folder / source.name
-
-
-def as_given(text: str) -> str:
-    """A text in which the names of copies that `local` has made are the URLs that they were made from."""
-    for copy, url in _COPIES.items():
-        text = text.replace(copy, url)
-    return text
-
-
-@functools.cache
-def _temporary_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def reason(message: str) -> str:

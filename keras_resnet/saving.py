@@ -16,7 +16,7 @@ from keras_resnet.keras_files import check_keras_file
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.other_formats import check_not_other_format, written_by
 from keras_resnet.recursion import raise_recursion_limit
-from keras_resnet.remote import local
+from keras_resnet.remote_copies import local
 
 
 def to_stock(model: keras.Model) -> keras.Model:

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras_resnet import remote
 from keras_resnet.errors import UserError
 from keras_resnet.files import created_directory, write_text
-from keras_resnet.remote import RemotePath, as_given, as_path, is_remote, local
+from keras_resnet.remote import RemotePath, as_path, is_remote
+from keras_resnet.remote_copies import as_given, local
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,14 @@ def test_a_folder_is_written_and_read_whole(tmp_path):
     found = {path.relative_to(copy).as_posix(): path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     assert found == files
     assert as_given(f"{copy / 'saved_model.pb'} is damaged") == "ram://upload/export/saved_model/saved_model.pb is damaged"
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, monkeypatch):
+    """An object may be called `export/../../.bashrc`."""
+    (as_path("ram://upload/bad") / "inner").mkdir()
+    monkeypatch.setattr(tf.io.gfile, "listdir", lambda url: ["../"])
+    with pytest.raises(UserError, match=r"ram://upload/bad has an entry '\.\.', which cannot be copied to a disk"):
+        as_path("ram://upload/bad").download(tmp_path / "bad")
 
 
 def test_a_file_is_copied_once_until_it_changes(tmp_path):

@@ -13,7 +13,8 @@ from keras_resnet.files import json_text, sha256_of, write_text
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import accuracy
 from keras_resnet.records import from_record, read_json
-from keras_resnet.remote import AnyPath, as_given
+from keras_resnet.remote import AnyPath
+from keras_resnet.remote_copies import as_given
 
 from ..clients.result import ClientResult
 from ..config import ExportConfig

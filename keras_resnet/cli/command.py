@@ -11,7 +11,7 @@ from absl import flags as absl_flags
 
 from keras_resnet import environment
 from keras_resnet.errors import ReportFailed, TrainingInterrupted, UserError, WorkerLost, comma_join, first_line, print_message
-from keras_resnet.remote import as_given
+from keras_resnet.remote_copies import as_given
 
 from .flags import MAX_NAME, DefineFlags, FlagHelp, Flags
 from .help import GENERAL, command_help, overview

@@ -11,7 +11,8 @@ from keras_resnet.class_names import first_difference, read_class_names, without
 from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
-from keras_resnet.remote import is_remote, local
+from keras_resnet.remote import is_remote
+from keras_resnet.remote_copies import local
 from keras_resnet.weights.pretrained.lookup import resolve_model_path
 
 from .field_help import DATA, TRAINING_HELP

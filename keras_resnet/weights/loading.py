@@ -20,7 +20,7 @@ from keras_resnet.preprocessing import (
     set_recorded_preprocessing,
 )
 from keras_resnet.records import from_record, read_json
-from keras_resnet.remote import local
+from keras_resnet.remote_copies import local
 
 from . import applications, matching
 from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat

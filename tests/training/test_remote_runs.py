@@ -14,7 +14,8 @@ import tensorflow as tf
 from keras_resnet import UserError
 from keras_resnet.errors import TrainingInterrupted
 from keras_resnet.models.options import ModelOptions
-from keras_resnet.remote import as_path, local
+from keras_resnet.remote import as_path
+from keras_resnet.remote_copies import local
 from keras_resnet.training import recipes
 from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.checkpoints import CheckpointManager, TrainState, checkpoints_in

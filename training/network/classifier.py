@@ -18,7 +18,7 @@ from keras_resnet.models.condensed import CondensedRun, Condenser
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
-from keras_resnet.remote import local
+from keras_resnet.remote_copies import local
 from keras_resnet.weights.pretrained import lookup
 from keras_resnet.weights.pretrained.arguments import check_unvaried
 
