@@ -62,6 +62,7 @@ setup(
         "tf2onnx>=1.17,<1.18",
     ],
     extras_require={
+        "gcs": [],  # TensorFlow's wheels for Linux, macOS and Windows have gs:// inside; see docs/cloud.md
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "jax": ["jax>=0.5"],
         "mediapipe": ["mediapipe>=1.2"],

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, comma_join
@@ -126,7 +126,7 @@ class TrainConfig:
             raise UserError(f"not the configuration of a run: {error}") from error
 
 
-def read_config(path: str | Path) -> TrainConfig:
+def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     """Reads the configuration in a `config.json`."""
     record = read_record(path)
     try:
@@ -135,7 +135,7 @@ def read_config(path: str | Path) -> TrainConfig:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
-def read_record(path: str | Path) -> dict[str, Any]:
+def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads the JSON object in a `config.json`, unless an earlier version wrote it."""
     record = read_json(path)
     if not isinstance(record, dict):

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +10,7 @@ import tensorflow as tf
 from keras_resnet.environment import cores
 from keras_resnet.errors import ReportFailed, first_line
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.remote import AnyPath
 from keras_resnet.saving import write_classifier
 
 from .callbacks.loggers import JsonlLogger, TensorBoardLogger
@@ -26,7 +26,7 @@ MODEL_FILE, CURVES_FILE = "model.keras", "curves.png"
 def evaluate_and_save(
     context: TrainingContext,
     seconds: float,
-    workdir: Path,
+    workdir: AnyPath,
     metrics: JsonlLogger,
     events: TensorBoardLogger,
 ) -> dict[str, float]:
@@ -86,7 +86,7 @@ def evaluate_and_save(
     return result
 
 
-def write_all(writers: Mapping[str, Callable[[], None]], result: dict[str, float], classifier: Path) -> None:
+def write_all(writers: Mapping[str, Callable[[], None]], result: dict[str, float], classifier: AnyPath) -> None:
     """Calls each of the functions, which write a file, and only then raises a `ReportFailed` for those that failed."""
     failed = {}
     for name, write in writers.items():

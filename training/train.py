@@ -6,12 +6,12 @@ import signal
 import time
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import NoReturn
 
 import keras
 
 from keras_resnet.errors import DivergedError, TrainingInterrupted, print_message
+from keras_resnet.remote import AnyPath, as_path
 
 from .callbacks.fit_callbacks import FitCallbacks
 from .callbacks.loggers import JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
@@ -43,7 +43,7 @@ def train(
 
     Args:
         config: what to train, on what, and how.
-        workdir: folder of the run. Files that are not of this run are never overwritten.
+        workdir: folder of the run, or its URL, such as "gs://bucket/run". Files that are not of this run are never overwritten.
         callbacks: Keras callbacks, called as by `fit`, on a compiled model. Their batch methods are called once per execution,
             which is several steps. One that sets `model.stop_training`, as `EarlyStopping` does, ends the run. With an
             ema_momentum, `on_epoch_end` finds the averaged weights, those that were validated. The learning rate is the
@@ -58,7 +58,7 @@ def train(
         TrainingInterrupted: after SIGTERM, SIGINT or SIGHUP, once everything is saved.
         WorkerLost: when another worker has ended too early.
     """
-    workdir = Path(workdir)
+    workdir = as_path(workdir)
     check_run(config, workdir)
     strategy = connect(config)  # before signals are held up: it may wait for other workers for ever
     with StopSignal() as stop_signal, contextlib.ExitStack() as locked:
@@ -78,7 +78,7 @@ class Trainer:
     def __init__(
         self,
         context: TrainingContext,
-        workdir: Path,
+        workdir: AnyPath,
         callbacks: Sequence[keras.callbacks.Callback],
         stop_signal: StopSignal,
     ) -> None:

@@ -20,6 +20,7 @@ from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.export.formats.web import litertjs
 from keras_resnet.export.output_dir import check_is_folder
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.remote import as_path, check_reachable
 
 from .command import Command
 from .data import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
     from keras_resnet.training.data.splits import ArraySplit, Split
 
+BESIDE = ("config.json", "curves.png")  # a classifier that train wrote; the reports of an export read them
 ARTIFACTS, WEB, VERIFICATION, FOREIGN = "Artifacts", "Web page", "Verification", "Models from elsewhere"
 NORMALIZATIONS = ("none", "caffe", "tf", "torch")  # of a module that needs TensorFlow; a test compares them
 CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order of the help
@@ -142,7 +144,10 @@ def define_flags(flags: Flags) -> None:
 
 
 def define_artifact_flags(flags: Flags) -> None:
-    output_dir = "Folder for the artifacts and their report. An earlier export of the same network in it is replaced."
+    output_dir = (
+        "Folder for the artifacts and their report, or a URL such as gs://bucket/export. An earlier export of the same network "
+        "in it is replaced."
+    )
     flags.define("output_dir", str, None, FlagHelp(ARTIFACTS, output_dir, placeholder="FOLDER"))
     flags.define_fields(ExportConfig, CONFIG_HELP, CONFIG_HELP)
     calibration = "How many images of the training split the ranges of activations are taken from."
@@ -183,12 +188,15 @@ def exit_on_sigterm() -> Iterator[None]:
 @exit_on_sigterm()
 def export(flags: Flags, arguments: list[str]) -> int:
     """Writes a .keras file as SavedModel, TFLite, ONNX or a web page and verifies each; exit status 1 if one does not pass."""
-    config = ExportConfig(Path(artifact_path(flags)), Path(flags.output_dir), **flags.values(CONFIG_HELP))
+    output_dir = as_path(flags.output_dir)
+    config = ExportConfig(Path(artifact_path(flags, BESIDE)), output_dir, **flags.values(CONFIG_HELP))
     environment.configure(flags.verbosity, tensorflow=False)
-    check_is_folder(config.output_dir)
+    if isinstance(output_dir, Path):
+        check_is_folder(output_dir)
     check_dataset(flags)
     class_names = read_labels_file(flags.labels) if flags.labels else None
     environment.configure(flags.verbosity)
+    check_reachable(output_dir)
     from keras_resnet.export import pipeline
     from keras_resnet.export.reporting import html_report, report
     from keras_resnet.export.selftest import archive as selftest

@@ -7,6 +7,7 @@ from keras_resnet import environment
 from keras_resnet.class_names import first_difference
 from keras_resnet.errors import UserError
 from keras_resnet.models.variants import VARIATIONS
+from keras_resnet.remote import AnyPath, as_path, check_reachable
 from keras_resnet.weights.availability import check_available
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS, check_preset
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
@@ -50,8 +51,9 @@ def define_flags(flags: Flags) -> None:
 def import_weights(flags: Flags, arguments: list[str]) -> None:
     """Turns existing weights into a classifier of raw pixels that evaluate, predict and export can use."""
     check_model(**flags.values(("model", *VARIATIONS)))
-    if Path(flags.output_path).suffix != ".keras" or Path(flags.output_path).exists():
-        raise UserError(f"--output_path is {flags.output_path}; it must be a .keras file that does not exist yet")
+    output_path = as_path(flags.output_path)
+    if isinstance(output_path, Path):
+        check_output_path(output_path)
     if flags.preprocessing:
         check_preset(flags.preprocessing)
     check_available(flags.weights, flags.model, **flags.values(VARIATIONS), width_multiplier=flags.width_multiplier)
@@ -60,6 +62,8 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
     class_names = read_class_names(flags, entry)
     environment.configure(flags.verbosity)
+    check_reachable(output_path)
+    check_output_path(output_path)
     import keras_resnet
 
     model = getattr(keras_resnet, flags.model)(
@@ -73,6 +77,12 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     dataset = flags.dataset or (entry.dataset if entry else "")
     keras_resnet.save_classifier(model, flags.output_path, class_names, preprocessing, dataset)
     print_lines(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(class_names)} classes")
+
+
+def check_output_path(path: AnyPath) -> None:
+    """Raises a `UserError` unless the classifier can be written there."""
+    if path.suffix != ".keras" or path.exists():
+        raise UserError(f"--output_path is {path}; it must be a .keras file that does not exist yet")
 
 
 def read_class_names(flags: Flags, entry: PretrainedWeights | None) -> tuple[str, ...]:

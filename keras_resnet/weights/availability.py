@@ -3,6 +3,7 @@
 import os
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.remote import is_remote
 
 from . import applications
 from .pretrained import lookup
@@ -46,6 +47,6 @@ def check_available(
     elif weights == applications.IMAGENET:
         if model not in applications.NETWORKS and (block, unit, shortcut) == (None, None, None):
             raise UserError(applications.no_weights_for(model.lower()))
-    else:
+    elif not is_remote(weights):
         check_exists(weights, weights)
         find_reader(weights)

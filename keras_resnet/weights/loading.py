@@ -20,6 +20,7 @@ from keras_resnet.preprocessing import (
     set_recorded_preprocessing,
 )
 from keras_resnet.records import from_record, read_json
+from keras_resnet.remote_copies import local
 
 from . import applications, matching
 from .availability import check_exists, valid_names
@@ -52,8 +53,8 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
 
     Args:
         model: a network of this zoo; one without a top takes files with and without.
-        path_or_name: path of a file, or a name: "imagenet", or one in `list_pretrained()`. A text that is a name is taken for
-            it; `"./digits"` and `Path("digits")` are paths.
+        path_or_name: path of a file, its URL such as "gs://bucket/model.keras", or a name: "imagenet", or one in
+            `list_pretrained()`. A text that is a name is taken for it; `"./digits"` and `Path("digits")` are paths.
         skip_head: leave the classifier `head_dense` as it is, and leave out whatever head the file has. Needed if the number of
             classes differs, or if the head is another than one dense layer.
 
@@ -73,7 +74,7 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
         raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or {valid_names()}")
     if lookup.is_name(path_or_name):
         return load_entry(model, lookup.find_entry_for(structure, str(path_or_name), model.name), skip_head)
-    path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(path_or_name)
+    path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(local(path_or_name))
     check_exists(path, path_or_name)
     tensors = read(path, SizeLimits.of(model))
     checkpoint_format, place = find_network(tensors, path)

@@ -10,6 +10,8 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models import variants
 from keras_resnet.models.naming import PARTS
+from keras_resnet.remote import AnyPath, is_remote
+from keras_resnet.remote_copies import local
 from keras_resnet.weights import availability
 from keras_resnet.weights.pretrained import lookup
 
@@ -20,14 +22,15 @@ from ..recipes import Recipe
 from ..workdir import check_path, open_existing
 
 
-def check_run(config: TrainConfig, workdir: Path) -> None:
+def check_run(config: TrainConfig, workdir: AnyPath) -> None:
     """Raises a `UserError` for what can be known to be wrong before a run begins. Writes nothing, and locks nothing.
 
     config: what to train. workdir: the run's folder, of which only the chief asks whether it may train there.
     """
     check_path(workdir)
     check_strategy(config.strategy)
-    if may_be_chief(config.strategy) and (existing := open_existing(workdir, config)):
+    on_disk = isinstance(workdir, Path)  # what a server has takes TensorFlow to see
+    if on_disk and may_be_chief(config.strategy) and (existing := open_existing(workdir, config)):
         existing.close()
     row = variants.with_overrides(
         variants.get_variant(config.model), block=config.block, unit=config.unit, shortcut=config.shortcut
@@ -48,7 +51,7 @@ def known_side(config: TrainConfig) -> int | None:
     """The shorter side of the images in pixels; None where only the data, or what is in the weights' file, tells."""
     if config.image_size or not config.weights:
         return config.image_size
-    classifier = metadata_of(config.model, config.weights)
+    classifier = None if is_remote(config.weights) else metadata_of(config.model, config.weights)
     return min(classifier.preprocessing.shape[:2]) if classifier else None
 
 
@@ -58,7 +61,8 @@ def metadata_of(model: str, weights: str) -> ClassifierMetadata | None:
         return lookup.find_entry(model, weights).metadata
     if entry := lookup.entry_of_file(weights):
         return entry.metadata
-    return ClassifierMetadata.read_from(weights) if Path(weights).is_file() else None
+    path = local(weights)
+    return ClassifierMetadata.read_from(path) if Path(path).is_file() else None
 
 
 def check_freeze(recipe: Recipe, parts: Sequence[str], name: str) -> None:
