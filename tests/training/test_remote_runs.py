@@ -14,14 +14,13 @@ import tensorflow as tf
 from keras_resnet import UserError
 from keras_resnet.errors import TrainingInterrupted
 from keras_resnet.models.options import ModelOptions
-from keras_resnet.remote import as_path
+from keras_resnet.remote import as_path, check_reachable
 from keras_resnet.remote_copies import local
 from keras_resnet.training import recipes
 from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.checkpoints import CheckpointManager, TrainState, checkpoints_in
 from keras_resnet.training.config import TrainConfig, read_config
 from keras_resnet.training.train import train
-from keras_resnet.training.workdir import check_path
 
 
 class SendSignal(keras.callbacks.Callback):
@@ -109,12 +108,12 @@ def test_a_server_that_refuses_or_does_not_answer_is_one_line(monkeypatch):
 
     monkeypatch.setattr(tf.io.gfile, "exists", refuse)
     with pytest.raises(UserError) as raised:
-        check_path(as_path("gs://bucket/run"))
+        check_reachable(as_path("gs://bucket/run"))
     said = "Error executing an HTTP request: HTTP response code 403: no access"
     assert str(raised.value).startswith(f"gs://bucket/run cannot be reached: {said}; the schemes are ")
     monkeypatch.setattr("keras_resnet.remote.SECONDS_TO_ANSWER", 0.01)
     answered = tf.train.Coordinator()
     monkeypatch.setattr(tf.io.gfile, "exists", lambda url: answered.wait_for_stop(10))
     with pytest.raises(UserError, match="gs://bucket/run cannot be reached: there was no answer in 0 s; the schemes are "):
-        check_path(as_path("gs://bucket/run"))
+        check_reachable(as_path("gs://bucket/run"))
     answered.request_stop()
