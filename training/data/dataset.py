@@ -2,7 +2,8 @@
 
 import functools
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -33,7 +34,7 @@ class StoredDataset(Protocol):
         """Returns the images and labels of a split, without images that are known to be unreadable."""
         ...
 
-    def names(self, split: str) -> Sequence[str]:
+    def names(self, split: str) -> Iterable[str]:
         """Returns a name for each example of a split that has been read, which identifies it in later runs."""
         ...
 
@@ -50,9 +51,9 @@ class StoredRecords:
     def read(self, split: str) -> Split:
         return self._splits[split].split
 
-    def names(self, split: str) -> Sequence[str]:
+    def names(self, split: str) -> Iterable[str]:
         records = self._splits[split].records
-        return [records.name(row) for row in range(len(records))]
+        return (records.name(row) for row in range(len(records)))
 
 
 class Dataset:
@@ -142,17 +143,18 @@ class Dataset:
         return self._read("train")
 
     def _test_rows(self) -> np.ndarray:
-        names = self._stored.names("train")
-        hashes = b"".join(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names)
-        words = np.frombuffer(hashes, ">u8").reshape(len(names), -1)
+        hashes = bytearray()
+        for name in self._stored.names("train"):
+            hashes += hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+        words = np.frombuffer(hashes, ">u8").reshape(len(self._train), -1)
         order = np.lexsort(words.T[::-1])
-        return np.sort(choose_leaving_each_class(order, self._train.labels, round(TEST_FRACTION * len(names)) or 1))
+        return np.sort(choose_leaving_each_class(order, self._train.labels, round(TEST_FRACTION * len(order)) or 1))
 
     def _read(self, name: str) -> Split:
         split = self._stored.read(name)
         wrong = np.flatnonzero((split.labels < 0) | (split.labels >= len(self.class_names)))
         if len(wrong):
-            example = f"{split.labels[wrong[0]]} of {self._stored.names(name)[wrong[0]]}"
+            example = f"{split.labels[wrong[0]]} of {next(itertools.islice(self._stored.names(name), int(wrong[0]), None))}"
             raise UserError(
                 f"dataset {self.name!r} has {len(wrong)} labels in its {name} split that are out of range, such as "
                 f"{example}; they must be 0 to {len(self.class_names) - 1}"
