@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import itertools
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,7 @@ from keras_resnet.errors import UserError, comma_join, print_message
 
 from .bad_images import BadImages
 from .containers.listing import Listing
-from .containers.table import CONTAINERS, FOLDER
+from .containers.table import CONTAINERS, FOLDER, check_data_dir
 from .image_filter import read_splits
 from .splits import ArraySplit, EncodedSplit, Split
 from .tfds import TfdsDataset, class_names_of_builder, get_builder
@@ -205,7 +206,5 @@ def class_names_of(name: str, data_dir: str | Path | None = None) -> tuple[str, 
 
 def open_container(name: str, data_dir: str | Path | None) -> Listing:
     """Lists what lies in a container of the kind `name`, a key of `CONTAINERS`."""
-    row = CONTAINERS[name]
-    if data_dir is None:
-        raise UserError(f"dataset {name!r} needs --data_dir, {row.data_dir}")
-    return row.open(Path(data_dir))
+    check_data_dir(name, data_dir)
+    return CONTAINERS[name].open(os.fspath(data_dir or ""))

@@ -6,14 +6,14 @@ from keras_resnet.errors import UserError
 from keras_resnet.files import PATTERN
 
 from .builders import get_builder
-from .containers.table import check_data_dir, is_container
+from .containers.table import CONTAINERS, check_data_dir
 
 
 def check_location(name: str, data_dir: str | Path | None, manual_dir: str | Path | None = None) -> None:
     """Raises a `UserError` for an unknown dataset, and for folders that are not there. What is in them is not looked at."""
     if manual_dir is not None and not Path(manual_dir).is_dir():
         raise UserError(f"manual_dir is {manual_dir}, which is not a folder; it must hold archives that you downloaded")
-    if is_container(name):
+    if name in CONTAINERS:
         check_data_dir(name, data_dir)
         return
     if data_dir is not None and Path(data_dir).is_file():
