@@ -6,10 +6,16 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training.benchmarks import scaling
 from keras_resnet.training.benchmarks.scaling import CONSTANTS, RESNET50, RESNET1001, value
+from keras_resnet.training.config import TrainConfig
+from keras_resnet.training.network.classifier import condensed_classifier
+from keras_resnet.training.network.trainable import TrainableNetwork
+from keras_resnet.training.recipes import get_recipe
 
 PAGE = Path(__file__).parent.parent / "docs" / "scaling.md"
 TABLE = re.compile(r"(<!-- python tests/test_scaling_page.py writes this table: (\w+) -->\n)((?:\|.*\n)*)")
@@ -194,6 +200,18 @@ def test_a_constant_without_a_source():
     for name, constant in CONSTANTS.items():
         assert constant.value > 0, name
         assert re.search(r"\b(20\d\d|measured here|assumed|the same|image-net)\b", constant.source), name
+
+
+def test_gradients_that_are_not_as_many_as_training_has():
+    recipe = get_recipe("digits")
+    config = TrainConfig(model=RESNET1001.name, dataset="digits", recipe_name="digits", recipe=recipe)
+    images = Preprocessing.from_images(np.zeros((1, 32, 32, 3), np.uint8))
+    network = TrainableNetwork(*condensed_classifier(config, images, 10))
+    trainable = [weight for weight in network.weights if weight.variable.trainable]
+    assert (RESNET1001.gradients, RESNET1001.layer_gradients) == (
+        len(network.trainable_variables),
+        sum(len(weight.layer_names) for weight in trainable),
+    )
 
 
 def test_one_gpu_that_pays_for_an_all_reduce():
