@@ -52,7 +52,7 @@ def multi_worker() -> tf.distribute.Strategy:
     assert resolver, "check_strategy"
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver, communication_options())
     except RuntimeError as error:
         if "program startup" not in str(error):
             raise
@@ -60,6 +60,13 @@ def multi_worker() -> tf.distribute.Strategy:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # TensorFlow installs a handler that ignores it
+
+
+def communication_options() -> tf.distribute.experimental.CommunicationOptions:
+    """NCCL where there are GPUs: left to itself ("AUTO"), TensorFlow 2.21 sums them in its gRPC ring, by way of the hosts."""
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    chosen = kinds.NCCL if tf.config.get_visible_devices("GPU") else kinds.AUTO
+    return tf.distribute.experimental.CommunicationOptions(implementation=chosen)
 
 
 @contextlib.contextmanager
