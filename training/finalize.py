@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_resnet.environment import cores
-from keras_resnet.errors import ReportFailed, first_line
+from keras_resnet.errors import ReportFailed, comma_join, first_line
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.remote import AnyPath
 from keras_resnet.saving import write_classifier
@@ -21,6 +21,7 @@ from .reporting.plots import draw_curves
 from .reporting.report import MISTAKES, REPORT_FILE, write_report
 
 MODEL_FILE, CURVES_FILE = "model.keras", "curves.png"
+MAX_BAD_IMAGES_NAMED = 3  # in the report
 
 
 def evaluate_and_save(
@@ -106,9 +107,12 @@ def run_facts(context: TrainingContext, parameters: int, seconds: float) -> list
     images = context.steps_per_epoch * context.recipe.batch_size * context.recipe.epochs
     gpus = len(tf.config.list_physical_devices("GPU"))
     train, validation = len(context.train_split), len(context.validation_split)
+    bad = context.dataset.bad_images
+    unreadable = f"{len(bad):,} images could not be read: {comma_join(bad, MAX_BAD_IMAGES_NAMED)}"
     return [
         ("parameters", f"{parameters:,}"),
         ("images", f"{context.dataset.name}: {train:,} for training, {validation:,} for validation"),
+        *([("left out", unreadable)] if bad else []),
         ("time", f"{seconds / 60:.1f} minutes of training, {images / max(seconds, 1e-9):,.0f} images/s"),
         ("replicas", f"{context.strategy.num_replicas_in_sync}, strategy {context.config.strategy}"),
         ("machine", f"{platform.machine()}, {cores()} CPU cores, {gpus} GPUs"),
