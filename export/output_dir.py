@@ -28,8 +28,7 @@ def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collec
 
     A folder holds one export, and its reports describe all that is in it: what is there must be among the `targets` to come.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: choose another --output_dir")
+    check_is_folder(folder)
     artifacts = dict.fromkeys(name for target in TARGETS.values() for name in (target.file, target.failed_file))
     taken = [name for name in (*artifacts, *REPORT_FILES, *selftest.FILES) if (folder / name).exists()]
     if not taken:
@@ -51,6 +50,12 @@ def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collec
         raise UserError(
             f"{folder} holds an export with {comma_join(left)}, which this one does not have: choose another --output_dir"
         )
+
+
+def check_is_folder(folder: Path) -> None:
+    """Refuses a file, which tells before anything is read."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: choose another --output_dir")
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ LAYERS = {
     ),
     "keras_resnet/weights": (
         ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
-        ("matching", "applications", "pretrained"), "loading",
+        ("matching", "applications", "pretrained"), "availability", "loading",
     ),
     "keras_resnet/analysis": (
         ("figures", "results", "network", "autodiff"), ("batch", "forward", "logits"),

@@ -17,6 +17,7 @@ CONFIG_FILE = "config.json"
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BAD_IMAGES = ("skip", "fail")
 STACK_UNITS = ("auto", "on", "off")
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")  # rows of a table that needs TensorFlow; a test compares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class TrainConfig:
         deterministic: the same bits in every run, where TensorFlow can.
         data_dir: folder of images, or of prepared TensorFlow datasets.
         manual_dir: folder of archives that the user downloaded.
-        strategy: how to distribute, of `strategies.STRATEGIES`.
+        strategy: how to distribute, of `STRATEGIES`.
         jit_compile: compile the step with XLA.
         stack_units: whether alike units run as a loop around one of them, of `STACK_UNITS`; auto: where there are many.
         rematerialize: compute what is inside the units again for their gradients, instead of keeping it.

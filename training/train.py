@@ -20,12 +20,13 @@ from .config import TrainConfig
 from .context import TrainingContext, connect, create_context
 from .data.batches import EvalBatches, InputShard
 from .data.image_errors import missing_file_as_user_error
-from .distribute.strategies import collective_error_as_worker_lost
+from .distribute.strategies import collective_error_as_worker_lost, is_chief
 from .finalize import MODEL_FILE, evaluate_and_save
 from .loop import LoopOutput
+from .network.preflight import check_run
 from .signals import StopSignal
 from .step import HostRequests, MetricSums
-from .workdir import check_nothing_lost, check_path, check_same_data, open_workdir
+from .workdir import check_nothing_lost, check_same_data, open_existing, open_workdir
 
 __all__ = ["MODEL_FILE", "Trainer", "train"]
 
@@ -58,12 +59,16 @@ def train(
         WorkerLost: when another worker has ended too early.
     """
     workdir = Path(workdir)
-    check_path(workdir)
+    check_run(config, workdir)
     strategy = connect(config)  # before signals are held up: it may wait for other workers for ever
-    with StopSignal() as stop_signal:
+    with StopSignal() as stop_signal, contextlib.ExitStack() as locked:
+        existing = open_existing(workdir, config) if is_chief(strategy) else None
+        if existing:
+            locked.enter_context(existing)
         context = create_context(config, strategy)
-        lock = open_workdir(workdir, config) if context.chief else contextlib.nullcontext()
-        with lock, collective_error_as_worker_lost(strategy), missing_file_as_user_error():
+        if context.chief and not existing:  # a new run writes nothing before all that can be wrong with it has been said
+            locked.enter_context(open_workdir(workdir, config))
+        with collective_error_as_worker_lost(strategy), missing_file_as_user_error():
             return Trainer(context, workdir, callbacks, stop_signal).train()
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,15 +31,42 @@ def open_workdir(workdir: Path, config: TrainConfig) -> TextIO:
     Raises:
         UserError: if the folder holds something else, or another process trains in it.
     """
+    if existing := open_existing(workdir, config):
+        return existing
+    path = workdir / CONFIG_FILE
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")
+    return lock(path)
+
+
+def open_existing(workdir: Path, config: TrainConfig) -> TextIO | None:
+    """What `open_workdir` does where there is a run already. Writes nothing.
+
+    Returns:
+        The file that `open_workdir` returns; None where there is no run, but could be one.
+
+    Raises:
+        UserError: also where the work directory cannot be made.
+    """
     path = workdir / CONFIG_FILE
     if path.is_file():
         check_same_run(path, config)
-    elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+        return lock(path)
+    if workdir.is_dir() and any(workdir.iterdir()):
         raise UserError(f"{workdir} is not empty and holds no run of this package (no {CONFIG_FILE}): choose another --workdir")
-    else:
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")
-    return lock(path)
+    check_can_be_made(workdir)
+    return None
+
+
+def check_can_be_made(workdir: Path) -> None:
+    """Raises a `UserError` where a folder, or files in it, cannot be made, as far as that shows without trying."""
+    there = next(folder for folder in (workdir.absolute(), *workdir.absolute().parents) if os.path.lexists(folder))
+    below = "" if there == workdir.absolute() else f", below {there}"
+    if not there.is_dir():
+        what = "is a file" if there.exists() else "is a link to nothing"
+        raise UserError(f"--workdir is {workdir}{below}, which {what}: choose another --workdir")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--workdir is {workdir}{below}, which cannot be written to: choose another --workdir")
 
 
 def check_same_run(path: Path, config: TrainConfig) -> None:

@@ -72,6 +72,14 @@ def class_names_of_dataset(flags: Flags) -> tuple[str, ...]:
     return class_names_of(flags.dataset, flags.data_dir)
 
 
+def check_dataset(flags: Flags) -> None:
+    """Raises a `UserError` for a --dataset or a --data_dir that is not there, before TensorFlow is imported."""
+    if flags.dataset:
+        from keras_resnet.training.data.location import check_location
+
+        check_location(flags.dataset, flags.data_dir)
+
+
 def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
     """Opens --dataset, or the data set that the classifier was trained on; it must have the classifier's classes."""
     from keras_resnet.training.data.dataset import FOLDER, Dataset

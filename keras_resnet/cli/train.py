@@ -42,15 +42,24 @@ def define_flags(flags: Flags) -> None:
 def train(flags: Flags, arguments: list[str]) -> None:
     """Trains a network, or continues the run in --workdir, and saves the classifier there as model.keras."""
     config = make_config(flags)
-    check_model(config.model, config.block, config.unit, config.shortcut)
+    workdir = Path(flags.workdir)
+    check_before_tensorflow(config, workdir, flags.verbosity)
     environment.configure(flags.verbosity)
     from keras_resnet.training import train as training
 
-    workdir = Path(flags.workdir)
     test = training.train(config, workdir)
     if test:
         path = workdir / training.MODEL_FILE
         print_lines(f"test accuracy {test['accuracy']:.2%}, loss {test['loss']:.4f}; the classifier is {path}")
+
+
+def check_before_tensorflow(config: TrainConfig, workdir: Path, verbosity: str) -> None:
+    """Raises a `UserError` for what can be known to be wrong without TensorFlow, see `preflight.check_run`."""
+    check_model(config.model, config.block, config.unit, config.shortcut)
+    environment.configure(verbosity, tensorflow=False)
+    from keras_resnet.training.network.preflight import check_run
+
+    check_run(config, workdir)
 
 
 def make_config(flags: Flags) -> TrainConfig:

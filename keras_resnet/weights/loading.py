@@ -22,7 +22,8 @@ from keras_resnet.preprocessing import (
 from keras_resnet.records import from_record, read_json
 
 from . import applications, matching
-from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat
+from .availability import check_exists, valid_names
+from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, check_preset
 from .inner_network import find_network
 from .pretrained import lookup
 from .pretrained.arguments import check_arguments
@@ -73,8 +74,7 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     if lookup.is_name(path_or_name):
         return load_entry(model, lookup.find_entry_for(structure, str(path_or_name), model.name), skip_head)
     path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(path_or_name)
-    if not os.path.exists(path):
-        raise UserError(f"no weights {path_or_name!r}: it is the path of a file, or {valid_names()}")
+    check_exists(path, path_or_name)
     tensors = read(path, SizeLimits.of(model))
     checkpoint_format, place = find_network(tensors, path)
     matching.check_structure(checkpoint_format, structure, model.name, path)
@@ -107,13 +107,6 @@ def stem_channels(model: keras.Model) -> int:
 def class_count(model: keras.Model) -> int | None:
     """The number of classes of a network of this zoo; None without a top."""
     return next((layer.units for layer in model.layers if layer.name == LOGITS_LAYER), None)
-
-
-def valid_names() -> str:
-    """The names that `load_weights` takes, as messages have them."""
-    names = dict.fromkeys([applications.IMAGENET, *lookup.names_of_files()])
-    *first, last = map(repr, names)
-    return f"{comma_join(first)} or {last}" if first else last
 
 
 def advice_about_inside(model: keras.Model) -> str:
@@ -232,8 +225,7 @@ def preprocessing_for(model_or_preset: keras.Model | str) -> Preprocessing:
         UserError: for an unknown preset, or a network without a record.
     """
     if isinstance(model_or_preset, str):
-        if model_or_preset not in PREPROCESSING_PRESETS:
-            raise UserError(f"unknown preset {model_or_preset!r}; the presets are {comma_join(PREPROCESSING_PRESETS)}")
+        check_preset(model_or_preset)
         return PREPROCESSING_PRESETS[model_or_preset]
     if not isinstance(model_or_preset, keras.Model):
         raise UserError(f"{model_or_preset!r} is neither a network nor one of the presets {comma_join(PREPROCESSING_PRESETS)}")

@@ -86,12 +86,13 @@ def check_sample(listed: Mapping[str, LabeledRecords], bad_images: BadImages, ch
         for split in listed.values()
         for row in np.unique(np.linspace(0, len(split) - 1, min(SAMPLE, len(split))).astype(int))
     ]
-    infos = probe_with_progress(images, size_to_keep(images))
+    size = size_to_keep(images)
+    infos = probe_with_progress(images, size if size and max(size) <= SMALL else None)
     if bad_images.policy == "fail" or all(info.error for info in infos):
         report_unreadable(images, infos, bad_images)
     readable = [info for info in infos if not info.error]
     channels = channels or (1 if all(info.grayscale for info in readable) else 3)
-    alike = all(info.pixels is not None for info in readable) and max(readable[0].size or (SMALL + 1,)) <= SMALL
+    alike = all(info.pixels is not None for info in readable)
     sample = stacked(readable, channels) if alike else None
     return {
         name: ReadSplit(EncodedSplit(split.records, split.labels, channels, bad_images, sample), split.records)

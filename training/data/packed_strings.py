@@ -1,6 +1,7 @@
 """Many short strings in one block of memory: as Python objects, the names of a million images would take 150 MB."""
 
 import dataclasses
+import functools
 from array import array
 from collections.abc import Iterable, Iterator
 from typing import Self
@@ -60,15 +61,12 @@ class PackedStrings:
 
     def lookup(self, index: tf.Tensor) -> tf.Tensor:
         """Adds to a graph what returns the string at `index`, an integer: a string scalar."""
-        with tf.init_scope():
-            content, ends = self._tensors
+        content, ends = self._tensors
         start = tf.where(index > 0, tf.gather(ends, tf.maximum(index - 1, 0)), 0)
         return tf.strings.substr(content, start, tf.gather(ends, index) - start)
 
-    @property
+    @functools.cached_property
     def _tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The content as a scalar, and the ends; made once."""
-        if "tensors" not in self.__dict__:
-            with tf.device("CPU:0"):
-                self.__dict__["tensors"] = tf.constant(self.content), tf.constant(self.ends)
-        return self.__dict__["tensors"]
+        """The content as a scalar, and the ends."""
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant(self.content), tf.constant(self.ends)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from typing import Protocol, Self
@@ -11,11 +12,12 @@ import tensorflow as tf
 
 from keras_resnet import images
 
-from .binary_files import is_url, open_binary
+from .binary_files import is_url, open_binary, version_of
 from .packed_strings import PackedStrings
 
 # What the file system says of a single file that will say the same tomorrow; after anything else the run had better stop.
 LASTING = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
+MAX_ASKED = 1000  # files in a bucket, for each of which it is a request to ask for its size
 
 
 class Records(Protocol):
@@ -101,10 +103,12 @@ class FileRecords:
         return dataclasses.replace(self, rows=self.rows[rows])
 
     def total_bytes(self, limit: int) -> int:
+        if is_url(self.root) and len(self) > MAX_ASKED:
+            return limit + 1
         total = 0
         for index in range(len(self)):
             try:
-                total += os.stat(self.location(index)).st_size
+                total += version_of(self.location(index)).size
             except OSError:
                 continue  # which reading says
             if total > limit:
@@ -112,10 +116,13 @@ class FileRecords:
         return total
 
     def content(self, index: tf.Tensor) -> tf.Tensor:
-        with tf.init_scope():
-            rows = tf.constant(self.rows)
-        path = self.paths.lookup(tf.gather(rows, index))
+        path = self.paths.lookup(tf.gather(self._rows_tensor, index))
         return tf.io.read_file(tf.strings.join([os.fsencode(self.root), path]))
+
+    @functools.cached_property
+    def _rows_tensor(self) -> tf.Tensor:
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant(self.rows)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

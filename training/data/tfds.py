@@ -1,9 +1,6 @@
 """Datasets of tensorflow-datasets, by name."""
 
-import atexit
 import contextlib
-import difflib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import constants
 
 from keras_resnet.class_names import check_are_lines
-from keras_resnet.errors import UserError, comma_join, first_line
-from keras_resnet.files import PATTERN, without_pattern
+from keras_resnet.errors import UserError, comma_join
 
 from .bad_images import BadImages
-from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
+from .builders import get_builder
 from .downloads import prepare
 from .encoded_images import ExampleRecords, TFRecordExample, tfrecord_examples
 from .image_filter import MEMORY_FRACTION, read_splits
@@ -29,9 +24,6 @@ from .splits import ArraySplit, Split
 PNG_START = b"\x89PNG"
 SPLITS = ("train", "validation", "test")
 LABELS_CHECKED = 100  # to see whether a test split has any
-
-_links = contextlib.ExitStack()  # to folders whose names tensorflow-datasets would take for patterns
-atexit.register(_links.close)
 
 
 class TfdsDataset:
@@ -116,29 +108,6 @@ class TfdsDataset:
 def is_png(encoded: TFRecordExample) -> bool:
     """Whether an image is a PNG: of these all decoders make the same pixels, which of a JPEG they do not."""
     return encoded.read().startswith(PNG_START)
-
-
-def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuilder:
-    if data_dir is not None and PATTERN.search(str(data_dir)):
-        Path(data_dir).mkdir(parents=True, exist_ok=True)
-        data_dir = _links.enter_context(without_pattern(Path(data_dir)))
-    try:
-        return tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:
-        similar = difflib.get_close_matches(name, tfds.list_builders(), n=3)
-        hint = f"did you mean {' or '.join(similar)}? " if similar else ""
-        raise UserError(
-            f"unknown dataset {name!r}: {hint}It must be digits, folder or a dataset of tensorflow-datasets"
-        ) from error
-    except Exception as error:  # its records may be damaged in any way
-        reason = re.sub(r"Failed to construct dataset .*?}\": ", "", first_line(error))
-        raise UserError(f"dataset {name!r} cannot be opened: {reason}{prepared_in(name, data_dir)}") from error
-
-
-def prepared_in(name: str, data_dir: str | Path | None) -> str:
-    """What to do about a dataset that is there and cannot be opened, to end a message with; "" if it is not there."""
-    folder = Path(data_dir or constants.DATA_DIR) / name.partition("/")[0].partition(":")[0]
-    return f"; remove {folder} to prepare it again" if folder.is_dir() else ""
 
 
 def features_of(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:

@@ -25,8 +25,9 @@ MAX_CLASSES_NAMED = MAX_SUFFIXES_NAMED = 5  # in an error
 Subfolders = Callable[[Path, Unused], list[str]]  # the sorted names of the folders in a folder, which an archive has as well
 
 
-def list_folder(folder: Path) -> Listing:
-    """Lists a folder of images, also in folders below those of the classes. What is not used is counted and named on stderr."""
+def list_folder(folder: str | Path) -> Listing:
+    """Lists a folder of images, also in folders below those of the classes. Its notes count and name what is not used."""
+    folder = Path(folder)
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise UserError(f"data_dir is {folder}, which {problem}; it must be a folder")
