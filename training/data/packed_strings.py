@@ -2,11 +2,29 @@
 
 import dataclasses
 import functools
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Self
 
 import numpy as np
 import tensorflow as tf
+
+
+class StringPacker:
+    """Packs strings one by one."""
+
+    def __init__(self) -> None:
+        self._content, self._ends = bytearray(), array("q")
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def append(self, string: bytes) -> None:
+        self._content += string
+        self._ends.append(len(self._content))
+
+    def packed(self) -> "PackedStrings":
+        return PackedStrings(bytes(self._content), np.array(self._ends, np.int64))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,14 +34,13 @@ class PackedStrings:
     content: bytes
     ends: np.ndarray
 
-    @classmethod
-    def of(cls, strings: Iterable[bytes]) -> Self:
+    @staticmethod
+    def of(strings: Iterable[bytes]) -> "PackedStrings":
         """Packs strings, which may come from a generator."""
-        content, ends = bytearray(), []
+        packer = StringPacker()
         for string in strings:
-            content += string
-            ends.append(len(content))
-        return cls(bytes(content), np.array(ends, np.int64))
+            packer.append(string)
+        return packer.packed()
 
     @classmethod
     def joined(cls, parts: "Iterable[PackedStrings]") -> Self:

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import UserError
+from keras_resnet.training.data.containers.folder import list_folder
 from keras_resnet.training.data.containers.webdataset import list_webdataset
 from keras_resnet.training.data.records import DamagedRecordError
 
@@ -57,6 +58,20 @@ def test_samples_are_read_with_their_labels_in_the_order_of_all_containers(tmp_p
         ("c.jpg", 2, "image c"),
     ]
     assert listing.splits["train"].records.location(0) == f"{tmp_path}/x-001.tar: d.PNG"
+
+
+def test_shards_of_a_folders_images_are_the_folder(tmp_path):
+    """Catches another order, in which the same pictures would make another training."""
+    for split in ("train", "test"):
+        keys = [f"{split}/{label}/{i}" for label in ("wolf", "ant") for i in (1, 10, 2)]
+        for key in keys:
+            path = tmp_path / "folder" / f"{key}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"image {key}")
+        shard(tmp_path / "shards" / f"{split}-0.tar", *samples(keys[::-1], [key.split("/")[1] for key in keys[::-1]], ".txt"))
+    folder, shards = list_folder(tmp_path / "folder"), list_webdataset(tmp_path / "shards")
+    assert shards.class_names == folder.class_names == ("ant", "wolf")
+    assert all(listed(shards, split) == listed(folder, split) for split in ("train", "test"))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def list_zip(path: str | os.PathLike[str]) -> Listing:
     layout = lay_out(where, index.names, is_folder, ~is_folder & ~index.links, is_image, unused)
 
     def records_of(keys: PackedStrings, members: np.ndarray) -> ZipRecords:
-        return ZipRecords(path, keys, index, members, np.arange(len(keys)))
+        return ZipRecords(path, keys, index._replace(names=PackedStrings.of(())), members, np.arange(len(keys)))
 
     return listing_of(layout, index.names, records_of, where, unused)
 
@@ -140,7 +140,7 @@ def listing_of(
     """Makes the records of the splits, whose names are the paths in the folder that was archived."""
     splits = {}
     for split, rows in layout.rows.items():
-        keys = PackedStrings.of(key(names[row], layout.top) for row in rows.tolist())
+        keys = PackedStrings.of(key(names[row], layout.top) for row in map(int, rows))
         splits[split] = in_order(records_of(keys, rows), layout.labels[split])
     if not any(map(len, splits.values())):
         suffixes = comma_join(SUFFIXES, MAX_SUFFIXES_NAMED)

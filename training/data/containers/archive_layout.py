@@ -139,7 +139,7 @@ def lay_out(
         unused.add(NOT_IN_A_CLASS, where / tree.paths[folders[row]] / last_part(names[row]))
 
     used = np.zeros(len(folders), bool)
-    for row in np.flatnonzero(split_of[folders] >= 0).tolist():
+    for row in map(int, np.flatnonzero(split_of[folders] >= 0)):
         name = last_part(names[row])
         suffix = os.path.splitext(name)[1].lower()
         used[row] = suffix in KNOWN_SUFFIXES or (not suffix and is_image(row))
@@ -158,7 +158,7 @@ def folders_of(
 ) -> np.ndarray:
     """Returns int32 (N,), the folder of each file in `tree.paths`; -1 for what is no file, hidden, or replaced later."""
     numbers, hashes = array("i"), array("q")
-    for row, (folder, file) in enumerate(zip(is_folder.tolist(), is_file.tolist(), strict=True)):
+    for row, (folder, file) in enumerate(zip(is_folder.tobytes(), is_file.tobytes(), strict=True)):
         path, _, name = decode(names[row]).rpartition("/")
         number = tree.number(f"{path}/{name}".rstrip("/") if folder else path)
         if number >= 0 and file and is_hidden(name):
@@ -169,8 +169,9 @@ def folders_of(
     folders = np.array(numbers)
     files = np.flatnonzero(folders >= 0)
     order = files[np.argsort(np.array(hashes)[files], kind="stable")]  # those of one name stand together, the last one last
-    for row, following in zip(order[:-1].tolist(), order[1:].tolist(), strict=True):
-        if hashes[row] == hashes[following] and last_part(names[row]) == last_part(names[following]):
+    alike = np.flatnonzero(np.diff(np.array(hashes)[order]) == 0)
+    for row, following in zip(order[alike].tolist(), order[alike + 1].tolist(), strict=True):
+        if last_part(names[row]) == last_part(names[following]):
             unused.add(REPLACED, tree.root / tree.paths[folders[row]] / last_part(names[row]))
             folders[row] = -1
     return folders

@@ -28,10 +28,11 @@ class Listing(NamedTuple):
 
 def in_order(records: Records, labels: np.ndarray) -> LabeledRecords:
     """Sorts the images of a split by label, and those of a class by name: the order is the same from every container."""
-    names = [os.fsencode(records.name(row)) for row in range(len(records))]
-    by_name = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
     labels = np.asarray(labels, np.int64)
-    order = by_name[np.argsort(labels[by_name], kind="stable")]
+    order = np.argsort(labels, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):  # class by class: all names take much memory
+        names = [os.fsencode(records.name(row)) for row in rows.tolist()]
+        rows[:] = rows[sorted(range(len(names)), key=names.__getitem__)]
     return LabeledRecords(records.take(order), labels[order])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from keras_resnet.errors import UserError, first_line
 
 from ...binary_files import open_binary, version_of
-from ...packed_strings import PackedStrings
+from ...packed_strings import PackedStrings, StringPacker
 from .compression import check_is_not_compressed
 from .shard_index import Index, cached_index, pack, unpack
 
@@ -61,7 +61,7 @@ def index_tar(path: str) -> TarIndex:
 def read_members(path: str) -> Index:
     """Goes through an archive, from header to header."""
     size = version_of(path).size
-    names, kinds, offsets, lengths, targets = [], array("B"), array("q"), array("q"), []
+    names, kinds, offsets, lengths, targets = StringPacker(), array("B"), array("q"), array("q"), StringPacker()
     with open_binary(path) as file:
         check_is_not_compressed(path, file, "tar")
         end = ""
@@ -79,7 +79,7 @@ def read_members(path: str) -> Index:
                 raise UserError(f"{path} is not a tar archive, or a damaged one: {first_line(error)}") from error
             end = first_line(error)
     arrays = {"kinds": np.array(kinds, np.uint8), "offsets": np.array(offsets), "lengths": np.array(lengths)}
-    packed = pack("names", PackedStrings.of(names)) | pack("targets", PackedStrings.of(targets))
+    packed = pack("names", names.packed()) | pack("targets", targets.packed())
     return packed | arrays | {"end": np.frombuffer(end.encode(), np.uint8)}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from keras_resnet.errors import UserError
 
 from ...binary_files import open_binary
-from ...packed_strings import PackedStrings
+from ...packed_strings import PackedStrings, StringPacker
 from ...records import DamagedRecordError
 from .compression import check_is_not_compressed
 from .shard_index import Index, cached_index, pack, unpack
@@ -189,7 +189,7 @@ def find_list(file: BinaryIO) -> tuple[int, int, int]:
 
 def arrays_of(entries: bytes, base: int) -> Index:
     """Makes the arrays of `ZipIndex` of the list."""
-    names: list[bytes] = []
+    names = StringPacker()
     columns = {name: array(code) for name, code in zip(ZipIndex._fields[1:], "bqqqHHL", strict=True)}
     for name, *values in entries_of(entries, base):
         names.append(name)
@@ -197,7 +197,7 @@ def arrays_of(entries: bytes, base: int) -> Index:
             column.append(value)
     types = {"links": bool, "checksums": np.uint32}
     arrays = {name: np.array(column, types.get(name)) for name, column in columns.items()}
-    return pack("names", PackedStrings.of(names)) | arrays
+    return pack("names", names.packed()) | arrays
 
 
 def entries_of(entries: bytes, base: int) -> Iterator[tuple[bytes, bool, int, int, int, int, int, int]]:

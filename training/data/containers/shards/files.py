@@ -11,6 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_resnet.errors import UserError
+from keras_resnet.foreign_files import check_is_file
 
 from ...binary_files import exists, is_folder, is_url, names_in, remote_errors
 from ..folder import SPLIT_NAMES, plain
@@ -48,6 +49,9 @@ def find_shards(path: str, is_shard: Callable[[str], bool], kind: str) -> Shards
             raise UserError(f"{path} has no shards ({kind}), nor have its folders train, validation and test")
     else:
         found, notes = sort_by_split({shard: split_of(os.path.basename(shard)) for shard in expand(path)}, None), ()
+    for shard in itertools.chain.from_iterable(found.values()):
+        if not is_url(shard):
+            check_is_file(shard)
     missing = itertools.chain.from_iterable(map(missing_shards, found.values()))
     return Shards(found, (*notes, *missing))
 
