@@ -5,6 +5,8 @@ from typing import cast
 
 import tensorflow as tf
 
+from ..recipes import JpegDecoding
+
 MAX_ASPECT = 4 / 3  # width by height; its inverse is the smallest
 
 
@@ -47,7 +49,7 @@ def crop_and_resize(images: tf.Tensor, uniforms: tf.Tensor, min_area: float) -> 
 
 
 def decode_and_crop(
-    content: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], channels: int, min_area: float, exact: bool = True
+    content: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], channels: int, min_area: float, decoding: JpegDecoding
 ) -> tf.Tensor:
     """Cuts a random box out of a JPEG, of which no more than that is decoded, and resizes it.
 
@@ -57,27 +59,26 @@ def decode_and_crop(
         size: (height, width) of the result.
         channels: C, 1 or 3.
         min_area: Smallest fraction of the image's area.
-        exact: Whether pixels are those of an exact decoder, and are averaged where the box shrinks. If not, both are left
-            to TensorFlow's defaults: the pixels of the decoder differ by a grey level at most, and what shrinks has the
-            noise and jagged edges of bilinear interpolation between the nearest four pixels.
+        decoding: How exactly; see what `keras-resnet benchmark --task=input` says of the grey levels that each costs.
 
     Returns:
         uint8 (*size, C).
     """
     height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(content))
     box = random_box(uniforms, height, width, min_area)
-    method = "INTEGER_ACCURATE" if exact else "INTEGER_FAST"
-    return resized(tf.image.decode_and_crop_jpeg(content, box, channels, dct_method=method), size, channels, exact)
+    method = "INTEGER_ACCURATE" if decoding.accurate_dct else "INTEGER_FAST"
+    cropped = tf.image.decode_and_crop_jpeg(content, box, channels, dct_method=method)
+    return resized(cropped, size, channels, decoding.antialias)
 
 
 def crop_pixels(
-    pixels: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], min_area: float, exact: bool = True
+    pixels: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], min_area: float, decoding: JpegDecoding
 ) -> tf.Tensor:
     """Does the same as `decode_and_crop` with pixels that are decoded already, uint8 (H, W, C) -> uint8 (*size, C)."""
     height, width = tf.unstack(tf.shape(pixels)[:2])
     box = random_box(uniforms, height, width, min_area)
     channels = cast(int, pixels.shape[-1])
-    return resized(tf.slice(pixels, [box[0], box[1], 0], [box[2], box[3], channels]), size, channels, exact)
+    return resized(tf.slice(pixels, [box[0], box[1], 0], [box[2], box[3], channels]), size, channels, decoding.antialias)
 
 
 def resized(image: tf.Tensor, size: tuple[int, int], channels: int, antialias: bool) -> tf.Tensor:
