@@ -2,12 +2,27 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, check_count, comma_join
 from keras_resnet.models.naming import PARTS
 
+
+class JpegDecoding(NamedTuple):
+    """accurate_dct: Whether JPEGs are decoded exactly. antialias: Whether pixels are averaged where a crop shrinks."""
+
+    accurate_dct: bool
+    antialias: bool
+
+
+JPEG_DECODINGS = {
+    "exact": JpegDecoding(accurate_dct=True, antialias=True),
+    "no_antialias": JpegDecoding(accurate_dct=True, antialias=False),
+    "fast_dct": JpegDecoding(accurate_dct=False, antialias=True),
+    "fast": JpegDecoding(accurate_dct=False, antialias=False),  # TensorFlow's own defaults
+}
 CHOICES = {
+    "jpeg_decoding": tuple(JPEG_DECODINGS),
     "optimizer": ("sgd", "adamw", "muon"),
     "schedule": ("cosine", "step"),
     "weight_decay_mode": ("decoupled", "coupled"),
@@ -46,6 +61,8 @@ class Recipe:
         flip: whether to mirror images at random.
         cutout: side in pixels of the square that is covered.
         min_crop_area: smallest share of an image that a random resized crop takes; 0 for no such crops.
+        jpeg_decoding: how random resized crops are decoded and resized: "exact"; "no_antialias", by plain bilinear
+            interpolation; "fast_dct", with a decoder that is off by some grey levels; or "fast", both.
         mixup, cutmix: alpha of the Beta distribution of the shares in which two images of one replica's batch are mixed; 0
             for none.
         freeze: parts of the network that keep their weights, of `PARTS`.
@@ -80,6 +97,7 @@ class Recipe:
     freeze: tuple[str, ...] = ()
     norm_layers: str = "with_parts"
     layer_decay: float = 1.0
+    jpeg_decoding: str = "exact"
 
     def __post_init__(self) -> None:
         for field, valid in CHOICES.items():

@@ -195,6 +195,12 @@ RECIPE_HELP = {
         "crop.",
         SHARE,
     ),
+    "jpeg_decoding": FlagHelp(
+        AUGMENTATION,
+        "How random resized crops are decoded and resized. no_antialias: by plain bilinear interpolation. fast_dct: with a "
+        "decoder that is off by some grey levels. fast: both, which are TensorFlow's defaults.",
+        CHOICES["jpeg_decoding"],
+    ),
     "flip": FlagHelp(AUGMENTATION, "Mirror half of the images from left to right."),
     "cutout": FlagHelp(
         AUGMENTATION, "Side in pixels of a square that is covered at random in each image; 0 covers nothing.", NOT_NEGATIVE

@@ -7,11 +7,12 @@ OURS = "ours"  # the key of the row that all others are compared with
 
 
 class WorkloadInfo(TypedDict, total=False):
-    """macs: multiply-adds per image. operations: of one step, where it is not a network's."""
+    """macs: multiply-adds per image. operations: of one step, where it is not a network's. notes: lines below the table."""
 
     macs: int | None
     versions: dict[str, str]
     operations: int
+    notes: list[str]
 
 
 class Workload(Protocol):
@@ -88,6 +89,14 @@ CANDIDATES = {
         "ours": Candidate("ours", "model_building.Ours"),
         "stock": Candidate("stock Keras", "model_building.Stock"),
     },
+}
+JPEG_INPUT = {  # --task=input for larger images
+    "ours": Candidate("ours, exact pixels", "jpeg_pipeline.Exact"),
+    "no_antialias": Candidate("ours, jpeg_decoding=no_antialias", "jpeg_pipeline.NoAntialias"),
+    "fast_dct": Candidate("ours, jpeg_decoding=fast_dct", "jpeg_pipeline.FastDct"),
+    "fast": Candidate("ours, jpeg_decoding=fast", "jpeg_pipeline.Fast"),
+    "per_image": Candidate("tf.image, image by image", "jpeg_pipeline.PerImage"),
+    "torchvision": Candidate("torchvision, a worker per core", "torchvision_pipeline.Torchvision", our_environment=False),
 }
 MATMUL = Candidate("matrix multiplication", "matmul.Matmul")
 # fmt: on

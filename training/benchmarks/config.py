@@ -10,8 +10,9 @@ from keras_resnet.models import variants
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.preprocessing import MAX_SIDE
 
-from .candidates import CANDIDATES, OURS, Candidate
+from .candidates import CANDIDATES, JPEG_INPUT, OURS, Candidate
 
+JPEG_SIDE = 64  # pixels from which on images of data sets are JPEG files of all sizes, not arrays
 LEARNING_RATE, MOMENTUM = 0.001, 0.9  # of every candidate's SGD, which has no weight decay
 
 
@@ -62,6 +63,11 @@ class BenchmarkConfig:
         return self.image_size or self.family.image_size
 
     @property
+    def candidates(self) -> dict[str, Candidate]:
+        """The table of candidates: of the task, and of the kind of images if these are what the task is about."""
+        return JPEG_INPUT if self.task == "input" and self.side >= JPEG_SIDE else CANDIDATES[self.task]
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         return self.side, self.side, 3
 
@@ -80,7 +86,7 @@ class BenchmarkConfig:
 
 def select_candidates(config: BenchmarkConfig) -> dict[str, Candidate]:
     """Returns `{key: Candidate}` of those that `config` asks for, ours first; a `UserError` for one that does not apply."""
-    table = CANDIDATES[config.task]
+    table = config.candidates
     baselines = [key for key in table if key != OURS]
     applicable = [key for key in baselines if not key.startswith("applications") or has_application(config)]
     if config.baselines is None:

@@ -21,7 +21,7 @@ class TrainingEntry(Entry):
     """One candidate.
 
     key: of `CANDIDATES`. values: one per round, in `UNITS`. first_step: seconds to its end. macs: multiply-adds per image.
-    steps: per measurement.
+    steps: per measurement. notes: lines of its own below the table.
     """
 
     key: str
@@ -29,9 +29,11 @@ class TrainingEntry(Entry):
     first_step: float | None = None
     macs: int | None = None
     steps: int | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     def set_start(self, info: StartInfo) -> None:
         self.first_step, self.macs, self.versions = info["seconds"], info.get("macs"), info.get("versions", {})
+        self.notes = info.get("notes", [])
 
     def add(self, measurement: Measurement, config: BenchmarkConfig) -> None:
         seconds, self.steps = measurement["seconds"], measurement["steps"]
@@ -85,6 +87,8 @@ class TrainingResult:
         if self.matmul_peak:
             speed = f"{self.matmul_peak / 1e9:,.0f} GFLOP/s"
             yield f"of peak: of {speed}, this machine's float32 matrix multiplication; backward counts as two forward passes"
+        for entry in self.entries:
+            yield from entry.notes
         yield machine(self.entries)
 
     def record(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ augmentation changes none of the numbers of the others.
 
 import zlib
 from collections.abc import Callable, Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ import tensorflow as tf
 from ..recipes import Recipe
 from .random_crops import crop_and_resize, static_shape
 
-RANDOM_RESIZED_CROP = "random_resized_crop"
+RANDOM_RESIZED_CROP, HORIZONTAL_FLIP = "random_resized_crop", "horizontal_flip"
 
 
 class Batch:
@@ -107,7 +107,12 @@ def pad_and_crop(batch: Batch, draws: tf.Tensor, recipe: Recipe) -> None:
 
 def horizontal_flip(batch: Batch, draws: tf.Tensor, recipe: Recipe) -> None:
     """Mirrors half of the images (He et al. 2015, section 4.2)."""
-    batch.flip(draws[:, 0] < 0.5)
+    batch.flip(is_mirrored(draws))
+
+
+def is_mirrored(draws: np.ndarray | tf.Tensor) -> Any:
+    """Which images are mirrored, bool (...): draws (..., 1) in [0, 1)."""
+    return draws[..., 0] < 0.5
 
 
 def cutout(batch: Batch, draws: tf.Tensor, recipe: Recipe) -> None:
@@ -146,7 +151,7 @@ def draw_mixing(rng: np.random.Generator, count: int, recipe: Recipe) -> np.ndar
 AUGMENTATIONS = (
     Augmentation(RANDOM_RESIZED_CROP, lambda recipe: recipe.min_crop_area > 0, uniforms(4), random_resized_crop),
     Augmentation("pad_and_crop", lambda recipe: recipe.crop_padding > 0, uniforms(2), pad_and_crop),
-    Augmentation("horizontal_flip", lambda recipe: recipe.flip, uniforms(1), horizontal_flip),
+    Augmentation(HORIZONTAL_FLIP, lambda recipe: recipe.flip, uniforms(1), horizontal_flip),
     Augmentation("cutout", lambda recipe: recipe.cutout > 0, uniforms(2), cutout),
     Augmentation("mixup_or_cutmix", lambda recipe: bool(recipe.mixup or recipe.cutmix), draw_mixing, mixup_or_cutmix),
 )

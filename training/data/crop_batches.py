@@ -6,11 +6,14 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from ..recipes import JPEG_DECODINGS, JpegDecoding
 from .lazy_images import first_readable
 from .parallel import BATCHES_AT_ONCE, CORES, parallel_map
-from .plain_images import is_plain_jpeg
-from .random_crops import crop_pixels, decode_and_crop
+from .plain_images import is_plain_jpeg, is_plain_png
+from .random_crops import crop_pixels, decode_and_crop, mirrored
 from .records import DamagedRecordError, Records
+
+EXACT = JPEG_DECODINGS["exact"]
 
 unconverted = tf.autograph.experimental.do_not_convert  # tf.data would have AutoGraph read the functions' source
 
@@ -32,30 +35,32 @@ class Encoded(Protocol):
 class CropBatches:
     """Cuts a random box out of each image, see `random_crops.random_box`, and resizes it.
 
-    A JPEG as most are is read, decoded and cropped in TensorFlow, with no Python. Every other image is decoded as for
+    A JPEG or PNG as most are is read, decoded and cropped in TensorFlow, with no Python. Every other image is decoded as for
     evaluation, and so is one that TensorFlow refuses; where that fails as well, the next readable image takes its place.
     """
 
-    def __init__(self, split: Encoded, size: tuple[int, int], min_area: float) -> None:
+    def __init__(self, split: Encoded, size: tuple[int, int], min_area: float, decoding: JpegDecoding = EXACT) -> None:
         """size: (height, width) of the crops. min_area: The smallest fraction of an image's area that is cut out."""
-        self._split, self._size, self._min_area = split, size, min_area
+        self._split, self._size, self._min_area, self._decoding = split, size, min_area, decoding
 
-    def batches(self, order: np.ndarray, uniforms: np.ndarray) -> tf.data.Dataset:
+    def batches(self, order: np.ndarray, uniforms: np.ndarray, mirrored: np.ndarray | None = None) -> tf.data.Dataset:
         """Returns (crops uint8 (B, *size, C), int64 (B,), which examples these are).
 
         Args:
             order: Indices (batches, B).
             uniforms: float32 (batches, B, 4), see `random_crops.random_box`.
+            mirrored: bool (batches, B), whether left and right are exchanged; None for nowhere.
         """
-        slices = tf.data.Dataset.from_tensor_slices((order.astype(np.int64, copy=False), uniforms))
+        mirrored = np.zeros(order.shape, bool) if mirrored is None else mirrored
+        slices = tf.data.Dataset.from_tensor_slices((order.astype(np.int64, copy=False), uniforms, mirrored))
         return slices.map(self._batch, num_parallel_calls=min(2, BATCHES_AT_ONCE), deterministic=True)
 
     @unconverted
-    def _batch(self, rows: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _batch(self, rows: tf.Tensor, uniforms: tf.Tensor, mirror: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a batch: made at once, or image by image if TensorFlow refuses one of them."""
         count = cast(int, rows.shape[0])
         contents = self._contents(rows)
-        images = tf.data.Dataset.from_tensor_slices((rows, contents, uniforms))
+        images = tf.data.Dataset.from_tensor_slices((rows, contents, uniforms, mirror))
         at_once = images.map(unconverted(self._crop), num_parallel_calls=CORES, deterministic=True).batch(
             count, drop_remainder=True
         )
@@ -82,28 +87,41 @@ class CropBatches:
             pass
         return contents
 
-    def _crop(self, row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _crop(self, row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor, mirror: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a crop, and the index of its image."""
         read = self._split.records.content(row)
         content = content if read is None else read
-        channels = self._split.channels
+        channels, size, min_area, decoding = self._split.channels, self._size, self._min_area, self._decoding
 
         def crop_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
-            return decode_and_crop(content, uniforms, self._size, channels, self._min_area), row
+            return decode_and_crop(content, uniforms, size, channels, min_area, decoding), row
 
-        return tf.cond(is_plain_jpeg(content), crop_jpeg, lambda: self._decode(row, uniforms))
+        def crop_png() -> tuple[tf.Tensor, tf.Tensor]:
+            return crop_pixels(tf.io.decode_png(content, channels), uniforms, size, min_area, decoding), row
 
-    def _crop_or_decode(self, row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def crop_other() -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.cond(is_plain_png(content, channels), crop_png, lambda: self._decode(row, uniforms))
+
+        crop, used = tf.cond(is_plain_jpeg(content), crop_jpeg, crop_other)
+        return mirrored(crop, mirror), used
+
+    def _crop_or_decode(self, *image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The same, for any image."""
-        image = tf.data.Dataset.from_tensors((row, content, uniforms))
-        decoded = image.map(unconverted(lambda row, content, uniforms: self._decode(row, uniforms)))
-        return image.map(unconverted(self._crop)).ignore_errors().concatenate(decoded).take(1).get_single_element()
+
+        def decode(row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor, mirror: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            crop, used = self._decode(row, uniforms)
+            return mirrored(crop, mirror), used
+
+        given = tf.data.Dataset.from_tensors(image)
+        decoded = given.map(unconverted(decode))
+        return given.map(unconverted(self._crop)).ignore_errors().concatenate(decoded).take(1).get_single_element()
 
     def _decode(self, row: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The same, decoded by Python: of the image, or of the next one that can be read."""
+        """Returns a crop decoded by Python, of an image or of the next one that can be read, and the index of that."""
         pixels, used = tf.numpy_function(self._pixels, [row], (tf.uint8, tf.int64), stateful=False)
         pixels = tf.ensure_shape(pixels, (None, None, self._split.channels))
-        return crop_pixels(pixels, uniforms, self._size, self._min_area), tf.ensure_shape(used, ())
+        crop = crop_pixels(pixels, uniforms, self._size, self._min_area, self._decoding)
+        return crop, tf.ensure_shape(used, ())
 
     def _pixels(self, row: int) -> tuple[np.ndarray, np.int64]:
         """Returns the first readable image from `row` on, uint8 (H, W, C), and its index."""

@@ -5,6 +5,8 @@ from typing import cast
 
 import tensorflow as tf
 
+from ..recipes import JpegDecoding
+
 MAX_ASPECT = 4 / 3  # width by height; its inverse is the smallest
 
 
@@ -46,20 +48,99 @@ def crop_and_resize(images: tf.Tensor, uniforms: tf.Tensor, min_area: float) -> 
     return tf.cast(tf.round(cropped), images.dtype)
 
 
-def decode_and_crop(content, uniforms, size, channels, min_area):
+def decode_and_crop(
+    content: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], channels: int, min_area: float, decoding: JpegDecoding
+) -> tf.Tensor:
+    """Cuts a random box out of a JPEG, of which no more than that is decoded, and resizes it.
+
+    Args:
+        content: String scalar, the bytes of a file that is `plain_images.is_plain_jpeg`.
+        uniforms: float32 (4,), see `random_box`.
+        size: (height, width) of the result.
+        channels: C, 1 or 3.
+        min_area: Smallest fraction of the image's area.
+        decoding: How exactly; see what `keras-resnet benchmark --task=input` says of the grey levels that each costs.
+
+    Returns:
+        uint8 (*size, C).
+    """
     height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(content))
     box = random_box(uniforms, height, width, min_area)
-    cropped = tf.image.decode_and_crop_jpeg(content, box, channels, dct_method="INTEGER_ACCURATE", try_recover_truncated=True)
-    return resized(cropped, size)
+    method = "INTEGER_ACCURATE" if decoding.accurate_dct else "INTEGER_FAST"
+    cropped = tf.image.decode_and_crop_jpeg(content, box, channels, dct_method=method)
+    return resized(cropped, size, channels, decoding.antialias)
 
 
-def crop_pixels(pixels, uniforms, size, min_area):
+def crop_pixels(
+    pixels: tf.Tensor, uniforms: tf.Tensor, size: tuple[int, int], min_area: float, decoding: JpegDecoding
+) -> tf.Tensor:
+    """Does the same as `decode_and_crop` with pixels that are decoded already, uint8 (H, W, C) -> uint8 (*size, C)."""
     height, width = tf.unstack(tf.shape(pixels)[:2])
     box = random_box(uniforms, height, width, min_area)
-    return resized(tf.slice(pixels, [box[0], box[1], 0], [box[2], box[3], pixels.shape[-1]]), size)
+    channels = cast(int, pixels.shape[-1])
+    return resized(tf.slice(pixels, [box[0], box[1], 0], [box[2], box[3], channels]), size, channels, decoding.antialias)
 
 
-def resized(cropped, size):
-    shrinks = tf.reduce_any(tf.shape(cropped)[:2] > size)
-    result = tf.cond(shrinks, lambda: tf.image.resize(cropped, size, antialias=True), lambda: tf.image.resize(cropped, size))
-    return tf.saturate_cast(tf.round(result), tf.uint8)
+def resized(image: tf.Tensor, size: tuple[int, int], channels: int, antialias: bool) -> tf.Tensor:
+    """Resizes an image, uint8 (h, w, `channels`) -> uint8 (*size, channels), to what `tf.image.resize` gives, rounded.
+
+    Antialiasing changes only images that get smaller.
+    """
+    if not antialias:
+        return interpolated(image, size, channels)
+    sides = tf.shape(image)
+    shrinks = (sides[0] > size[0]) | (sides[1] > size[1])
+    return tf.cond(shrinks, lambda: averaged(image, size, channels), lambda: interpolated(image, size, channels))
+
+
+def interpolated(image: tf.Tensor, size: tuple[int, int], channels: int) -> tf.Tensor:
+    """Resizes by bilinear interpolation between the four nearest pixels."""
+    pixels = tf.cast(image[tf.newaxis], tf.float32)  # the operation's own conversion is slower
+    resized = tf.raw_ops.ResizeBilinear(images=pixels, size=size, half_pixel_centers=True)
+    return tf.ensure_shape(to_uint8(resized)[0], (*size, channels))
+
+
+def averaged(image: tf.Tensor, size: tuple[int, int], channels: int) -> tf.Tensor:
+    """Resizes by bilinear interpolation where the image grows, and by triangular filters as wide as they must be where not.
+
+    `tf.image.resize(antialias=True)` takes three times as long: its second pass goes through an image channel by channel.
+    Here both passes go through the first dimension of a matrix, so that whole rows are added.
+    """
+    height, width = size
+    sides = tf.shape(image)
+    rows = resize_rows(tf.reshape(image, [sides[0], sides[1] * channels]), height)
+    columns = resize_rows(tf.reshape(transposed(rows), [sides[1], channels * height]), width)
+    pixels = transposed(tf.reshape(to_uint8(columns), [width * channels, height]))
+    return tf.reshape(pixels, (height, width, channels))
+
+
+def resize_rows(matrix: tf.Tensor, count: int) -> tf.Tensor:
+    """Resizes the first dimension of a matrix: uint8 or float32 (n, k) -> float32 (`count`, k)."""
+    scale = count / tf.cast(tf.shape(matrix)[0], tf.float32)
+    # As columns of an image of one row: the operation spreads rows over all threads, which others need more.
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=matrix[tf.newaxis, tf.newaxis],
+        size=[1, count],
+        scale=tf.stack([1.0, scale]),
+        translation=[0.0, 0.0],
+        kernel_type="triangle",
+        antialias=True,
+    )
+    return resized[0, 0]
+
+
+def transposed(matrix: tf.Tensor) -> tf.Tensor:
+    """Transposes a matrix. For float32 oneDNN would do that, and wait for other threads at each."""
+    if matrix.dtype != tf.float32:
+        return tf.transpose(matrix)
+    return tf.bitcast(tf.transpose(tf.bitcast(matrix, tf.int32)), tf.float32)
+
+
+def to_uint8(pixels: tf.Tensor) -> tf.Tensor:
+    """Rounds averages of pixels, which are never below 0 or above 255."""
+    return tf.cast(pixels + 0.5, tf.uint8)
+
+
+def mirrored(image: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
+    """Mirrors an image, uint8 (H, W, C), left to right if `where`, a bool scalar, says so."""
+    return tf.cond(where, lambda: tf.reverse(image, [1]), lambda: image)

@@ -13,8 +13,8 @@ from PIL import Image
 from keras_resnet.images import UnreadableImageError
 from keras_resnet.preprocessing import Preprocessing, open_image
 
-from ..recipes import Recipe
-from .augmentation import RANDOM_RESIZED_CROP
+from ..recipes import JPEG_DECODINGS, Recipe
+from .augmentation import HORIZONTAL_FLIP, RANDOM_RESIZED_CROP, is_mirrored
 from .bad_images import BadImages
 from .crop_batches import CropBatches
 from .lazy_images import LazyImages
@@ -169,7 +169,7 @@ class EncodedSplit:
     bad_images: BadImages
     sample: np.ndarray | None = None
 
-    augmentations_done = frozenset({RANDOM_RESIZED_CROP})
+    augmentations_done = frozenset({RANDOM_RESIZED_CROP, HORIZONTAL_FLIP})
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -222,4 +222,6 @@ class EncodedSplit:
         self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
     ) -> tf.data.Dataset:
         """Returns batches of random crops, decoded and cropped at once: uint8 (B, *size, C), and which examples they are."""
-        return CropBatches(self, size, recipe.min_crop_area).batches(order, draws[RANDOM_RESIZED_CROP])
+        crops = CropBatches(self, size, recipe.min_crop_area, JPEG_DECODINGS[recipe.jpeg_decoding])
+        mirrored = is_mirrored(draws[HORIZONTAL_FLIP]) if recipe.flip else None
+        return crops.batches(order, draws[RANDOM_RESIZED_CROP], mirrored)

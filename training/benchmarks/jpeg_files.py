@@ -1,0 +1,53 @@
+"""Photographs, in place of a data set: smooth shapes of all sizes with some noise, as large as ImageNet's files are.
+
+Nothing here loads TensorFlow, as torchvision's process imports it too.
+"""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+COUNT, HEIGHT, WIDTH, QUALITY = 256, 375, 500, 95
+FOLDERS = 8  # classes
+OCTAVES, FALLOFF = (2, 4, 8, 16, 32, 64, 128, 256), 0.72  # shapes across a photograph, and how much weaker each next size is
+BRIGHTNESS, CONTRAST, NOISE = 120.0, 60.0, 7.0  # grey levels
+
+
+@dataclasses.dataclass(frozen=True)
+class JpegFiles:
+    """JPEGs in folders of a folder. paths: below `root`. mean_bytes: of a file."""
+
+    root: Path
+    paths: tuple[str, ...]
+    mean_bytes: float
+
+    def __str__(self) -> str:
+        kind = f"{WIDTH}x{HEIGHT} pixels in quality {QUALITY}"
+        return f"{len(self.paths)} JPEGs of {kind}, {self.mean_bytes:,.0f} bytes each on average"
+
+
+def write_jpeg_files(count: int = COUNT) -> tuple[JpegFiles, tempfile.TemporaryDirectory[str]]:
+    """Writes the same files every time. They last as long as the folder that is returned with them."""
+    folder = tempfile.TemporaryDirectory(prefix="keras-resnet-benchmark-")
+    root, rng = Path(folder.name), np.random.default_rng(0)
+    paths = tuple(f"{index % FOLDERS}/{index:04}.jpg" for index in range(count))
+    for path in paths:
+        (root / path).parent.mkdir(exist_ok=True)
+        Image.fromarray(photograph(rng)).save(root / path, quality=QUALITY)
+    return JpegFiles(root, paths, float(np.mean([(root / path).stat().st_size for path in paths]))), folder
+
+
+def photograph(rng: np.random.Generator) -> np.ndarray:
+    """uint8 (HEIGHT, WIDTH, 3): noise of several sizes, mostly gray."""
+    pixels = np.full((HEIGHT, WIDTH, 3), BRIGHTNESS, np.float32)
+    for number, shapes in enumerate(OCTAVES):
+        colors = rng.normal(size=(shapes * HEIGHT // WIDTH + 1, shapes, 3)).astype(np.float32)
+        colors = 0.25 * colors + 1.3 * colors.mean(-1, keepdims=True)
+        for channel in range(3):
+            large = Image.fromarray(colors[..., channel]).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+            pixels[..., channel] += CONTRAST * FALLOFF**number * np.asarray(large)
+    pixels += rng.normal(scale=NOISE, size=(HEIGHT, WIDTH, 1))
+    return np.clip(pixels, 0, 255).astype(np.uint8)
