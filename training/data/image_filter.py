@@ -147,4 +147,4 @@ def report_unreadable(images: Sequence[tuple[Records, int]], infos: Sequence[Ima
         raise UserError(f"{line}. No image is left")
     print_message(f"{line}. They are left out")
     for records, index, _ in unreadable:
-        bad_images.note(records.name(index))
+        bad_images.note(records.name(index), records.location(index))
