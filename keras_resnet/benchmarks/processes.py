@@ -17,7 +17,7 @@ class WorkerError(Exception):
         self.is_user_error = is_user_error
 
 
-class WorkerTimeout(WorkerError):
+class WorkerTimeoutError(WorkerError):
     """A candidate took longer than it may."""
 
 
@@ -53,7 +53,7 @@ class WorkerProcess(ChildProcess):
 
         Raises:
             WorkerError: The method raised, or the process has ended.
-            WorkerTimeout: It was killed, as its time was over.
+            WorkerTimeoutError: It was killed, as its time was over.
         """
         requests, replies = self._pipes
         request: Request = {"call": method, "arguments": arguments}
@@ -63,7 +63,7 @@ class WorkerProcess(ChildProcess):
             reply: Answer | Failure = json.loads(replies.readline())
         except (OSError, ValueError) as error:
             if self._timed_out:
-                raise WorkerTimeout(f"took longer than {self._seconds:.0f} s", is_user_error=False) from error
+                raise WorkerTimeoutError(f"took longer than {self._seconds:.0f} s", is_user_error=False) from error
             raise WorkerError(self._ending()[0].removeprefix("was "), is_user_error=False) from error
         if "error" in reply:
             raise WorkerError(reply["error"], reply["is_user_error"])

@@ -1,4 +1,4 @@
-"""PyTorch as its users run it: channels_last, with automatic mixed precision, eager or compiled, and as many threads as it chooses."""
+"""PyTorch as its users run it: channels_last, automatic mixed precision, eager or compiled, as many threads as it chooses."""
 
 from typing import Any
 
@@ -14,7 +14,6 @@ from keras_resnet.benchmarks.torch_model import TorchModel, channels_last
 from .candidates import WorkloadInfo
 from .config import LEARNING_RATE, MOMENTUM, BenchmarkConfig
 from .synthetic import synthetic_data
-
 
 DTYPES = {"mixed_bfloat16": torch.bfloat16, "mixed_float16": torch.float16}
 

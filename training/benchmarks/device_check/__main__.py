@@ -16,7 +16,9 @@ JSON = Path("build/device-check.json")
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status: 0 if no check failed, 1 if one did or none could run, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(prog="device_check", description="Checks and measures training on the GPU of this machine.")
+    parser = argparse.ArgumentParser(
+        prog="device_check", description="Checks and measures training on the GPU of this machine."
+    )
     default = f"by default {FULL.minutes:g}, with small sizes {SMALL.minutes:g}"
     parser.add_argument("--minutes", type=float, help=f"for all checks together; {default}")
     parser.add_argument("--small", action="store_true", help="narrow networks and small images, as without a GPU")

@@ -16,7 +16,7 @@ QUICKLY_COMPILED = "--xla_backend_optimization_level=0"  # JAX on a CPU: half th
 Figures = dict[str, Any]  # what a check measured, as JSON has it
 
 
-class CheckFailed(Exception):
+class CheckFailed(Exception):  # noqa: N818  nothing is wrong with the script
     """A check has found something wrong. figures: what it measured all the same."""
 
     def __init__(self, message: str, figures: Figures) -> None:

@@ -1,5 +1,6 @@
 """What the checks found: as a record for a file, and as a table."""
 
+import collections
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
@@ -83,16 +84,19 @@ class Report:
         speedups = self.speedups()
         table = Table("check", "", "s", "found", "against PyTorch", box=None, pad_edge=False)
         for row in self.rows:
-            seconds = f"{row.seconds:.0f}" if row.seconds else ""
-            speedup = f"{speedups[row.key]:.2f}x" if row.key in speedups else ""
-            found = row.summary() if row.status == PASSED else one_line(row.reason)
-            table.add_row(row.title, row.status, seconds, found, speedup)
+            if row.seconds:
+                speedup = f"{speedups[row.key]:.2f}x" if row.key in speedups else ""
+                found = row.summary() if row.status == PASSED else one_line(row.reason)
+                table.add_row(row.title, row.status, f"{row.seconds:.0f}", found, speedup)
         console.print(table)
         for line in self.notes():
             console.print(line, soft_wrap=True)
 
     def notes(self) -> Iterator[str]:
-        """Yields the lines below the table."""
+        """Yields the lines below the table, the first of them about what was not begun."""
+        not_begun = collections.Counter(row.reason for row in self.rows if not row.seconds)
+        for reason, count in not_begun.items():
+            yield f"left out {count}: {one_line(reason)}"
         counts = {status: sum(row.status == status for row in self.rows) for status in (PASSED, FAILED, LEFT_OUT)}
         numbers = ", ".join(f"{count} {status}" for status, count in counts.items())
         yield f"{numbers}; {self.seconds:.0f} s of {60 * self.minutes:.0f}; {self.sizes['name']} sizes"

@@ -52,7 +52,10 @@ class ResumeSession(Session):
             return None
         weights = keras.saving.load_model(os.path.join(workdir, MODEL_FILE)).get_weights()
         assert metrics
-        return {"weights": hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest(), "loss": metrics["loss"]}
+        return {
+            "weights": hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest(),
+            "loss": metrics["loss"],
+        }
 
 
 def resume_exactly(bench: Bench) -> Figures:

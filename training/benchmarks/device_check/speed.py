@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import statistics
-import sys
 from typing import Any
 
 from ..candidates import Candidate
@@ -21,10 +20,10 @@ PYTORCH = Candidate("PyTorch", "device_check.pytorch_workload.PyTorch", our_envi
 class SpeedSession(TrainingSession):
     seconds_per_measurement = 1.0
 
-    def gpu_memory(self) -> float | None:
-        """The most memory that the library of this process had on the GPU, in megabytes of 10^6 bytes; None without one."""
-        sizes = [size for name, peak in PEAKS.items() if name in sys.modules and (size := peak()) is not None]
-        return max(sizes) / 1e6 if sizes else None
+    def gpu_memory(self, library: str) -> float | None:
+        """The most memory that this process's library had on the GPU, in megabytes of 10^6 bytes; None without a GPU."""
+        peak = PEAKS[library]()
+        return None if peak is None else peak / 1e6
 
 
 class DescriptionSession(TrainingSession):
@@ -64,12 +63,13 @@ PEAKS = {"tensorflow": tensorflow_peak, "jax": jax_peak, "torch": torch_peak}
 
 def measure(bench: Bench, candidate: Candidate, backend: str, config: BenchmarkConfig) -> Figures:
     """Trains for some measurements; `backend`: Keras', which PyTorch's process does not have."""
+    library = "torch" if candidate.needs_graph else backend
     candidate = dataclasses.replace(candidate, variables={**candidate.variables, **bench.variables(backend)})
     graph = bench.graph(config) if candidate.needs_graph else None
     with bench.process(SESSION) as process:
         start = prepare_session(process, candidate, dataclasses.asdict(config), graph)
         measured = [process.call("measure") for _ in range(config.rounds)]
-        memory, gpu_memory = process.call("peak_memory"), process.call("gpu_memory")
+        memory, gpu_memory = process.call("peak_memory"), process.call("gpu_memory", library=library)
     rates = [config.batch_size * one["steps"] / one["seconds"] for one in measured]
     figures = {
         "images_per_second": statistics.median(rates),
