@@ -5,6 +5,7 @@ There are no metrics and regularizers, which would make it slower.
 
 import gc
 import importlib
+from typing import Any
 
 import keras
 
@@ -32,7 +33,8 @@ class Fit:
     def build(self) -> None:
         with dtype_policy_scope(self.config.precision):
             self.model = self.network()
-        loss, jit_compile = keras.losses.SparseCategoricalCrossentropy(from_logits=True), self.config.jit_compile or "auto"
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        jit_compile: Any = self.config.jit_compile or "auto"  # Keras annotates str
         self.model.compile(keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM), loss, jit_compile=jit_compile)
 
     def run(self) -> None:

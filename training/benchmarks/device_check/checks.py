@@ -57,7 +57,7 @@ def step_check(network: str, backend: str = "tensorflow", jit_compile: bool = Fa
         run=run,
         needs=(backend,),
         seconds=60 if jit_compile or backend == "jax" else 40,
-        small_seconds=40 if jit_compile or not ours else 20,
+        small_seconds=30 if jit_compile or not ours else 15,
         stand_in=not ours,
     )
 
@@ -99,7 +99,7 @@ CHECKS = (
     step_check(RESNET56, jit_compile=True),
     step_check(RESNET56, mirrored=True),
     Check("nccl", "NCCL sums over one GPU", nccl.reduce_with_nccl, seconds=15, needs_gpu=True),
-    Check("resume", "resume is exact with --deterministic: ResNet20V2", resume.resume_exactly, seconds=70, small_seconds=40),
+    Check("resume", "resume is exact with --deterministic: ResNet20V2", resume.resume_exactly, seconds=70, small_seconds=20),
     step_check(RESNET50, "jax"),
     step_check(RESNET50, "torch"),
     *speed_checks(RESNET50, BFLOAT16, False),

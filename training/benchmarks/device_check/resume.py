@@ -50,12 +50,10 @@ class ResumeSession(Session):
             metrics = train(config, workdir, [Stop()] if stop else [])
         except TrainingInterrupted:
             return None
-        weights = keras.saving.load_model(os.path.join(workdir, MODEL_FILE)).get_weights()
+        model: Any = keras.saving.load_model(os.path.join(workdir, MODEL_FILE))
         assert metrics
-        return {
-            "weights": hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest(),
-            "loss": metrics["loss"],
-        }
+        digest = hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights()))
+        return {"weights": digest.hexdigest(), "loss": metrics["loss"]}
 
 
 def resume_exactly(bench: Bench) -> Figures:

@@ -51,14 +51,15 @@ class StepSession(Session):
         workload.build()
         if start:
             before = dict(np.load(start))
-            np.savez(path, **step_from([before[f"before/{index}"] for index in range(len(workload.variables))], workload))
+            weights = [before[f"before/{index}"] for index in range(len(workload.variables))]
+            np.savez(path, **step_from(weights, workload))
         else:
             weights = made_up_weights(workload.variables)
             np.savez(path, **step_from(weights, workload))
             np.savez(rounded(path), **step_from(list(map(perturbed, weights)), workload))
 
 
-def step_from(weights: list[np.ndarray], workload: Any) -> dict[str, np.ndarray]:
+def step_from(weights: list[np.ndarray], workload: Any) -> dict[str, Any]:
     """Takes one step from these weights; returns the arrays of a file."""
     for variable, value in zip(workload.variables, weights, strict=True):
         variable.assign(value)

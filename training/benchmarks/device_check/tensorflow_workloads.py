@@ -21,7 +21,7 @@ class Ours(train_loop.Ours):
 
     @property
     def images(self) -> np.ndarray:
-        return self.split.images
+        return self.split.images[:]
 
     @property
     def variables(self) -> list[keras.Variable]:
