@@ -79,7 +79,7 @@ def speed_check(
         run=run,
         needs=("torch",) if library == "pytorch" else (library,),
         seconds=60 if jit_compile or library == "jax" else 25,
-        small_seconds=40 if jit_compile or library == "jax" else 12,
+        small_seconds=90 if jit_compile and library == "pytorch" else 40 if jit_compile or library == "jax" else 12,
         stand_in=stand_in,
     )
 
