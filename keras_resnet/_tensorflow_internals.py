@@ -48,7 +48,7 @@ def device_buffers_without_autotuning() -> Iterator[None]:
     create, options = multi_device_iterator_ops._create_device_dataset, tf.data.Options()
     options.autotune.enabled = False
 
-    def create_with_options(*arguments: Any, **named: Any) -> tf.data.Dataset:
+    def create_with_options(*arguments: Any, **named: Any) -> Any:
         return create(*arguments, **named).with_options(options)
 
     multi_device_iterator_ops._create_device_dataset = create_with_options
