@@ -40,15 +40,15 @@ def graphs_of_function(function: Any) -> list[tf.Graph]:
 def device_buffers_without_autotuning() -> Iterator[None]:
     """Inside, the datasets that `tf.distribute` puts between a dataset and each device have fixed buffers.
 
-    They have no options but the default ones, whatever the dataset's own are, and hold one batch each: nothing can be tuned.
-    But the thread that would tune them sleeps for up to a minute at a time, and an iterator waits for it when it is deleted.
+    They have the default options, whatever the dataset's own are, and hold one batch each: there is nothing to tune. But the
+    thread that would tune them sleeps for up to a minute at a time, and an iterator waits for it when it is deleted.
 
     Missing: options of those datasets; those of `tf.distribute.InputOptions` set their sizes only.
     """
     create, options = multi_device_iterator_ops._create_device_dataset, tf.data.Options()
     options.autotune.enabled = False
 
-    def create_with_options(*arguments: Any, **named: Any) -> tf.data.Dataset:
+    def create_with_options(*arguments: Any, **named: Any) -> Any:
         return create(*arguments, **named).with_options(options)
 
     multi_device_iterator_ops._create_device_dataset = create_with_options

@@ -8,7 +8,6 @@ from keras_resnet.class_names import first_difference
 from keras_resnet.errors import UserError
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.remote import AnyPath, as_path, check_reachable
-from keras_resnet.weights.availability import check_available
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS, check_preset
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
 from keras_resnet.weights.pretrained.lookup import find_entry, is_name
@@ -56,16 +55,19 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
         check_output_path(output_path)
     if flags.preprocessing:
         check_preset(flags.preprocessing)
+    entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
+    class_names = None if flags.dataset else read_class_names(flags, entry)
+    from keras_resnet.weights.availability import check_available
+
     check_available(flags.weights, flags.model, **flags.values(VARIATIONS), width_multiplier=flags.width_multiplier)
     environment.configure(flags.verbosity, tensorflow=False)
     check_dataset(flags)
-    entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
-    class_names = read_class_names(flags, entry)
     environment.configure(flags.verbosity)
     check_reachable(output_path)
     check_output_path(output_path)
     import keras_resnet
 
+    class_names = class_names or read_class_names(flags, entry)
     model = getattr(keras_resnet, flags.model)(
         input_shape=(None, None, entry.preprocessing.channels if entry else 3),
         classes=len(class_names),
@@ -90,7 +92,6 @@ def read_class_names(flags: Flags, entry: PretrainedWeights | None) -> tuple[str
     if flags.labels:
         return read_labels_file(flags.labels, distinct=True)
     if flags.dataset:
-        environment.configure(flags.verbosity)
         names = class_names_of_dataset(flags)
         if entry and (different := first_difference(entry.class_names, names)):
             known, found = different
