@@ -5,15 +5,20 @@ To import it takes no TensorFlow: a row names the function that lists what lies 
 
 import dataclasses
 import importlib
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_resnet.errors import UserError
+from keras_resnet.remote import is_remote
 
 if TYPE_CHECKING:
     from .listing import Listing
 
 FOLDER = "folder"
+SUFFIXES = {".tar": "tar", ".zip": "zip", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".tfrecord": "tfrecord"}
+SHARD_PATTERN = re.compile(r"[*?{\[]")  # in the names of several shards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,15 @@ CONTAINERS = {
 
 
 def check_data_dir(name: str, data_dir: str | Path | None) -> None:
-    """Raises a `UserError` if a container, a key of `CONTAINERS`, is not said to be anywhere."""
+    """Raises a `UserError` if a container, a key of `CONTAINERS`, is not said to be anywhere, or is not there."""
+    wanted = CONTAINERS[name].data_dir
     if data_dir is None:
-        raise UserError(f"dataset {name!r} needs --data_dir, {CONTAINERS[name].data_dir}")
+        raise UserError(f"dataset {name!r} needs --data_dir, {wanted}")
+    if is_remote(data_dir) or SHARD_PATTERN.search(os.fspath(data_dir)):
+        return  # which takes a look at it
+    if not os.path.exists(data_dir):
+        raise UserError(f"data_dir is {data_dir}, which does not exist; it must be {wanted}")
+    if name == FOLDER and not os.path.isdir(data_dir):
+        suffix = os.path.splitext(data_dir)[1].lower()
+        hint = f" is --dataset={SUFFIXES[suffix]} meant?" if suffix in SUFFIXES else ""
+        raise UserError(f"data_dir is {data_dir}, which is a file; it must be {wanted}{hint and ';'}{hint}")
