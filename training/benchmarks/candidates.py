@@ -28,8 +28,8 @@ class Workload(Protocol):
         """Does everything from nothing to where a step can begin."""
         ...
 
-    def run(self) -> None:
-        """Goes through the data once; this is what is timed."""
+    def run(self) -> float | None:
+        """Goes through the data once; this is what is timed, unless it returns the seconds of the part that counts."""
         ...
 
     def info(self) -> WorkloadInfo: ...

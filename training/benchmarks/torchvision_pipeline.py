@@ -12,7 +12,7 @@ except ImportError as error:
 
 from .candidates import WorkloadInfo
 from .config import BenchmarkConfig
-from .jpeg_files import write_jpeg_files
+from .jpeg_files import seconds_after_first, write_jpeg_files
 
 
 class Torchvision:
@@ -24,7 +24,7 @@ class Torchvision:
 
     def load_data(self, steps: int) -> None:
         self.steps = steps
-        sampler = torch.utils.data.RandomSampler(self.images, num_samples=steps * self.config.batch_size)
+        sampler = torch.utils.data.RandomSampler(self.images, num_samples=(steps + 1) * self.config.batch_size)
         self.batches = torch.utils.data.DataLoader(
             self.images, self.config.batch_size, sampler=sampler, num_workers=cores(), drop_last=True, persistent_workers=True
         )
@@ -32,9 +32,8 @@ class Torchvision:
     def build(self) -> None:
         """Does nothing: the workers start with the first batch, and stay."""
 
-    def run(self) -> None:
-        for _ in self.batches:
-            pass
+    def run(self) -> float:
+        return seconds_after_first(self.batches)
 
     def info(self) -> WorkloadInfo:
         return {"macs": None, "versions": {"PyTorch": torch.__version__, "torchvision": torchvision.__version__}}
