@@ -31,11 +31,11 @@ class JpegFiles:
         return f"{len(self.paths)} JPEGs of {kind}, {self.mean_bytes:,.0f} bytes each on average"
 
 
-def write_jpeg_files(count: int = COUNT) -> tuple[JpegFiles, tempfile.TemporaryDirectory[str]]:
+def write_jpeg_files() -> tuple[JpegFiles, tempfile.TemporaryDirectory[str]]:
     """Writes the same files every time. They last as long as the folder that is returned with them."""
     folder = tempfile.TemporaryDirectory(prefix="keras-resnet-benchmark-")
     root, rng = Path(folder.name), np.random.default_rng(0)
-    paths = tuple(f"{index % FOLDERS}/{index:04}.jpg" for index in range(count))
+    paths = tuple(f"{index % FOLDERS}/{index:04}.jpg" for index in range(COUNT))
     for path in paths:
         (root / path).parent.mkdir(exist_ok=True)
         Image.fromarray(photograph(rng)).save(root / path, quality=QUALITY)
