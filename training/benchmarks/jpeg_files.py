@@ -4,8 +4,10 @@ Nothing here loads TensorFlow, as torchvision's process imports it too.
 """
 
 import dataclasses
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,15 +33,15 @@ class JpegFiles:
         return f"{len(self.paths)} JPEGs of {kind}, {self.mean_bytes:,.0f} bytes each on average"
 
 
-def write_jpeg_files() -> tuple[JpegFiles, tempfile.TemporaryDirectory[str]]:
-    """Writes the same files every time. They last as long as the folder that is returned with them."""
-    folder = tempfile.TemporaryDirectory(prefix="keras-resnet-benchmark-")
-    root, rng = Path(folder.name), np.random.default_rng(0)
+def write_jpeg_files(owner: object) -> JpegFiles:
+    """Writes the same files every time, into a folder that lasts as long as their owner."""
+    root, rng = Path(tempfile.mkdtemp(prefix="keras-resnet-benchmark-")), np.random.default_rng(0)
+    weakref.finalize(owner, shutil.rmtree, root, ignore_errors=True)
     paths = tuple(f"{index % FOLDERS}/{index:04}.jpg" for index in range(COUNT))
     for path in paths:
         (root / path).parent.mkdir(exist_ok=True)
         Image.fromarray(photograph(rng)).save(root / path, quality=QUALITY)
-    return JpegFiles(root, paths, float(np.mean([(root / path).stat().st_size for path in paths]))), folder
+    return JpegFiles(root, paths, float(np.mean([(root / path).stat().st_size for path in paths])))
 
 
 def photograph(rng: np.random.Generator) -> np.ndarray:

@@ -74,7 +74,10 @@ class Exact(Ours):
         contents = [(self.files.root / path).read_bytes() for path in self.files.paths[:COMPARED]]
         draws = np.random.default_rng(0).random((len(contents), 4), np.float32)
         min_area, how = self.recipe.min_crop_area, JPEG_DECODINGS[decoding]
-        crops = [decode_and_crop(*image, self.size, 3, min_area, how) for image in zip(contents, draws, strict=True)]
+        crops = [
+            decode_and_crop(tf.constant(content), tf.constant(draw), self.size, 3, min_area, how)
+            for content, draw in zip(contents, draws, strict=True)
+        ]
         return np.stack(crops).astype(int)
 
 

@@ -5,8 +5,8 @@ from keras_resnet.errors import UserError
 
 try:
     import torch
-    import torchvision
-    from torchvision import datasets, transforms
+    import torchvision  # pyright: ignore[reportMissingImports]
+    from torchvision import datasets, transforms  # pyright: ignore[reportMissingImports]
 except ImportError as error:
     raise UserError("torchvision is not installed; pip install torchvision") from error
 
