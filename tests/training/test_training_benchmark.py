@@ -269,10 +269,11 @@ def test_tf_image_code_gives_the_batches_that_ours_gives():
         assert sorted(drawn) == sorted(candidate.labels)
 
 
-def test_larger_images_come_from_jpeg_files(monkeypatch):
+def test_larger_images_come_from_jpeg_files(tmp_path, monkeypatch):
     from keras_resnet.training.benchmarks import jpeg_files, jpeg_pipeline
 
     monkeypatch.setattr(jpeg_files, "COUNT", 3)
+    jpeg_files.write_jpeg_files(str(tmp_path))
     measured = config(task="input", model="ResNet18V1", image_size=72)
     assert select_candidates(measured).keys() == candidates.JPEG_INPUT.keys()
     assert select_candidates(config(task="input", image_size=63)).keys() == candidates.CANDIDATES["input"].keys()
@@ -280,13 +281,13 @@ def test_larger_images_come_from_jpeg_files(monkeypatch):
         module, _, name = candidate.class_path.partition(".")
         if module == "torchvision_pipeline":
             continue
-        workload = getattr(jpeg_pipeline, name)(measured)
+        workload = getattr(jpeg_pipeline, name)(measured, str(tmp_path))
         workload.load_data(2)
         shapes = [(images.shape, targets.shape) for images, targets in workload.dataset()]
         assert shapes == [((4, 72, 72, 3), (4, 1000))] * 3
         assert workload.run() > 0
         assert workload.steps == 2
-    notes = jpeg_pipeline.Exact(measured).info()["notes"]
+    notes = jpeg_pipeline.Exact(measured, str(tmp_path)).info()["notes"]
     assert notes[0].startswith("3 JPEGs of 500x375 pixels in quality 95, ")
     assert [note.split()[0] for note in notes[1:]] == [f"jpeg_decoding={name}" for name in ("no_antialias", "fast_dct", "fast")]
 

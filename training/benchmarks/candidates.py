@@ -16,7 +16,7 @@ class WorkloadInfo(TypedDict, total=False):
 
 
 class Workload(Protocol):
-    """What a candidate's process measures. It is made from a `BenchmarkConfig`, and a graph if the row says so."""
+    """What a candidate's process measures. It is made from a `BenchmarkConfig`, and a graph if the row says so, or a folder of JPEGs."""
 
     steps: int  # in one `run`
 

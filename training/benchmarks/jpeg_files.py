@@ -4,12 +4,10 @@ Nothing here loads TensorFlow, as torchvision's process imports it too.
 """
 
 import dataclasses
-import shutil
-import tempfile
 import time
-import weakref
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -28,20 +26,25 @@ class JpegFiles:
     paths: tuple[str, ...]
     mean_bytes: float
 
+    @classmethod
+    def of(cls, folder: str) -> Self:
+        """Looks at what `write_jpeg_files` wrote."""
+        files = sorted(Path(folder).glob("*/*.jpg"))
+        mean_bytes = float(np.mean([file.stat().st_size for file in files]))
+        return cls(Path(folder), tuple(file.relative_to(folder).as_posix() for file in files), mean_bytes)
+
     def __str__(self) -> str:
         kind = f"{WIDTH}x{HEIGHT} pixels in quality {QUALITY}"
         return f"{len(self.paths)} JPEGs of {kind}, {self.mean_bytes:,.0f} bytes each on average"
 
 
-def write_jpeg_files(owner: object) -> JpegFiles:
-    """Writes the same files every time, into a folder that lasts as long as their owner."""
-    root, rng = Path(tempfile.mkdtemp(prefix="keras-resnet-benchmark-")), np.random.default_rng(0)
-    weakref.finalize(owner, shutil.rmtree, root, ignore_errors=True)
-    paths = tuple(f"{index % FOLDERS}/{index:04}.jpg" for index in range(COUNT))
-    for path in paths:
-        (root / path).parent.mkdir(exist_ok=True)
-        Image.fromarray(photograph(rng)).save(root / path, quality=QUALITY)
-    return JpegFiles(root, paths, float(np.mean([(root / path).stat().st_size for path in paths])))
+def write_jpeg_files(folder: str) -> None:
+    """Writes the same files every time."""
+    rng = np.random.default_rng(0)
+    for index in range(COUNT):
+        path = Path(folder) / str(index % FOLDERS) / f"{index:04}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(photograph(rng)).save(path, quality=QUALITY)
 
 
 def photograph(rng: np.random.Generator) -> np.ndarray:

@@ -12,15 +12,15 @@ from ..data.splits import EncodedSplit
 from ..recipes import JPEG_DECODINGS
 from .candidates import WorkloadInfo
 from .config import BenchmarkConfig
-from .jpeg_files import seconds_after_first, write_jpeg_files
+from .jpeg_files import JpegFiles, seconds_after_first
 
 COMPARED = 64  # crops, for the differences between ways to decode
 
 
 class JpegPipeline:
-    def __init__(self, config: BenchmarkConfig) -> None:
+    def __init__(self, config: BenchmarkConfig, folder: str) -> None:
         self.config, self.classes, self.size = config, config.family.classes, (config.side, config.side)
-        self.files, self._folder = write_jpeg_files()
+        self.files = JpegFiles.of(folder)
         self.recipe = recipes.get_recipe("he2016_imagenet", batch_size=config.batch_size)
 
     def load_data(self, steps: int) -> None:

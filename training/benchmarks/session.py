@@ -40,6 +40,7 @@ class TrainingSession(Session):
         verbosity: str,
         config: dict[str, Any],
         graph: list[Any] | None,
+        folder: str | None,
     ) -> StartInfo:
         """Does everything up to the first measurement."""
         os.environ.update(variables)
@@ -48,7 +49,7 @@ class TrainingSession(Session):
         self.config = BenchmarkConfig.from_record(config)
         module, _, name = class_path.partition(".")
         workload = getattr(importlib.import_module(f"{__package__}.{module}"), name)
-        self.workload = workload(self.config, graph) if graph else workload(self.config)
+        self.workload = workload(self.config, *(argument for argument in (graph, folder) if argument))
         self.workload.load_data(1)
         begin = time.perf_counter()
         self.workload.build()

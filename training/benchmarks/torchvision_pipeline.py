@@ -12,15 +12,14 @@ except ImportError as error:
 
 from .candidates import WorkloadInfo
 from .config import BenchmarkConfig
-from .jpeg_files import seconds_after_first, write_jpeg_files
+from .jpeg_files import seconds_after_first
 
 
 class Torchvision:
-    def __init__(self, config: BenchmarkConfig) -> None:
+    def __init__(self, config: BenchmarkConfig, folder: str) -> None:
         self.config = config
-        files, self._folder = write_jpeg_files()
         augmented = [transforms.RandomResizedCrop(config.side), transforms.RandomHorizontalFlip(), transforms.PILToTensor()]
-        self.images = datasets.ImageFolder(str(files.root), transforms.Compose(augmented))
+        self.images = datasets.ImageFolder(folder, transforms.Compose(augmented))
 
     def load_data(self, steps: int) -> None:
         self.steps = steps
