@@ -7,7 +7,7 @@ OURS = "ours"  # the key of the row that all others are compared with
 
 
 class WorkloadInfo(TypedDict, total=False):
-    """macs: multiply-adds per image. operations: of one step, where it is not a network's. notes: lines below the table."""
+    """macs: multiply-adds per image. operations: of one step, where it is not a network's. notes: for below the table."""
 
     macs: int | None
     versions: dict[str, str]
