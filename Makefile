@@ -32,6 +32,17 @@ lint: .venv/installed-test
 clients: .venv/installed
 	@.venv/bin/python -m keras_resnet.export.clients.install --folder=.clients || true
 
+# What only a machine with a GPU can show, in build/device-check.json; without a GPU the script is tried with small sizes.
+.PHONY: device-check
+device-check: .venv/installed-device
+	@.venv/bin/python -m keras_resnet.training.benchmarks.device_check $(if $(MINUTES),--minutes=$(MINUTES))
+
+# Keras for a machine that has JAX or PyTorch, but neither TensorFlow nor a network; see docs/benchmarks.md.
+PYTHON_THERE ?= 3.12
+build/keras:
+	@rm -rf $@ && $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --only-binary=:all: \
+		--python-version=$(PYTHON_THERE) --target=$@ 'keras>=3.14,<3.16' optree
+
 # The site, in build/site. Strict: a link or a docstring that leads nowhere is an error.
 .PHONY: docs
 docs: .venv/installed-docs
@@ -49,6 +60,11 @@ docs: .venv/installed-docs
 
 .venv/installed-test: .venv/installed
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv/installed-device: .venv/installed
+	@if command -v nvidia-smi >/dev/null; then \
+		.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[gpu,torch]'; fi
 	@touch $@
 
 .venv/installed-docs: .venv/installed

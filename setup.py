@@ -62,10 +62,12 @@ setup(
         "tf2onnx>=1.17,<1.18",
     ],
     extras_require={
+        "gcs": [],  # TensorFlow's wheels for Linux, macOS and Windows have gs:// inside; see docs/cloud.md
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "jax": ["jax>=0.5"],
         "mediapipe": ["mediapipe>=1.2"],
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12", "basedpyright>=1.31", "setuptools>=77"],
+        "parquet": ["pyarrow>=17"],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12", "basedpyright>=1.31", "setuptools>=77", "pyarrow>=17"],
         "torch": ["torch>=2.6"],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=1.0", "latex2mathml>=3.77"],
     },

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.remote import AnyPath
 
 from .clients.installation import FOLDER, Installation, find_installations
 from .clients.table import select_clients
@@ -31,7 +32,7 @@ class ExportConfig:
 
     Attributes:
         model_path: The `.keras` file.
-        output_dir: The folder for the artifacts.
+        output_dir: The folder for the artifacts; see `keras_resnet.remote.as_path` for URLs.
         formats: Keys of `targets.FORMATS`.
         quantize: Of `targets.QUANTIZATIONS`; None means the default ones.
         input_dtype: Of the pixels that the artifacts take, one of `INPUT_DTYPES`.
@@ -58,7 +59,7 @@ class ExportConfig:
     """
 
     model_path: Path
-    output_dir: Path
+    output_dir: AnyPath
     formats: tuple[str, ...] = DEFAULT_FORMATS
     quantize: tuple[str, ...] | None = None
     input_dtype: str = "uint8"

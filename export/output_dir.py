@@ -11,7 +11,11 @@ import psutil
 
 from keras_resnet import files
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.files import json_text, write_text
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.records import read_json
+from keras_resnet.remote import AnyPath, RemotePath, check_reachable
+from keras_resnet.remote_copies import local
 
 from .formats.labels import LABELS_FILE
 from .reporting import html_report, model_card, report
@@ -23,15 +27,17 @@ TEMPORARY = f".export-{platform.node()}-"  # and the process; of the host too, f
 REPORT_FILES = (report.RECORD, html_report.PAGE, LABELS_FILE, model_card.FILE)  # what accompanies the artifacts
 
 
-def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collection[str]) -> None:
+def check_output_dir(folder: AnyPath, metadata: ClassifierMetadata, targets: Collection[str]) -> None:
     """Refuses a folder that holds files of the same names which another program wrote, or an export that would stay in part.
 
     A folder holds one export, and its reports describe all that is in it: what is there must be among the `targets` to come.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: choose another --output_dir")
+    check_reachable(folder)
+    check_is_folder(folder)
     artifacts = dict.fromkeys(name for target in TARGETS.values() for name in (target.file, target.failed_file))
-    taken = [name for name in (*artifacts, *REPORT_FILES, *selftest.FILES) if (folder / name).exists()]
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()  # asking a server for each name takes longer
+    names = [name for name in (*artifacts, *REPORT_FILES, *selftest.FILES) if name in there]
+    taken = [name for name in names if (folder / name).exists()]
     if not taken:
         return
     record = report.read(folder)
@@ -53,9 +59,15 @@ def check_output_dir(folder: Path, metadata: ClassifierMetadata, targets: Collec
         )
 
 
+def check_is_folder(folder: AnyPath) -> None:
+    """Refuses a file, which tells before anything is read."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: choose another --output_dir")
+
+
 @contextlib.contextmanager
-def temporary_folder(output_dir: Path) -> Iterator[Path]:
-    """Yields a folder inside `output_dir` for the files of an export that is not finished.
+def temporary_folder(output_dir: AnyPath) -> Iterator[Path]:
+    """Yields a folder for the files of an export that is not finished: inside `output_dir`, or a local one where that is a URL.
 
     `output_dir` is made where it does not exist; if something is raised, it goes again.
     """
@@ -63,9 +75,10 @@ def temporary_folder(output_dir: Path) -> Iterator[Path]:
     with (
         files.attach_path(output_dir),
         files.created_directory(output_dir),
-        tempfile.TemporaryDirectory(prefix=prefix, dir=output_dir) as folder,
+        tempfile.TemporaryDirectory(prefix=prefix, dir=None if isinstance(output_dir, RemotePath) else output_dir) as folder,
     ):
-        remove_stale_temp_dirs(output_dir)
+        if isinstance(output_dir, Path):
+            remove_stale_temp_dirs(output_dir)
         yield Path(folder)
 
 
@@ -79,9 +92,31 @@ def remove_stale_temp_dirs(folder: Path) -> None:
             files.remove(path)
 
 
-def publish(results: Iterable[VerificationResult], folder: Path, output_dir: Path) -> None:
-    """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are."""
-    for name in REPORT_FILES:
+def download_export(url: RemotePath) -> Path:
+    """Copies an export, or one of its artifacts with its self-test, to this machine.
+
+    Raises:
+        UserError: where there is nothing, or the upload of the export has not ended: its record is missing, or says so.
+    """
+    whole = url.is_dir() and not (url.parent / report.RECORD).exists()
+    folder = url if whole else url.parent
+    record = report.read(folder)
+    if record is None or record.unfinished:
+        why = f"has no {report.RECORD} of an export" if record is None else f"has a {report.RECORD} that says it is unfinished"
+        raise UserError(f"{folder} {why}: its upload has not ended, or was cut off; export it again")
+    return Path(local(url, () if whole else selftest.FILES))
+
+
+def publish(results: Iterable[VerificationResult], folder: Path, output_dir: AnyPath) -> None:
+    """Renames what was made in `folder` to its final names, the record first: it tells the next export whose they are.
+
+    An upload takes its time: while it lasts, or where it was cut off, the record at the URL says that it is `unfinished`. The
+    real one comes last, when all else is there.
+    """
+    if isinstance(output_dir, RemotePath):
+        record = read_json(folder / report.RECORD)
+        write_text(output_dir / report.RECORD, f"{json_text({**record, 'unfinished': True}, indent=2)}\n")
+    for name in REPORT_FILES if isinstance(output_dir, Path) else REPORT_FILES[1:]:
         files.replace(folder / name, output_dir / name)
     for name in selftest.FILES:
         if (folder / name).exists():
@@ -97,3 +132,5 @@ def publish(results: Iterable[VerificationResult], folder: Path, output_dir: Pat
         else:  # it could not be made
             files.remove(final)
         files.remove(stale)  # of an earlier export: what has the final name has passed the newest verification
+    if isinstance(output_dir, RemotePath):
+        files.replace(folder / report.RECORD, output_dir / report.RECORD)

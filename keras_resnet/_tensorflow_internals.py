@@ -3,14 +3,17 @@
 Each function says which public API is missing. Written for TensorFlow 2.21.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
+from tensorflow.python.data.ops import multi_device_iterator_ops
 
 __all__ = [
     "ConverterError",
+    "device_buffers_without_autotuning",
     "graphs_of_function",
     "maybe_merge_call",
 ]  # ConverterError is raised publicly, but exported nowhere
@@ -31,3 +34,25 @@ def graphs_of_function(function: Any) -> list[tf.Graph]:
     """
     graph = function.graph
     return [graph, *(graph._get_function(name).graph for name in graph._functions)]
+
+
+@contextlib.contextmanager
+def device_buffers_without_autotuning() -> Iterator[None]:
+    """Inside, the datasets that `tf.distribute` puts between a dataset and each device have fixed buffers.
+
+    They have the default options, whatever the dataset's own are, and hold one batch each: there is nothing to tune. But the
+    thread that would tune them sleeps for up to a minute at a time, and an iterator waits for it when it is deleted.
+
+    Missing: options of those datasets; those of `tf.distribute.InputOptions` set their sizes only.
+    """
+    create, options = multi_device_iterator_ops._create_device_dataset, tf.data.Options()
+    options.autotune.enabled = False
+
+    def create_with_options(*arguments: Any, **named: Any) -> Any:
+        return create(*arguments, **named).with_options(options)
+
+    multi_device_iterator_ops._create_device_dataset = create_with_options
+    try:
+        yield
+    finally:
+        multi_device_iterator_ops._create_device_dataset = create

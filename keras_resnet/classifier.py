@@ -16,6 +16,8 @@ from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models.layers import channel_axis
 from keras_resnet.models.naming import LOGITS_LAYER
 from keras_resnet.preprocessing import Preprocessing, set_recorded_preprocessing
+from keras_resnet.remote import RemotePath, as_path
+from keras_resnet.remote_copies import local
 from keras_resnet.saving import copy_weights, load_as_saved, to_stock, write_classifier
 from keras_resnet.weights.loading import preprocessing_for
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
@@ -51,7 +53,8 @@ def save_classifier(
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise UserError(f"labels are {labels!r}; they are the classes' names in a tuple or list")
     labels = tuple(map(str, labels))
-    if Path(path).suffix != ".keras" or not Path(path).parent.is_dir():
+    target = as_path(path)
+    if Path(target.name).suffix != ".keras" or not (isinstance(target, RemotePath) or target.parent.is_dir()):
         raise UserError(f"{path} is not a valid name for a classifier: it is a .keras file in a folder that exists")
     check_classifier(model, labels, preprocessing)
     classifier = with_preprocessing(model, preprocessing)
@@ -79,8 +82,9 @@ def load_classifier(path_or_name: str | os.PathLike[str]) -> keras.Model:
     package come in Keras' own.
 
     Args:
-        path_or_name: a `.keras` file that `train`, `import` or `save_classifier` wrote; or the network and the name of trained
-            weights, such as "ResNet20V2/digits", see `list_pretrained`. `"./ResNet20V2/digits"` and a `Path` are paths.
+        path_or_name: a `.keras` file that `train`, `import` or `save_classifier` wrote, or its URL, such as
+            "gs://bucket/model.keras"; or the network and the name of trained weights, such as "ResNet20V2/digits", see
+            `list_pretrained`. `"./ResNet20V2/digits"` and a `Path` are paths.
 
     Raises:
         UserError: if there is no such name or file, or it is no classifier with labels and preprocessing. Code inside of a
@@ -88,7 +92,7 @@ def load_classifier(path_or_name: str | os.PathLike[str]) -> keras.Model:
     """
     if not isinstance(path_or_name, (str, os.PathLike)):
         raise UserError(f"{path_or_name!r} is neither the path of a .keras file nor a name such as 'ResNet20V2/digits'")
-    path = resolve_model_path(path_or_name)
+    path = local(resolve_model_path(path_or_name))
     model = load_unchanged(path)
     if read_metadata(path) is None:
         raise UserError(f"{path} carries no labels and preprocessing: keras_resnet.load_model loads it as it is")

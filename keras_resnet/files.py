@@ -2,6 +2,7 @@
 
 What is being written, or replaced, has a hidden name beside the final one, which tells its process: see `hidden_name`. If that
 process is killed, the next to read or write the file puts an old folder back and removes what is left over: see `recover`.
+What is written to a URL is made in a local temporary folder, and then uploaded to its final name.
 """
 
 import contextlib
@@ -17,19 +18,30 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+from keras_resnet.remote import AnyPath, RemotePath, as_path
 
 NEW, OLD, DISCARDED = "new", "old", "discarded"  # the states of a hidden file or folder
 HIDDEN = re.compile(rf"({NEW}|{OLD}|{DISCARDED})-(\w+)-(\d{{1,10}})")  # what its name has between those of `path`
 PATTERN = re.compile(r"[*?\[\\]")  # what makes a path a pattern for TensorFlow
+AnyPathT = TypeVar("AnyPathT", bound=AnyPath)
 
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a temporary path next to `path`; renames it to `path`, a file or a folder, if nothing was raised."""
-    path = Path(path)
+    """Yields a temporary path next to `path`; renames it to `path`, a file or a folder, if nothing was raised.
+
+    For a URL, the temporary path is a local one.
+    """
+    path = as_path(path)
+    if isinstance(path, RemotePath):
+        with tempfile.TemporaryDirectory(prefix="keras-resnet-") as folder:
+            yield Path(folder) / path.name
+            path.upload(Path(folder) / path.name)
+        return
     temporary = hidden_name(path, NEW)
     try:
         with attach_path(path):
@@ -102,12 +114,12 @@ def tf_errors_as_oserror(path: str | os.PathLike[str] | None = None) -> Iterator
 
 
 @contextlib.contextmanager
-def without_pattern(folder: Path) -> Iterator[Path]:
+def without_pattern(folder: AnyPathT) -> Iterator[AnyPathT | Path]:
     """Yields the folder, or a link to it if TensorFlow, which looks up checkpoints by pattern, would take its path for one.
 
-    A copy, where no link can be made. Windows allows none of these characters in a name.
+    A copy, where no link can be made. Windows allows none of these characters in a name, and `as_path` none in a URL.
     """
-    if os.name == "nt" or not PATTERN.search(str(folder)):
+    if isinstance(folder, RemotePath) or os.name == "nt" or not PATTERN.search(str(folder)):
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="keras-resnet-") as parent:
@@ -120,7 +132,7 @@ def without_pattern(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def created_directory(path: Path) -> Iterator[None]:
+def created_directory(path: AnyPath) -> Iterator[None]:
     """Creates a folder if it does not exist; removes it again if something is raised and the folder is empty."""
     new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
@@ -133,12 +145,16 @@ def created_directory(path: Path) -> Iterator[None]:
         raise
 
 
-def replace(source: Path, target: Path) -> None:
+def replace(source: Path, target: AnyPath) -> None:
     """Renames a file or a folder over `target`, whose old content is removed only once the new one is in place.
+
+    To a URL it is copied.
 
     A folder is without its name for a moment; `recover` gives it back if this process is killed then.
     """
-    if target.is_dir() and not target.is_symlink():
+    if isinstance(target, RemotePath):
+        target.upload(source)
+    elif target.is_dir() and not target.is_symlink():
         old, discarded = hidden_name(target, OLD), hidden_name(target, DISCARDED)
         target.rename(old)
         try:
@@ -152,9 +168,11 @@ def replace(source: Path, target: Path) -> None:
         os.replace(source, target)
 
 
-def remove(path: Path) -> None:
+def remove(path: AnyPath) -> None:
     """Removes a file, a link or a folder, if it exists."""
-    if path.is_dir() and not path.is_symlink():
+    if isinstance(path, RemotePath):
+        path.remove()
+    elif path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

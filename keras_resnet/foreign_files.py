@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from keras_resnet.errors import UserError, first_line
+from keras_resnet.remote_copies import local
 
 
 def check_is_file(path: str | os.PathLike[str]) -> None:
@@ -23,12 +24,13 @@ def special_kind(path: str | os.PathLike[str]) -> str:
 
 @contextlib.contextmanager
 def open_file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
-    """Opens a regular file for reading bytes.
+    """Opens a regular file for reading bytes; of what is at a URL, a copy.
 
     Raises:
         UserError: for a folder, a pipe, a device, nothing, and a file that this user may not read. Opening a pipe would wait
             for its writer for ever.
     """
+    path = local(path)
     if not os.path.isfile(path):
         found = special_kind(path)
         raise UserError(f"{path} cannot be read: {f'it is {found}' if found else 'there is no file of that name'}")

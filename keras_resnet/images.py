@@ -130,10 +130,10 @@ def what_else(stream: IO[bytes]) -> str:
     return "is in no known format of images"
 
 
-def is_image(path: str | os.PathLike[str]) -> bool:
+def is_image(file: str | os.PathLike[str] | IO[bytes]) -> bool:
     """Whether a file begins like an image that can be read, whatever it is called."""
     try:
-        with opened(path):
+        with opened(file):
             return True
     except UnreadableImageError:
         return False

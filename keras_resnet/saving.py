@@ -16,6 +16,7 @@ from keras_resnet.keras_files import check_keras_file
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.other_formats import check_not_other_format, written_by
 from keras_resnet.recursion import raise_recursion_limit
+from keras_resnet.remote_copies import local
 
 
 def to_stock(model: keras.Model) -> keras.Model:
@@ -89,6 +90,8 @@ def copy_weights(original: keras.Layer, copy: keras.Layer) -> None:
 def load_model(path: str | os.PathLike[str]) -> keras.Model:
     """Loads a `.keras` file, with stock or fast layers, as a fast network. Code inside the file is never run.
 
+    The path may be a URL such as "gs://bucket/model.keras".
+
     Raises:
         UserError: if the file cannot be loaded or converted.
     """
@@ -101,6 +104,7 @@ def load_as_saved(path: str | os.PathLike[str]) -> keras.Model:
     Raises:
         UserError: if the file cannot be loaded.
     """
+    path = local(path)
     check_not_other_format(path)
     check_is_file(path)
     if not is_archive(path):

@@ -37,6 +37,7 @@ OUTPUT_OF = re.compile(r"<!-- output of: keras-resnet (.+) -->")  # what `docs/h
 RUN_ELSEWHERE = {
     r"make run$": "its two commands are the fixtures `run`, with fewer epochs, and `exported`",
     r"make (test|lint|docs|clients)$": ".ci/run",
+    r"make device-check$": "tests/training/test_device_check.py",
     r"make test-newest$": ".ci/run with NEWEST=1",
     r"pip install": "`make` installs the checkout, .ci/run its extras, and tests/test_packaging.py a wheel",
     r"\.venv/bin/python -m pytest": "a part of `make test`",

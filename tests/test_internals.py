@@ -182,6 +182,25 @@ def test_maybe_merge_call(mirrored):
         assert merged == [True]  # once for both replicas
 
 
+def test_device_buffers_without_autotuning(mirrored, monkeypatch):
+    """Catches the end of an epoch that waits for a thread which tunes buffers of one batch."""
+    tuned, iterate = [], tf.data.Dataset.__iter__
+
+    def spy(dataset):
+        tuned.append(dataset.options().autotune.enabled)
+        return iterate(dataset)
+
+    with using("tensorflow", "`multi_device_iterator_ops._create_device_dataset`"):
+        monkeypatch.setattr(tf.data.Dataset, "__iter__", spy)
+        with _tensorflow_internals.device_buffers_without_autotuning():
+            values = iter(mirrored.distribute_datasets_from_function(lambda _: tf.data.Dataset.range(6)))
+        assert tuned == [False, False]  # of the two devices
+        rows = [[int(value) for value in mirrored.experimental_local_results(row)] for row in values]
+        assert rows == [[0, 1], [2, 3], [4, 5]]
+        iter(mirrored.distribute_datasets_from_function(lambda _: tf.data.Dataset.range(6)))
+        assert tuned[2:] != [False, False]  # only inside
+
+
 def test_graphs_of_function():
     @tf.function(autograph=False)
     def inner(x):

@@ -14,7 +14,7 @@ from conftest import ROOT
 # Each entry, a module or a room, may import those before it; those in one tuple do not import each other.
 LAYERS = {
     "keras_resnet": (
-        ("errors", "recursion", "html", "metrics"), "foreign_files", ("records", "archives", "hdf5"),
+        ("errors", "recursion", "html", "metrics"), "remote", "remote_copies", "foreign_files", ("records", "archives", "hdf5"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "_numpy_internals", "files", "environment", "batch_normalization", "images", "class_names",
          "keras_files"),
@@ -27,7 +27,7 @@ LAYERS = {
     ),
     "keras_resnet/weights": (
         ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
-        ("matching", "applications", "pretrained"), "loading",
+        ("matching", "applications", "pretrained"), "availability", "loading",
     ),
     "keras_resnet/analysis": (
         ("figures", "results", "network", "autodiff"), ("batch", "forward", "logits"),

@@ -11,8 +11,10 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_resnet import files
 from keras_resnet.errors import UserError, first_line, print_message
 from keras_resnet.files import tf_errors_as_oserror, without_pattern
+from keras_resnet.remote import AnyPath
 
 
 class TrainState(tf.train.experimental.PythonState):
@@ -56,7 +58,7 @@ class CheckpointManager:
 
     def __init__(
         self,
-        folder: Path,
+        folder: AnyPath,
         weights: Sequence[keras.Variable],
         state_variables: Sequence[keras.Variable],
         state: TrainState,
@@ -70,7 +72,7 @@ class CheckpointManager:
         optimizer = [variable.value for variable in state_variables]
         self._everything = tf.train.Checkpoint(weights=values, optimizer=optimizer, state=state)
         self._weights = tf.train.Checkpoint(weights=values)
-        self._restored: Path | None = None
+        self._restored: AnyPath | None = None
 
     def restore_latest(self) -> bool:
         """Restores the newest intact checkpoint, if there is one; names damaged ones on standard error.
@@ -128,7 +130,7 @@ class CheckpointManager:
         """Saves the network's weights in place of the best so far."""
         self._write(self._weights, self._best_folder, number, 1)
 
-    def _write(self, checkpoint: tf.train.Checkpoint, folder: Path, number: int, max_to_keep: int) -> None:
+    def _write(self, checkpoint: tf.train.Checkpoint, folder: AnyPath, number: int, max_to_keep: int) -> None:
         with self._destination(folder) as folder:
             for path in checkpoints_in(folder):
                 if number_of(path) > number:  # damaged, as the run continued from an earlier one
@@ -144,7 +146,7 @@ class CheckpointManager:
                 remove(old)
 
     @contextlib.contextmanager
-    def _destination(self, folder: Path) -> Iterator[Path]:
+    def _destination(self, folder: AnyPath) -> Iterator[AnyPath]:
         """Yields the folder to write into: `folder` on the chief, a temporary one on the other workers.
 
         Every worker takes part in saving, because some variables are read collectively.
@@ -164,34 +166,35 @@ class CheckpointManager:
         return next((number_of(path) for path in checkpoints_in(self._folder) if number_of(path) < number), None)
 
 
-def checkpoints_in(folder: Path) -> list[Path]:
+def checkpoints_in(folder: AnyPath) -> list[AnyPath]:
     """The paths of the checkpoints in a folder, without their suffixes, newest first."""
     paths = [path.with_suffix("") for path in folder.glob("ckpt-*.index") if re.fullmatch(r"ckpt-\d+\.index", path.name)]
     return sorted(paths, key=number_of, reverse=True)
 
 
-def unreadable_in(folder: Path) -> list[Path]:
+def unreadable_in(folder: AnyPath) -> list[AnyPath]:
     """The same for checkpoints that have no index: it was lost, or the process was killed as it wrote or removed them."""
     found = (re.match(r"ckpt-\d+(?=\.data-|_temp$)", path.name) for path in folder.glob("ckpt-*"))
     paths = {folder / match[0] for match in found if match} - {*checkpoints_in(folder)}
     return sorted(paths, key=number_of, reverse=True)
 
 
-def number_of(path: Path) -> int:
+def number_of(path: AnyPath) -> int:
     return int(path.name.removeprefix("ckpt-"))
 
 
-def remove(path: Path) -> None:
+def remove(path: AnyPath) -> None:
     """Removes a checkpoint, its index first: without that it does not count as one."""
     own = re.compile(re.escape(path.name) + r"\.(index|data-)")  # and not what a user may have put beside them
     for file in sorted(
         filter(lambda file: own.match(file.name), path.parent.iterdir()), key=lambda file: file.suffix != ".index"
     ):
         file.unlink(missing_ok=True)
-    shutil.rmtree(path.with_name(f"{path.name}_temp"), ignore_errors=True)
+    with contextlib.suppress(OSError):
+        files.remove(path.with_name(f"{path.name}_temp"))
 
 
-def restore(checkpoint: tf.train.Checkpoint, path: Path) -> None:
+def restore(checkpoint: tf.train.Checkpoint, path: AnyPath) -> None:
     """Restores the checkpoint at a path without its suffixes.
 
     Raises:

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, comma_join
@@ -17,6 +17,7 @@ CONFIG_FILE = "config.json"
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BAD_IMAGES = ("skip", "fail")
 STACK_UNITS = ("auto", "on", "off")
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")  # rows of a table that needs TensorFlow; a test compares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class TrainConfig:
         deterministic: the same bits in every run, where TensorFlow can.
         data_dir: folder of images, or of prepared TensorFlow datasets.
         manual_dir: folder of archives that the user downloaded.
-        strategy: how to distribute, of `strategies.STRATEGIES`.
+        strategy: how to distribute, of `STRATEGIES`.
         jit_compile: compile the step with XLA.
         stack_units: whether alike units run as a loop around one of them, of `STACK_UNITS`; auto: where there are many.
         rematerialize: compute what is inside the units again for their gradients, instead of keeping it.
@@ -125,7 +126,7 @@ class TrainConfig:
             raise UserError(f"not the configuration of a run: {error}") from error
 
 
-def read_config(path: str | Path) -> TrainConfig:
+def read_config(path: str | os.PathLike[str]) -> TrainConfig:
     """Reads the configuration in a `config.json`."""
     record = read_record(path)
     try:
@@ -134,7 +135,7 @@ def read_config(path: str | Path) -> TrainConfig:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
-def read_record(path: str | Path) -> dict[str, Any]:
+def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads the JSON object in a `config.json`, unless an earlier version wrote it."""
     record = read_json(path)
     if not isinstance(record, dict):

@@ -10,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.errors import UserError
+from keras_resnet.models import variants
+from keras_resnet.models.builder import check_variant
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.weights.loading import preprocessing_for
 
 from .config import TrainConfig
 from .data.batches import TrainBatches
 from .data.class_weights import class_weights
-from .data.containers.table import CONTAINERS
 from .data.dataset import Dataset, class_names_of
 from .data.splits import ArraySplit, Split
 from .distribute.strategies import is_chief, make_strategy
@@ -29,6 +30,7 @@ from .network.classifier import (
     pretrained_classifier,
 )
 from .network.parts import freeze, lr_multipliers, synchronize_norms
+from .network.preflight import check_accumulation, check_augmentation
 from .network.trainable import LOOPED_FROM, TrainableNetwork
 from .optim.ema import ExponentialMovingAverage
 from .optim.loss_scale import LossScale
@@ -48,6 +50,13 @@ class TrainingData(NamedTuple):
     dataset: Dataset
     train: Split
     validation: Split
+
+
+class Pretrained(NamedTuple):
+    """A whole network with given weights, on raw pixels, and the preprocessing inside of it."""
+
+    model: keras.Model
+    preprocessing: Preprocessing
 
 
 class Network(NamedTuple):
@@ -117,16 +126,19 @@ class TrainingContext:
 def create_context(config: TrainConfig, connected: tf.distribute.Strategy | None = None) -> TrainingContext:
     """Puts together what `config` describes; writes nothing yet.
 
-    Each phase takes what an earlier one returned: they work in this order only. connected: what `connect` returned, if that
-    has been called already.
+    Each phase takes what an earlier one returned: they work in this order only, and what can be wrong without the data comes
+    before they are opened. connected: what `connect` returned, if that has been called already.
 
     Raises:
         UserError: where parts of the configuration do not go together.
     """
     strategy = connected or connect(config)
-    data = open_data(config, strategy)
+    check_without_data(config, strategy)
     with strategy.scope(), dtype_policy_scope(config.precision):
-        network = build_network(config, data, strategy)
+        pretrained = load_before_data(config)
+    data = open_data(config)
+    with strategy.scope(), dtype_policy_scope(config.precision):
+        network = build_network(config, data, strategy, pretrained)
         train, validation = prepare_images(config, data, network.preprocessing)
         schedule = learning_rate_schedule(config.recipe, steps_per_epoch(train, config.recipe) * config.recipe.epochs)
         loop = build_loop(config, strategy, network.trainable, schedule, train.labels)
@@ -141,14 +153,39 @@ def connect(config: TrainConfig) -> tf.distribute.Strategy:
     return strategy
 
 
-def open_data(config: TrainConfig, strategy: tf.distribute.Strategy) -> TrainingData:
+def check_without_data(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
+    """Raises a `UserError` for a network that cannot be built, and for batches that the replicas cannot divide."""
+    variations = {name: getattr(config, name) for name in variants.VARIATIONS}
+    check_variant(variants.with_overrides(variants.get_variant(config.model), **variations), config.options)
+    check_accumulation(config.recipe, strategy.num_replicas_in_sync)
+    looped_from(config, strategy)
+
+
+def load_before_data(config: TrainConfig) -> Pretrained | None:
+    """Builds the network with `config.weights`, for the classes of a data set that may not be there yet.
+
+    None without weights, and where only the prepared data set tells its classes, or what is wrong with it.
+    """
+    if not config.weights or not (class_names := names_before_download(config)):
+        return None
+    check_kept_head(config, class_names)
+    return load_pretrained(config, len(class_names))
+
+
+def load_pretrained(config: TrainConfig, classes: int) -> Pretrained:
+    """Builds the network with `config.weights`, and checks that its images are large enough for the augmentation."""
+    keras.utils.set_random_seed(config.seed)
+    pretrained = Pretrained(*pretrained_classifier(config, classes))
+    check_augmentation(config.recipe, min(pretrained.preprocessing.shape[:2]))
+    return pretrained
+
+
+def open_data(config: TrainConfig) -> TrainingData:
     """Opens the data set, fetches it if need be, and checks that the batches can be made of it."""
-    if config.weights and config.dataset not in CONTAINERS:
-        check_kept_head(config, names_before_download(config))
     dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
     check_kept_head(config, dataset.class_names)
     train, validation = dataset.train_and_validation(config.validation_fraction, config.seed)
-    check_batch_size(config.recipe, len(train), strategy.num_replicas_in_sync)
+    check_batch_size(config.recipe, len(train))
     return TrainingData(dataset, train, validation)
 
 
@@ -160,22 +197,28 @@ def names_before_download(config: TrainConfig) -> tuple[str, ...]:
         return ()
 
 
-def build_network(config: TrainConfig, data: TrainingData, strategy: tf.distribute.Strategy) -> Network:
-    """Builds the network, from random or given weights, and freezes parts of it as the recipe says."""
-    keras.utils.set_random_seed(config.seed)  # not earlier: fetching data draws random numbers too
-    classes, pretrained = len(data.dataset.class_names), None
+def build_network(
+    config: TrainConfig, data: TrainingData, strategy: tf.distribute.Strategy, pretrained: Pretrained | None = None
+) -> Network:
+    """Builds the network, from random or given weights, and freezes parts of it as the recipe says.
+
+    pretrained: what `load_before_data` returned.
+    """
+    classes = len(data.dataset.class_names)
     if config.weights:
-        pretrained, preprocessing = pretrained_classifier(config, classes)
+        pretrained = pretrained or load_pretrained(config, classes)
+        preprocessing = pretrained.preprocessing
     else:
         preprocessing = preprocessing_from_data(data.train, config.image_size)
-    check_augmentation(config.recipe, preprocessing)
+        check_augmentation(config.recipe, min(preprocessing.shape[:2]))
+    keras.utils.set_random_seed(config.seed)  # not earlier: fetching data draws random numbers too
     model, runs = condensed_classifier(config, preprocessing, classes)
     freeze(model, config.recipe)
     if config.sync_batch_norm:
         synchronize_norms(model)
     network = TrainableNetwork(model, runs, looped_from=looped_from(config, strategy), rematerialize=config.rematerialize)
     if pretrained:
-        network.copy_from(pretrained)
+        network.copy_from(pretrained.model)
     return Network(network, preprocessing)
 
 
@@ -242,19 +285,8 @@ def preprocessing_from_data(split: Split, image_size: int | None) -> Preprocessi
     return dataclasses.replace(usual, height=side, width=side)
 
 
-def check_batch_size(recipe: Recipe, available: int, replicas: int) -> None:
+def check_batch_size(recipe: Recipe, available: int) -> None:
     if recipe.batch_size > available:
         raise UserError(
             f"batch_size is {recipe.batch_size}, but there are only {available} images to train on: it must be at most that"
         )
-    pieces = recipe.gradient_accumulation_steps
-    if recipe.batch_size % (replicas * pieces):
-        divisor = f"{replicas} replicas" + (f" times {pieces} gradient_accumulation_steps" if pieces > 1 else "")
-        raise UserError(f"batch_size is {recipe.batch_size}, over all replicas; it must be divisible by {divisor}")
-
-
-def check_augmentation(recipe: Recipe, preprocessing: Preprocessing) -> None:
-    side = min(preprocessing.height, preprocessing.width)
-    for field in ("crop_padding", "cutout"):
-        if getattr(recipe, field) > side:
-            raise UserError(f"{field} is {getattr(recipe, field)}; it must be at most the images' side, {side} pixels")

@@ -2,15 +2,15 @@
 
 import platform
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_resnet.environment import cores
-from keras_resnet.errors import ReportFailed, first_line
+from keras_resnet.errors import ReportFailed, comma_join, first_line
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.remote import AnyPath
 from keras_resnet.saving import write_classifier
 
 from .callbacks.loggers import JsonlLogger, TensorBoardLogger
@@ -21,12 +21,13 @@ from .reporting.plots import draw_curves
 from .reporting.report import MISTAKES, REPORT_FILE, write_report
 
 MODEL_FILE, CURVES_FILE = "model.keras", "curves.png"
+MAX_BAD_IMAGES_NAMED = 3  # in the report
 
 
 def evaluate_and_save(
     context: TrainingContext,
     seconds: float,
-    workdir: Path,
+    workdir: AnyPath,
     metrics: JsonlLogger,
     events: TensorBoardLogger,
 ) -> dict[str, float]:
@@ -86,7 +87,7 @@ def evaluate_and_save(
     return result
 
 
-def write_all(writers: Mapping[str, Callable[[], None]], result: dict[str, float], classifier: Path) -> None:
+def write_all(writers: Mapping[str, Callable[[], None]], result: dict[str, float], classifier: AnyPath) -> None:
     """Calls each of the functions, which write a file, and only then raises a `ReportFailed` for those that failed."""
     failed = {}
     for name, write in writers.items():
@@ -106,9 +107,12 @@ def run_facts(context: TrainingContext, parameters: int, seconds: float) -> list
     images = context.steps_per_epoch * context.recipe.batch_size * context.recipe.epochs
     gpus = len(tf.config.list_physical_devices("GPU"))
     train, validation = len(context.train_split), len(context.validation_split)
+    bad = context.dataset.bad_images
+    unreadable = f"{len(bad):,} images could not be read: {comma_join(bad, MAX_BAD_IMAGES_NAMED)}"
     return [
         ("parameters", f"{parameters:,}"),
         ("images", f"{context.dataset.name}: {train:,} for training, {validation:,} for validation"),
+        *([("left out", unreadable)] if bad else []),
         ("time", f"{seconds / 60:.1f} minutes of training, {images / max(seconds, 1e-9):,.0f} images/s"),
         ("replicas", f"{context.strategy.num_replicas_in_sync}, strategy {context.config.strategy}"),
         ("machine", f"{platform.machine()}, {cores()} CPU cores, {gpus} GPUs"),

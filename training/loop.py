@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_resnet._tensorflow_internals import device_buffers_without_autotuning
+
 from .data.batches import EvalBatches, InputShard, TrainBatches
 from .optim.ema import is_moving_statistic
 from .step import HostRequests, MetricSums, StepOutput, TrainStep
@@ -103,7 +105,8 @@ class TrainLoop:
         def shard(context: tf.distribute.InputContext) -> tf.data.Dataset:
             return batches.dataset(InputShard.of(context))
 
-        return iter(self._strategy.distribute_datasets_from_function(shard))
+        with device_buffers_without_autotuning():  # which would make the end of an epoch wait, see `prefetched`
+            return iter(self._strategy.distribute_datasets_from_function(shard))
 
     @tf.function(autograph=False)
     def _train_steps(self, iterator: Any, count: tf.Tensor, requests: HostRequests) -> tuple[tf.Tensor, StepOutput]:

@@ -6,12 +6,12 @@ import signal
 import time
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import NoReturn
 
 import keras
 
 from keras_resnet.errors import DivergedError, TrainingInterrupted, print_message
+from keras_resnet.remote import AnyPath, as_path
 
 from .callbacks.fit_callbacks import FitCallbacks
 from .callbacks.loggers import JsonlLogger, ProgressBar, TensorBoardLogger, read_metrics
@@ -20,12 +20,13 @@ from .config import TrainConfig
 from .context import TrainingContext, connect, create_context
 from .data.batches import EvalBatches, InputShard
 from .data.image_errors import missing_file_as_user_error
-from .distribute.strategies import collective_error_as_worker_lost
+from .distribute.strategies import collective_error_as_worker_lost, is_chief
 from .finalize import MODEL_FILE, evaluate_and_save
 from .loop import LoopOutput
+from .network.preflight import check_run
 from .signals import StopSignal
 from .step import HostRequests, MetricSums
-from .workdir import check_nothing_lost, check_path, check_same_data, open_workdir
+from .workdir import check_nothing_lost, check_same_data, open_existing, open_workdir
 
 __all__ = ["MODEL_FILE", "Trainer", "train"]
 
@@ -42,7 +43,7 @@ def train(
 
     Args:
         config: what to train, on what, and how.
-        workdir: folder of the run. Files that are not of this run are never overwritten.
+        workdir: folder of the run, or its URL, such as "gs://bucket/run". Files that are not of this run are never overwritten.
         callbacks: Keras callbacks, called as by `fit`, on a compiled model. Their batch methods are called once per execution,
             which is several steps. One that sets `model.stop_training`, as `EarlyStopping` does, ends the run. With an
             ema_momentum, `on_epoch_end` finds the averaged weights, those that were validated. The learning rate is the
@@ -57,13 +58,17 @@ def train(
         TrainingInterrupted: after SIGTERM, SIGINT or SIGHUP, once everything is saved.
         WorkerLost: when another worker has ended too early.
     """
-    workdir = Path(workdir)
-    check_path(workdir)
+    workdir = as_path(workdir)
+    check_run(config, workdir)
     strategy = connect(config)  # before signals are held up: it may wait for other workers for ever
-    with StopSignal() as stop_signal:
+    with StopSignal() as stop_signal, contextlib.ExitStack() as locked:
+        existing = open_existing(workdir, config) if is_chief(strategy) else None
+        if existing:
+            locked.enter_context(existing)
         context = create_context(config, strategy)
-        lock = open_workdir(workdir, config) if context.chief else contextlib.nullcontext()
-        with lock, collective_error_as_worker_lost(strategy), missing_file_as_user_error():
+        if context.chief and not existing:  # a new run writes nothing before all that can be wrong with it has been said
+            locked.enter_context(open_workdir(workdir, config))
+        with collective_error_as_worker_lost(strategy), missing_file_as_user_error():
             return Trainer(context, workdir, callbacks, stop_signal).train()
 
 
@@ -73,7 +78,7 @@ class Trainer:
     def __init__(
         self,
         context: TrainingContext,
-        workdir: Path,
+        workdir: AnyPath,
         callbacks: Sequence[keras.callbacks.Callback],
         stop_signal: StopSignal,
     ) -> None:

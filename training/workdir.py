@@ -1,7 +1,9 @@
 """The work directory of a run: made once, then only continued by the same run, by one process at a time."""
 
 import dataclasses
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any, TextIO
 from keras_resnet.errors import UserError, print_message
 from keras_resnet.files import write_text
 from keras_resnet.models.options import ModelOptions
+from keras_resnet.remote import AnyPath, RemotePath, check_reachable
 
 from .config import CONFIG_FILE, TrainConfig, flatten, read_record
 from .recipes import Recipe
@@ -21,7 +24,7 @@ EPOCHS = "another number of epochs is another schedule: a new run can start from
 MOST_NAMED = 3  # differences
 
 
-def open_workdir(workdir: Path, config: TrainConfig) -> TextIO:
+def open_workdir(workdir: AnyPath, config: TrainConfig) -> TextIO:
     """Makes the work directory, or opens the one of a run with the same configuration.
 
     Returns:
@@ -30,18 +33,47 @@ def open_workdir(workdir: Path, config: TrainConfig) -> TextIO:
     Raises:
         UserError: if the folder holds something else, or another process trains in it.
     """
+    if existing := open_existing(workdir, config):
+        return existing
     path = workdir / CONFIG_FILE
-    if path.is_file():
-        check_same_run(path, config)
-    elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
-        raise UserError(f"{workdir} is not empty and holds no run of this package (no {CONFIG_FILE}): choose another --workdir")
-    else:
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")
     return lock(path)
 
 
-def check_same_run(path: Path, config: TrainConfig) -> None:
+def open_existing(workdir: AnyPath, config: TrainConfig) -> TextIO | None:
+    """What `open_workdir` does where there is a run already. Writes nothing.
+
+    Returns:
+        The file that `open_workdir` returns; None where there is no run, but could be one.
+
+    Raises:
+        UserError: also where the work directory cannot be made.
+    """
+    check_reachable(workdir)
+    path = workdir / CONFIG_FILE
+    if path.is_file():
+        check_same_run(path, config)
+        return lock(path)
+    if workdir.is_dir() and any(workdir.iterdir()):
+        raise UserError(f"{workdir} is not empty and holds no run of this package (no {CONFIG_FILE}): choose another --workdir")
+    if not isinstance(workdir, RemotePath):
+        check_can_be_made(workdir)
+    return None
+
+
+def check_can_be_made(workdir: Path) -> None:
+    """Raises a `UserError` where a folder, or files in it, cannot be made, as far as that shows without trying."""
+    there = next(folder for folder in (workdir.absolute(), *workdir.absolute().parents) if os.path.lexists(folder))
+    below = "" if there == workdir.absolute() else f", below {there}"
+    if not there.is_dir():
+        what = "is a file" if there.exists() else "is a link to nothing"
+        raise UserError(f"--workdir is {workdir}{below}, which {what}: choose another --workdir")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--workdir is {workdir}{below}, which cannot be written to: choose another --workdir")
+
+
+def check_same_run(path: AnyPath, config: TrainConfig) -> None:
     """Raises a `UserError` if the configuration in the file is not this one, `RUNTIME_FIELDS` aside."""
     try:
         existing = read_record(path)
@@ -56,7 +88,7 @@ def check_same_run(path: Path, config: TrainConfig) -> None:
         raise UserError(f"{path.parent} holds another run, with {several(different.values())}: {advice}")
 
 
-def check_nothing_lost(workdir: Path, records: Sequence[Mapping[str, Any]], has_best: bool, has_model: bool) -> None:
+def check_nothing_lost(workdir: AnyPath, records: Sequence[Mapping[str, Any]], has_best: bool, has_model: bool) -> None:
     """Raises a `UserError` where the checkpoints of a run that had come further have been lost.
 
     The first epoch is logged, and its weights are the best, before the first checkpoint needs to have been written.
@@ -75,7 +107,7 @@ def check_nothing_lost(workdir: Path, records: Sequence[Mapping[str, Any]], has_
         )
 
 
-def check_same_data(existing: Sequence[int | str], current: Sequence[int | str], workdir: Path) -> None:
+def check_same_data(existing: Sequence[int | str], current: Sequence[int | str], workdir: AnyPath) -> None:
     """Raises a `UserError` if two `TrainingContext.data_fingerprint` differ: of the run in the work directory, and of now.
 
     A position in the data says nothing once images have come or gone. The data's own folder may have moved.
@@ -87,11 +119,15 @@ def check_same_data(existing: Sequence[int | str], current: Sequence[int | str],
         raise UserError(f"{workdir} holds a run on other data ({reason}): choose another --workdir")
 
 
-def lock(path: Path, busy: str = "training in {}: choose another --workdir") -> TextIO:
+def lock(path: AnyPath, busy: str = "training in {}: choose another --workdir") -> TextIO:
     """Opens the file and locks it until it is closed, where the system and the disk have such locks.
 
-    For writing, without which NFS gives no lock. busy: what another process is doing that has locked it, and what to do then.
+    For writing, without which NFS gives no lock. At a URL there are none. busy: what another process is doing that has locked
+    it, and what to do then.
     """
+    if isinstance(path, RemotePath):
+        print_message(f"{path.parent} is in a file system without locks: make sure that no other process trains there")
+        return io.StringIO()
     file = path.open("r+", encoding="utf-8")
     if sys.platform != "win32":
         try:
@@ -119,7 +155,7 @@ def several(differences: Iterable[str]) -> str:
     return "; ".join([*first, f"and {others} more"] if others > 0 else first)
 
 
-def check_path(workdir: Path) -> None:
+def check_path(workdir: AnyPath) -> None:
     """Raises a `UserError` for a name that TensorFlow cannot write to."""
     try:
         name = str(workdir).encode("utf-8")

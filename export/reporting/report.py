@@ -13,6 +13,8 @@ from keras_resnet.files import json_text, sha256_of, write_text
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.metrics import accuracy
 from keras_resnet.records import from_record, read_json
+from keras_resnet.remote import AnyPath
+from keras_resnet.remote_copies import as_given
 
 from ..clients.result import ClientResult
 from ..config import ExportConfig
@@ -44,7 +46,10 @@ class RecordedArtifact:
 
 @dataclasses.dataclass(frozen=True)
 class RecordedExport:
-    """What the `report.json` of an earlier export says about whose files are in its folder, and what they were made from."""
+    """What the `report.json` of an earlier export says about whose files are in its folder, and what they were made from.
+
+    unfinished: whether its upload has not ended; see `output_dir.publish`.
+    """
 
     model: str
     dataset: str
@@ -53,9 +58,10 @@ class RecordedExport:
     labels: tuple[str, ...] | None = None
     selftest_images: int = 0
     source_path: str | None = None
+    unfinished: bool = False
 
 
-def read(folder: Path) -> RecordedExport | None:
+def read(folder: AnyPath) -> RecordedExport | None:
     """Reads the `report.json` of an earlier export in the folder; None if there is none, or it is of something else."""
     try:
         return from_record(read_json(folder / RECORD), RecordedExport, ignore_unknown=True)
@@ -125,7 +131,7 @@ class Report:
             "model": self.metadata.model,
             "dataset": self.metadata.dataset,
             "labels": list(self.metadata.labels),
-            "source_path": str(self.config.model_path.resolve()),
+            "source_path": as_given(str(self.config.model_path.resolve())),
             "sha256": sha256_of(self.config.model_path),
             "output": list(self.config.output),
             "fold": self.config.fold,

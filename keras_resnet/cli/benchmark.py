@@ -9,6 +9,7 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.export.benchmarks.exporters import EXPORTERS
 from keras_resnet.files import json_text, write_text
 from keras_resnet.models.variants import VARIATIONS
+from keras_resnet.remote import as_local_path
 from keras_resnet.training.benchmarks.candidates import CANDIDATES
 
 from .command import Command
@@ -112,7 +113,7 @@ def measure_exports(flags: Flags) -> Result:
 
     model_path = Path(flags.model_path) if flags.model_path else None
     threads = tuple(dict.fromkeys(flags.threads))
-    config = LatencyConfig(Path(flags.output_dir), model_path, threads, **measurement(flags))
+    config = LatencyConfig(as_local_path(flags.output_dir), model_path, threads, **measurement(flags))
     return run(config, flags.verbosity, log_line)
 
 

@@ -11,6 +11,7 @@ from absl import flags as absl_flags
 
 from keras_resnet import environment
 from keras_resnet.errors import ReportFailed, TrainingInterrupted, UserError, WorkerLost, comma_join, first_line, print_message
+from keras_resnet.remote_copies import as_given
 
 from .flags import MAX_NAME, DefineFlags, FlagHelp, Flags
 from .help import GENERAL, command_help, overview
@@ -139,7 +140,7 @@ def explain(error: Exception) -> tuple[str, int]:
     """The line that says what went wrong, and the exit status; raises what is a bug in this package again."""
     match error:
         case UserError():
-            return str(error), 2
+            return as_given(str(error)), 2
         case TrainingInterrupted():
             return str(error), 128 + error.signal
         case WorkerLost() | ReportFailed():
@@ -150,7 +151,7 @@ def explain(error: Exception) -> tuple[str, int]:
             if error.errno == errno.ENOSPC and error.filename is None:
                 discard_output()
             where = f" ({error.filename})" if error.filename and str(error.filename) not in str(error.strerror) else ""
-            return f"{error.strerror or first_line(error)}{where}", 2
+            return as_given(f"{error.strerror or first_line(error)}{where}"), 2
     raise error
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from keras_resnet import environment
 from keras_resnet.class_names import first_difference, read_class_names, without_numbers
 from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.remote import is_remote
+from keras_resnet.remote_copies import local
 from keras_resnet.weights.pretrained.lookup import resolve_model_path
 
 from .field_help import DATA, TRAINING_HELP
@@ -21,7 +25,7 @@ MODEL = "Model"
 ARTIFACT = FlagHelp(
     MODEL,
     "A .keras, .tflite or .onnx file or a folder, SavedModel or web page, that train, import or export wrote; or the name of "
-    "trained weights that `keras-resnet list` shows, such as ResNet20V2/digits.",
+    "trained weights that `keras-resnet list` shows, such as ResNet20V2/digits. A path may be a URL such as gs://bucket/model.keras.",
     placeholder="PATH",
 )
 DATASET = FlagHelp(
@@ -37,11 +41,17 @@ def define_artifact(flags: Flags) -> None:
     flags.define("model_path", str, None, ARTIFACT)
 
 
-def artifact_path(flags: Flags) -> str:
-    """The path in --model_path, or that of the file of the trained weights which it names."""
+def artifact_path(flags: Flags, beside: Sequence[str] = ()) -> str:
+    """The path in --model_path, or that of the file of the trained weights which it names, or of a copy of what is at a URL.
+
+    beside: files that are copied too where they are beside it.
+    """
     path = os.fspath(resolve_model_path(flags.model_path))
     if path != flags.model_path and os.path.lexists(flags.model_path):
         print_message(f"{flags.model_path} is taken for the trained weights of that name; the path is ./{flags.model_path}")
+    if is_remote(path):
+        environment.configure(flags.verbosity)  # before TensorFlow is imported to read it
+        path = os.fspath(local(path, beside))
     recover(path)
     if not os.path.lexists(path):
         raise UserError(f"no file or folder {path}")  # as it was given: without ./ it may be a name
@@ -70,6 +80,14 @@ def class_names_of_dataset(flags: Flags) -> tuple[str, ...]:
     from keras_resnet.training.data.dataset import class_names_of
 
     return class_names_of(flags.dataset, flags.data_dir)
+
+
+def check_dataset(flags: Flags) -> None:
+    """Raises a `UserError` for a --dataset or a --data_dir that is not there, before TensorFlow is imported."""
+    if flags.dataset:
+        from keras_resnet.training.data.location import check_location
+
+        check_location(flags.dataset, flags.data_dir)
 
 
 def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:

@@ -11,7 +11,7 @@ from keras_resnet.export.isolation.process import open_predictor
 from keras_resnet.metrics import summary
 
 from .command import Command
-from .data import artifact_path, define_artifact, define_test_data, open_dataset
+from .data import artifact_path, check_dataset, define_artifact, define_test_data, open_dataset
 from .flags import Flags
 from .output import print_lines
 
@@ -23,8 +23,11 @@ def define_flags(flags: Flags) -> None:
 
 def evaluate(flags: Flags, arguments: list[str]) -> None:
     """Measures the accuracy of a .keras, .tflite or .onnx file, a SavedModel or a web page on a test split."""
+    path = artifact_path(flags)
+    environment.configure(flags.verbosity, tensorflow=False)
+    check_dataset(flags)
     configure = functools.partial(configure_for_data, flags.verbosity)
-    with open_predictor(artifact_path(flags), flags.verbosity, meanwhile=configure) as predictor:
+    with open_predictor(path, flags.verbosity, meanwhile=configure) as predictor:
         metadata = predictor.metadata
         test = open_dataset(flags, metadata).test.prepared(metadata.preprocessing).readable()
         probabilities = predictor.probabilities(test.images)

@@ -18,10 +18,21 @@ from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.formats.format import CALIBRATIONS, INPUT_DTYPES, OUTPUTS, evenly_spaced
 from keras_resnet.export.formats.onnx.options import LAYOUTS, OPSETS
 from keras_resnet.export.formats.web import litertjs
+from keras_resnet.export.output_dir import check_is_folder
 from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.remote import as_path, check_reachable
 
 from .command import Command
-from .data import LABELS_TEXT, MODEL, artifact_path, class_names_of_dataset, define_test_data, open_dataset, read_labels_file
+from .data import (
+    LABELS_TEXT,
+    MODEL,
+    artifact_path,
+    check_dataset,
+    class_names_of_dataset,
+    define_test_data,
+    open_dataset,
+    read_labels_file,
+)
 from .flags import FlagHelp, Flags
 from .output import print_lines, show_table, status_line
 
@@ -29,6 +40,7 @@ if TYPE_CHECKING:
     from keras_resnet.training.data.dataset import Dataset
     from keras_resnet.training.data.splits import ArraySplit, Split
 
+BESIDE = ("config.json", "curves.png")  # a classifier that train wrote; the reports of an export read them
 ARTIFACTS, WEB, VERIFICATION, FOREIGN = "Artifacts", "Web page", "Verification", "Models from elsewhere"
 NORMALIZATIONS = ("none", "caffe", "tf", "torch")  # of a module that needs TensorFlow; a test compares them
 CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order of the help
@@ -132,7 +144,10 @@ def define_flags(flags: Flags) -> None:
 
 
 def define_artifact_flags(flags: Flags) -> None:
-    output_dir = "Folder for the artifacts and their report. An earlier export of the same network in it is replaced."
+    output_dir = (
+        "Folder for the artifacts and their report, or a URL such as gs://bucket/export. An earlier export of the same network "
+        "in it is replaced."
+    )
     flags.define("output_dir", str, None, FlagHelp(ARTIFACTS, output_dir, placeholder="FOLDER"))
     flags.define_fields(ExportConfig, CONFIG_HELP, CONFIG_HELP)
     calibration = "How many images of the training split the ranges of activations are taken from."
@@ -173,14 +188,22 @@ def exit_on_sigterm() -> Iterator[None]:
 @exit_on_sigterm()
 def export(flags: Flags, arguments: list[str]) -> int:
     """Writes a .keras file as SavedModel, TFLite, ONNX or a web page and verifies each; exit status 1 if one does not pass."""
+    output_dir = as_path(flags.output_dir)
+    config = ExportConfig(Path(artifact_path(flags, BESIDE)), output_dir, **flags.values(CONFIG_HELP))
+    environment.configure(flags.verbosity, tensorflow=False)
+    if isinstance(output_dir, Path):
+        check_is_folder(output_dir)
+    check_dataset(flags)
+    class_names = read_labels_file(flags.labels) if flags.labels else None
     environment.configure(flags.verbosity)
+    check_reachable(output_dir)
     from keras_resnet.export import pipeline
     from keras_resnet.export.reporting import html_report, report
     from keras_resnet.export.selftest import archive as selftest
     from keras_resnet.export.source_model.loading import load_source_model
 
-    config = ExportConfig(Path(artifact_path(flags)), Path(flags.output_dir), **flags.values(CONFIG_HELP))
-    class_names = read_class_names(flags)
+    if not flags.labels and flags.normalization and flags.dataset:
+        class_names = class_names_of_dataset(flags)  # of a model from elsewhere; None for those in the file
     source = load_source_model(config.model_path, flags.normalization, class_names, flags.dataset or "", flags.image_size)
     metadata = source.metadata
     dataset = open_dataset(flags, metadata)
@@ -195,13 +218,6 @@ def export(flags: Flags, arguments: list[str]) -> int:
     verdicts = filter(None, (result.verdict(), result.client_verdict()))
     print_lines(*verdicts, *result.notes, *about, f"report: {config.output_dir / html_report.PAGE}")
     return 1 if result.failed or result.failed_in_clients else 0
-
-
-def read_class_names(flags: Flags) -> tuple[str, ...] | None:
-    """The names in --labels, or for a model from elsewhere those of --dataset; None for those in the file."""
-    if flags.labels:
-        return read_labels_file(flags.labels)
-    return class_names_of_dataset(flags) if flags.normalization and flags.dataset else None
 
 
 def read_calibration(dataset: Dataset, count: int, metadata: ClassifierMetadata) -> ArraySplit:

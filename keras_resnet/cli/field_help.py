@@ -1,11 +1,11 @@
 """What the help says about each field of the configurations that is a flag: of a run, of a recipe, and of a network.
 
-A field that is missing here cannot become a flag. The tables of the shortcuts and the strategies cannot be read without Keras,
-which the help does without: their names stand here again, and a test compares them.
+A field that is missing here cannot become a flag. The table of the shortcuts cannot be read without Keras, which the help does
+without: their names stand here again, and a test compares them.
 """
 
 from keras_resnet.models.orders import BLOCKS, ORDERS
-from keras_resnet.training.config import BAD_IMAGES, PRECISIONS, STACK_UNITS
+from keras_resnet.training.config import BAD_IMAGES, PRECISIONS, STACK_UNITS, STRATEGIES
 from keras_resnet.training.recipes import CHOICES, PARTS, RECIPES
 
 from .flags import FlagHelp
@@ -14,7 +14,6 @@ SHORTCUTS = (
     "A", "B", "C", "none", "constant_scaling(0.5,0.5)", "exclusive_gating(-6)", "shortcut_only_gating(-6)", "conv1x1",
     "dropout(0.5)",
 )  # fmt: skip
-STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 SHARE, RATE, NOT_NEGATIVE = "at least 0 and below 1", "above 0 and at most 1", "at least 0"
 NETWORK, DATA, RUN, RECIPE, AUGMENTATION, FINE_TUNING, EXECUTION = (
     "Network", "Data", "Run", "Recipe", "Augmentation", "Fine-tuning", "Execution",

@@ -7,13 +7,13 @@ from keras_resnet import environment
 from keras_resnet.class_names import first_difference
 from keras_resnet.errors import UserError
 from keras_resnet.models.variants import VARIATIONS
-from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
-from keras_resnet.weights.pretrained.arguments import check_unvaried
+from keras_resnet.remote import AnyPath, as_path, check_reachable
+from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS, check_preset
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
 from keras_resnet.weights.pretrained.lookup import find_entry, is_name
 
 from .command import Command
-from .data import LABELS_TEXT, class_names_of_dataset, read_labels_file
+from .data import LABELS_TEXT, check_dataset, class_names_of_dataset, read_labels_file
 from .field_help import TRAINING_HELP, WEIGHTS
 from .flags import FlagHelp, Flags
 from .network import check_model, define_network, model_options
@@ -50,15 +50,24 @@ def define_flags(flags: Flags) -> None:
 def import_weights(flags: Flags, arguments: list[str]) -> None:
     """Turns existing weights into a classifier of raw pixels that evaluate, predict and export can use."""
     check_model(**flags.values(("model", *VARIATIONS)))
+    output_path = as_path(flags.output_path)
+    if isinstance(output_path, Path):
+        check_output_path(output_path)
+    if flags.preprocessing:
+        check_preset(flags.preprocessing)
+    entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
+    class_names = None if flags.dataset else read_class_names(flags, entry)
+    from keras_resnet.weights.availability import check_available
+
+    check_available(flags.weights, flags.model, **flags.values(VARIATIONS), width_multiplier=flags.width_multiplier)
+    environment.configure(flags.verbosity, tensorflow=False)
+    check_dataset(flags)
     environment.configure(flags.verbosity)
+    check_reachable(output_path)
+    check_output_path(output_path)
     import keras_resnet
 
-    if Path(flags.output_path).suffix != ".keras" or Path(flags.output_path).exists():
-        raise UserError(f"--output_path is {flags.output_path}; it must be a .keras file that does not exist yet")
-    entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
-    if entry:
-        check_unvaried(entry, **flags.values(VARIATIONS), width_multiplier=model_options(flags).width_multiplier)
-    class_names = read_class_names(flags, entry)
+    class_names = class_names or read_class_names(flags, entry)
     model = getattr(keras_resnet, flags.model)(
         input_shape=(None, None, entry.preprocessing.channels if entry else 3),
         classes=len(class_names),
@@ -70,6 +79,12 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     dataset = flags.dataset or (entry.dataset if entry else "")
     keras_resnet.save_classifier(model, flags.output_path, class_names, preprocessing, dataset)
     print_lines(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(class_names)} classes")
+
+
+def check_output_path(path: AnyPath) -> None:
+    """Raises a `UserError` unless the classifier can be written there."""
+    if path.suffix != ".keras" or path.exists():
+        raise UserError(f"--output_path is {path}; it must be a .keras file that does not exist yet")
 
 
 def read_class_names(flags: Flags, entry: PretrainedWeights | None) -> tuple[str, ...]:

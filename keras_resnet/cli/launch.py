@@ -1,5 +1,8 @@
 """`keras-resnet launch`: training in several processes on this machine."""
 
+import dataclasses
+from pathlib import Path
+
 from keras_resnet.environment import python_module
 from keras_resnet.errors import UserError
 
@@ -25,7 +28,9 @@ def launch(flags: Flags, arguments: list[str]) -> int:
         raise UserError(f"launch takes `train` and its flags after --, not {name!r}")
     if any(argument in HELP_FLAGS for argument in rest):
         raise UserError("launch starts no workers for the help: see keras-resnet train --help")
-    train.make_config(train.COMMAND.parse(name, rest)[0])  # one line about a mistake, not one from each worker
+    given = train.COMMAND.parse(name, rest)[0]
+    config = dataclasses.replace(train.make_config(given), strategy="one_device")  # the cluster does not stand yet
+    train.check_before_tensorflow(config, Path(given.workdir), flags.verbosity)  # one line, not one from each worker
     if not any(argument.lstrip("-").partition("=")[0] == "strategy" for argument in arguments):
         arguments = [*arguments, "--strategy=multi_worker"]
     return launcher.launch(python_module("keras_resnet.cli", *arguments), flags.workers, flags.max_restarts)

@@ -1,5 +1,6 @@
 """`keras-resnet predict`: the labels of image files."""
 
+import errno
 import functools
 import glob
 import os
@@ -27,8 +28,13 @@ def define_flags(flags: Flags) -> None:
 def predict(flags: Flags, arguments: list[str]) -> int:
     """Prints the most likely labels of image files; exit status 1 if some files, which it names, cannot be read."""
     paths = [path for argument in arguments for path in expand_pattern(argument)]
+    model_path = artifact_path(flags)
+    if not any(os.path.lexists(path) for path in paths):
+        for path in paths:
+            print_message(f"{path} cannot be read as an image: {os.strerror(errno.ENOENT)}")
+        return 2
     configure = functools.partial(environment.configure, flags.verbosity)
-    with open_predictor(artifact_path(flags), flags.verbosity, meanwhile=configure) as predictor:
+    with open_predictor(model_path, flags.verbosity, meanwhile=configure) as predictor:
         batches = [paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE)]
         answered = sum(predict_batch(predictor, batch, flags.top) for batch in batches)
     left_out = len(paths) - answered

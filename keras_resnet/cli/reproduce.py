@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.remote import as_local_path
 from keras_resnet.training.reproduce.experiments import BUDGETS, EXPERIMENTS
 
 from .command import Command
@@ -57,7 +57,7 @@ def reproduce(flags: Flags, arguments: list[str]) -> int:
         if flags.is_given(name) and not flags.value(name):
             raise UserError(f"--{name} is empty; leave it out for its default")
     changes = flags.given(("dataset", "data_dir", "epochs", "seeds", "jobs"))
-    folder = Path(flags.output_dir)
+    folder = as_local_path(flags.output_dir)
     configs = [ReproduceConfig(name, flags.budget, folder / f"{name}-{flags.budget}", **changes) for name in names]
     for config in configs:  # a mistake in the fourth experiment is not to be found after the third
         config.runs()

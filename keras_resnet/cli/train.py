@@ -1,13 +1,13 @@
 """`keras-resnet train`: a network trained in one process, or in one of several workers."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from keras_resnet import environment
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import variants
 from keras_resnet.models.variants import VARIATIONS
+from keras_resnet.remote import AnyPath, as_path, is_remote
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig, read_config
 
@@ -27,7 +27,10 @@ RUN_FIELDS = tuple(
 
 
 def define_flags(flags: Flags) -> None:
-    continues = "Folder of the run: it is created, or, if it holds a run with these flags, that run continues."
+    continues = (
+        "Folder of the run, or a URL such as gs://bucket/run: it is created, or, if it holds a run with these flags, that run "
+        "continues."
+    )
     flags.define("workdir", str, None, FlagHelp(RUN, continues, placeholder="FOLDER"))
     repeats = "config.json of an earlier run to repeat; the other flags that are given change it."
     flags.define("config", str, None, FlagHelp(RUN, repeats, placeholder="FILE"))
@@ -42,20 +45,29 @@ def define_flags(flags: Flags) -> None:
 def train(flags: Flags, arguments: list[str]) -> None:
     """Trains a network, or continues the run in --workdir, and saves the classifier there as model.keras."""
     config = make_config(flags)
-    check_model(config.model, config.block, config.unit, config.shortcut)
+    workdir = as_path(flags.workdir)
+    check_before_tensorflow(config, workdir, flags.verbosity)
     environment.configure(flags.verbosity)
     from keras_resnet.training import train as training
 
-    workdir = Path(flags.workdir)
     test = training.train(config, workdir)
     if test:
         path = workdir / training.MODEL_FILE
         print_lines(f"test accuracy {test['accuracy']:.2%}, loss {test['loss']:.4f}; the classifier is {path}")
 
 
+def check_before_tensorflow(config: TrainConfig, workdir: AnyPath, verbosity: str) -> None:
+    """Raises a `UserError` for what can be known to be wrong without TensorFlow, see `preflight.check_run`."""
+    check_model(config.model, config.block, config.unit, config.shortcut)
+    environment.configure(verbosity, tensorflow=False)
+    from keras_resnet.training.network.preflight import check_run
+
+    check_run(config, workdir)
+
+
 def make_config(flags: Flags) -> TrainConfig:
     """The configuration in --config, changed by the other flags that are given."""
-    base = read_config(flags.config) if flags.config else None
+    base = base_config(flags) if flags.config else None
     if missing := [f"--{name}" for name in ("model", "dataset") if not (base or flags.value(name))]:
         raise UserError(f"train needs {comma_join(missing)}, or --config; see keras-resnet train --help")
     fields: dict[str, Any] = flags.given((*NETWORK_FIELDS, *RUN_FIELDS))
@@ -65,6 +77,13 @@ def make_config(flags: Flags) -> TrainConfig:
     if base is None:
         return TrainConfig(**fields, options=model_options(flags))
     return dataclasses.replace(base, **fields, options=dataclasses.replace(base.options, **flags.given(OPTIONS)))
+
+
+def base_config(flags: Flags) -> TrainConfig:
+    """The configuration in --config."""
+    if is_remote(flags.config):
+        environment.configure(flags.verbosity)  # before TensorFlow is imported to read it
+    return read_config(flags.config)
 
 
 def chosen_recipe(flags: Flags, base: TrainConfig | None) -> tuple[str, recipes.Recipe]:
@@ -87,7 +106,7 @@ def default_recipe(flags: Flags) -> str:
 def effective_defaults(flags: Flags) -> tuple[str, dict[str, Any]]:
     """The values of the recipe and the configuration that the flags name, for the help."""
     if flags.config:
-        config = read_config(flags.config)
+        config = base_config(flags)
         name, recipe = chosen_recipe(flags, config)
         values = {field: getattr(config, field) for field in (*NETWORK_FIELDS, *RUN_FIELDS)} | vars(config.options)
         return f"The defaults shown are those of {flags.config} and of recipe {name}.", {**values, **vars(recipe)}

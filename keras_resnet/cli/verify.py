@@ -10,6 +10,7 @@ from keras_resnet.export.selftest.machine import describe_cpu
 from keras_resnet.export.selftest.run import run_selftest
 from keras_resnet.export.selftest.standalone import FAILED, FORMATS, NOT_RUN, PASSED, Result, SelfTest
 from keras_resnet.files import json_text, write_text
+from keras_resnet.remote import AnyPath, RemotePath, as_path, check_reachable
 
 from .command import Command
 from .flags import FlagHelp, Flags
@@ -33,15 +34,26 @@ def verify(flags: Flags, arguments: list[str]) -> int:
         raise UserError(f"verify takes one folder or artifact, not {comma_join(arguments)}")
     if flags.json:
         check_json_file(Path(flags.json))
-    environment.configure(flags.verbosity, tensorflow=False)
+    given = as_path(arguments[0])
+    environment.configure(flags.verbosity, tensorflow=isinstance(given, RemotePath))
     with status_line() as show:
-        test, results = run_selftest(Path(arguments[0]), flags.formats, flags.verbosity, show)
+        test, results = run_selftest(local_export(given), flags.formats, flags.verbosity, show)
     show_table(COLUMNS, map(row, results))
     versions = ", ".join(f"{name} {version}" for name, version in standalone.versions().items())
     print_lines(f"on {describe_cpu()}", f"with {versions}", summary(results, len(test.images)))
     if flags.json:
         write_text(flags.json, f"{json_text(record(test, results), indent=2)}\n")
     return standalone.exit_status(results)
+
+
+def local_export(path: AnyPath) -> Path:
+    """The path of an export or artifact, or of a copy of what is at a URL."""
+    if isinstance(path, Path):
+        return path
+    from keras_resnet.export.output_dir import download_export
+
+    check_reachable(path)
+    return download_export(path)
 
 
 def row(result: Result) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from keras_resnet.recursion import raise_recursion_limit
 from . import layers, naming, shortcuts, variants
 from .layers import norm, relu
 from .options import ModelOptions
-from .orders import ORDERS, operations
+from .orders import operations
 from .residual_units import ResidualUnit
 from .stems import STEMS
 from .unit_specs import UnitRun, output_strides, stage_widths, unit_runs
@@ -89,8 +89,6 @@ def deferred_variable_creation() -> Iterator[None]:
 
 def check_variant(variant: Variant, options: ModelOptions) -> None:
     """Raises a `UserError` for a variant and options that do not fit together, before anything is built."""
-    if variant.unit not in list(ORDERS):
-        raise UserError(f"unknown unit {variant.unit!r}; the orders inside a unit are {comma_join(ORDERS)}")
     plain = shortcuts.get_shortcut(variant.shortcut) is shortcuts.no_shortcut
     variants.stage_depths(variant)
     if not STEMS[variant.stem].ends_in_activation and variant.unit != "full_preactivation":

@@ -6,7 +6,7 @@ import re
 
 from keras_resnet.errors import UserError, comma_join
 
-from .orders import BLOCKS
+from .orders import BLOCKS, ORDERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,10 +166,12 @@ def with_overrides(
     bottlenecks projections.
 
     Raises:
-        UserError: for an unknown block.
+        UserError: for an unknown block or order.
     """
     if block not in (None, *BLOCKS):
         raise UserError(f"unknown block {block!r}; the blocks are {comma_join(BLOCKS)}")
+    if unit not in (None, *ORDERS):
+        raise UserError(f"unknown unit {unit!r}; the orders inside a unit are {comma_join(ORDERS)}")
     if block not in (None, variant.block):
         if shortcut is None and variant.family == "cifar" and variant.shortcut != "none":
             shortcut = {"basic": "A", "bottleneck": "B"}[block]

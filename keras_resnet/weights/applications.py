@@ -42,7 +42,7 @@ def fetch(model: "keras.Model", structure: Structure) -> str:
 
     name = NETWORKS.get(variant_name(model, structure) or "")
     if name is None:
-        raise UserError(f"no weights 'imagenet' for {model.name}: keras.applications has them for {comma_join(NETWORKS)}")
+        raise UserError(no_weights_for(model.name))
     with_top = any(layer.name == LOGITS_LAYER for layer in model.layers)
     file = f"{name}_weights_tf_dim_ordering_tf_kernels{'' if with_top else '_notop'}.h5"
     try:
@@ -50,6 +50,10 @@ def fetch(model: "keras.Model", structure: Structure) -> str:
     except Exception as error:
         message = f"{file} cannot be downloaded from {URL}: {first_line(error)}"
         raise UserError(f"{message}; if you have the file, pass its path as weights") from error
+
+
+def no_weights_for(name: str) -> str:
+    return f"no weights 'imagenet' for {name}: keras.applications has them for {comma_join(NETWORKS)}"
 
 
 def variant_name(model: "keras.Model", structure: Structure) -> str | None:

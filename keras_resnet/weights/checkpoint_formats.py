@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models import naming
 from keras_resnet.models.naming import HEAD_NORM, LOGITS_LAYER, STEM_CONV, STEM_NORM, sublayer, unit_layer
 from keras_resnet.preprocessing import Preprocessing
@@ -182,3 +183,9 @@ CHECKPOINT_FORMATS = (
         preset="akamaster_cifar10",
     ),
 )
+
+
+def check_preset(name: str) -> None:
+    """Raises a `UserError` for an unknown name of a preset."""
+    if name not in PREPROCESSING_PRESETS:
+        raise UserError(f"unknown preset {name!r}; the presets are {comma_join(PREPROCESSING_PRESETS)}")

@@ -20,9 +20,11 @@ from keras_resnet.preprocessing import (
     set_recorded_preprocessing,
 )
 from keras_resnet.records import from_record, read_json
+from keras_resnet.remote_copies import local
 
 from . import applications, matching
-from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat
+from .availability import check_exists, valid_names
+from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, check_preset
 from .inner_network import find_network
 from .pretrained import lookup
 from .pretrained.arguments import check_arguments
@@ -51,8 +53,8 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
 
     Args:
         model: a network of this zoo; one without a top takes files with and without.
-        path_or_name: path of a file, or a name: "imagenet", or one in `list_pretrained()`. A text that is a name is taken for
-            it; `"./digits"` and `Path("digits")` are paths.
+        path_or_name: path of a file, its URL such as "gs://bucket/model.keras", or a name: "imagenet", or one in
+            `list_pretrained()`. A text that is a name is taken for it; `"./digits"` and `Path("digits")` are paths.
         skip_head: leave the classifier `head_dense` as it is, and leave out whatever head the file has. Needed if the number of
             classes differs, or if the head is another than one dense layer.
 
@@ -72,9 +74,8 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
         raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or {valid_names()}")
     if lookup.is_name(path_or_name):
         return load_entry(model, lookup.find_entry_for(structure, str(path_or_name), model.name), skip_head)
-    path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(path_or_name)
-    if not os.path.exists(path):
-        raise UserError(f"no weights {path_or_name!r}: it is the path of a file, or {valid_names()}")
+    path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(local(path_or_name))
+    check_exists(path, path_or_name)
     tensors = read(path, SizeLimits.of(model))
     checkpoint_format, place = find_network(tensors, path)
     matching.check_structure(checkpoint_format, structure, model.name, path)
@@ -107,13 +108,6 @@ def stem_channels(model: keras.Model) -> int:
 def class_count(model: keras.Model) -> int | None:
     """The number of classes of a network of this zoo; None without a top."""
     return next((layer.units for layer in model.layers if layer.name == LOGITS_LAYER), None)
-
-
-def valid_names() -> str:
-    """The names that `load_weights` takes, as messages have them."""
-    names = dict.fromkeys([applications.IMAGENET, *lookup.names_of_files()])
-    *first, last = map(repr, names)
-    return f"{comma_join(first)} or {last}" if first else last
 
 
 def advice_about_inside(model: keras.Model) -> str:
@@ -232,8 +226,7 @@ def preprocessing_for(model_or_preset: keras.Model | str) -> Preprocessing:
         UserError: for an unknown preset, or a network without a record.
     """
     if isinstance(model_or_preset, str):
-        if model_or_preset not in PREPROCESSING_PRESETS:
-            raise UserError(f"unknown preset {model_or_preset!r}; the presets are {comma_join(PREPROCESSING_PRESETS)}")
+        check_preset(model_or_preset)
         return PREPROCESSING_PRESETS[model_or_preset]
     if not isinstance(model_or_preset, keras.Model):
         raise UserError(f"{model_or_preset!r} is neither a network nor one of the presets {comma_join(PREPROCESSING_PRESETS)}")

@@ -2,13 +2,14 @@
 
 Tensors of PyTorch files keep their names, `layer1.0.conv1.weight`; those of Keras files are called after their layer and
 variable, `conv1_conv.kernel`, and in a model inside the model after that as well, `resnet50/conv1_conv.kernel`.
+
+Keras is imported only for a `.keras` file that says nothing about its layers' names.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import h5py
-import keras
 import numpy as np
 
 from keras_resnet.archives import check_content, is_archive, open_archive, open_member
@@ -16,11 +17,13 @@ from keras_resnet.errors import UserError
 from keras_resnet.foreign_files import library_errors, open_file
 from keras_resnet.keras_files import CONFIG_MEMBER, MAX_NAME, WEIGHTS_MEMBER, check_layers, is_keras_object, read_config
 from keras_resnet.records import shown
-from keras_resnet.saving import load_as_saved
 
 from .hdf5_layers import UnnamedLayersError, read_h5
 from .state_dicts import check_is_state_dict, read_safetensors, read_torch
 from .stored_tensors import UNLIMITED, SizeLimits
+
+if TYPE_CHECKING:
+    import keras
 
 START = 264  # bytes
 MISTAKEN = (  # for weight files: where they tell what they are, by what, and what to do
@@ -47,29 +50,35 @@ def read(path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
     Raises:
         UserError: if it cannot be read, or is not a weight file.
     """
-    with open_file(path) as file:
-        start = file.read(START)
+    read_format = find_reader(path)
     limits.check_file(path)
     with library_errors(path):
-        tensors = tensors_in(path, start, limits)
-    if tensors is None:
-        kinds = "Keras (.h5, .weights.h5, .keras) or PyTorch (.pth, .safetensors)"
-        raise UserError(f"{path} is not a weight file of {kinds}{hint(start)}")
+        tensors = read_format(path, limits)
     for name in tensors:
         if len(name) > MAX_NAME:
             raise UserError(f"{path} has a name of {len(name):,} characters, {name[:30]!r}...; they have at most {MAX_NAME}")
     return tensors
 
 
-def tensors_in(path: str, start: bytes, limits: SizeLimits) -> dict[str, np.ndarray] | None:
-    """The tensors in a file that begins with the bytes `start`; None if it is not a weight file."""
-    if h5py.is_hdf5(path):
-        return read_h5(path, path, limits)
-    if is_archive(path):
-        return tensors_in_archive(path, limits)
+def find_reader(path: str) -> Callable[[str, SizeLimits], dict[str, np.ndarray]]:
+    """The function that reads the tensors of a file of this format; little of the file is read for that.
+
+    Raises:
+        UserError: if it cannot be read, or is not a weight file.
+    """
+    with open_file(path) as file:
+        start = file.read(START)
+    with library_errors(path):
+        if h5py.is_hdf5(path):
+            return lambda path, limits: read_h5(path, path, limits)
+        if is_archive(path):
+            return tensors_in_archive
     if start[8:9] == b"{":
-        return read_safetensors(path, limits)
-    return read_torch(path, limits) if start[:1] == b"\x80" else None
+        return read_safetensors
+    if start[:1] == b"\x80":
+        return read_torch
+    kinds = "Keras (.h5, .weights.h5, .keras) or PyTorch (.pth, .safetensors)"
+    raise UserError(f"{path} is not a weight file of {kinds}{hint(start)}")
 
 
 def tensors_in_archive(path: str, limits: SizeLimits) -> dict[str, np.ndarray]:
@@ -81,6 +90,8 @@ def tensors_in_archive(path: str, limits: SizeLimits) -> dict[str, np.ndarray]:
                 with open_member(path, archive, WEIGHTS_MEMBER) as file:
                     return read_h5(file, path, limits)
             except UnnamedLayersError:
+                from keras_resnet.saving import load_as_saved
+
                 return dict(named_weights(load_as_saved(path)))  # which knows them by the order of its layers
         if CONFIG_MEMBER in archive.namelist():
             raise UserError(f"{path} is a .keras file without {WEIGHTS_MEMBER}")
@@ -88,8 +99,10 @@ def tensors_in_archive(path: str, limits: SizeLimits) -> dict[str, np.ndarray]:
     return read_torch(path, limits)
 
 
-def named_weights(model: keras.Model, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
+def named_weights(model: "keras.Model", path: str = "") -> Iterator[tuple[str, np.ndarray]]:
     """Yields the weights of a model as `read` names them."""
+    import keras
+
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from named_weights(layer, f"{path}{layer.name}/")

@@ -3,12 +3,14 @@
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-import keras
 import numpy as np
 
 from keras_resnet.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
 
 # A training program's file holds the network, its average and the optimizer's two moments, in double precision at the most.
 MAX_COPIES, FREE_BYTES = 8, 256 << 20
@@ -41,7 +43,7 @@ class SizeLimits(NamedTuple):
     file: float = math.inf
 
     @classmethod
-    def of(cls, model: keras.Model) -> Self:
+    def of(cls, model: "keras.Model") -> Self:
         """What a network can take: no tensor that fits is larger than its largest."""
         sizes = [math.prod(weight.shape) for weight in model.weights]
         return cls(max(sizes), MAX_COPIES * BYTES * sum(sizes) + FREE_BYTES)

@@ -13,7 +13,7 @@ from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.source_model.loading import NORMALIZATIONS
 from keras_resnet.models import shortcuts
 from keras_resnet.models.options import ModelOptions
-from keras_resnet.training import recipes
+from keras_resnet.training import config, recipes
 from keras_resnet.training.config import TrainConfig
 from keras_resnet.training.distribute.strategies import STRATEGIES
 
@@ -66,7 +66,7 @@ def test_a_flag_has_one_type_in_all_commands():
 
 def test_choices_that_are_written_twice_are_the_same():
     """The help reads no module that needs TensorFlow."""
-    assert tuple(STRATEGIES) == field_help.STRATEGIES
+    assert tuple(STRATEGIES) == config.STRATEGIES
     assert [name.partition("(")[0] for name in field_help.SHORTCUTS] == list(shortcuts.SHORTCUTS)
     for name in field_help.SHORTCUTS:
         shortcuts.get_shortcut(name)

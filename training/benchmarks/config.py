@@ -10,6 +10,7 @@ from keras_resnet.models import variants
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.preprocessing import MAX_SIDE
 
+from ..config import PRECISIONS
 from .candidates import CANDIDATES, JPEG_INPUT, OURS, Candidate
 
 JPEG_SIDE = 64  # pixels from which on images of data sets are JPEG files of all sizes, not arrays
@@ -28,6 +29,8 @@ class BenchmarkConfig:
         steps: Steps per measurement; 0 fits them to a few seconds.
         rounds: Measurements of each candidate.
         baselines: Keys of the candidates to compare against; None for all that apply.
+        precision: Of computation, of `PRECISIONS`; weights are always float32. For training.
+        jit_compile: Whether XLA compiles the step, and `torch.compile` PyTorch's; else as each library does by itself.
     """
 
     task: str
@@ -41,10 +44,14 @@ class BenchmarkConfig:
     steps: int = 0
     rounds: int = 5
     baselines: tuple[str, ...] | None = None
+    precision: str = "float32"
+    jit_compile: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in CANDIDATES:
             raise UserError(f"unknown --task {self.task!r}; it is one of {comma_join(CANDIDATES)}")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"unknown precision {self.precision!r}; it must be one of {comma_join(PRECISIONS)}")
         if self.image_size is not None:
             check_at_most("image_size", self.image_size, MAX_SIDE)
         check_counts(self.batch_size, self.steps, self.rounds, fitted_to="a few seconds")
@@ -81,7 +88,9 @@ class BenchmarkConfig:
     def __str__(self) -> str:
         network = ", ".join([self.model, *(f"{name} {value}" for name, value in self.changes.items())])
         size = f", {self.side}x{self.side} pixels"
-        return network + size + ("" if self.task == "build" else f", batch {self.batch_size}")
+        batch = "" if self.task == "build" else f", batch {self.batch_size}"
+        precision = "" if self.precision == "float32" else f", {self.precision}"
+        return network + size + batch + precision + (", compiled" if self.jit_compile else "")
 
 
 def select_candidates(config: BenchmarkConfig) -> dict[str, Candidate]:

@@ -4,20 +4,21 @@ There are no metrics and regularizers, which would make it slower.
 """
 
 import gc
+import importlib
+from typing import Any
 
 import keras
-import tensorflow as tf
 
 import keras_resnet
 from keras_resnet.benchmarks.applications import APPLICATIONS
 from keras_resnet.models.graph import macs
 
-from ..network.classifier import build_model
+from ..network.classifier import build_model, dtype_policy_scope
 from .candidates import WorkloadInfo
 from .config import LEARNING_RATE, MOMENTUM, BenchmarkConfig
 from .synthetic import synthetic_data
 
-VERSIONS = {"TensorFlow": tf.__version__, "Keras": keras.__version__}
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 class Fit:
@@ -30,9 +31,11 @@ class Fit:
         self.epochs, self.steps = data.epochs, data.steps
 
     def build(self) -> None:
-        self.model = self.network()
+        with dtype_policy_scope(self.config.precision):
+            self.model = self.network()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.model.compile(keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM), loss)
+        jit_compile: Any = self.config.jit_compile or "auto"  # Keras annotates str
+        self.model.compile(keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM), loss, jit_compile=jit_compile)
 
     def run(self) -> None:
         self.model.fit(self.images, self.labels, batch_size=self.config.batch_size, epochs=self.epochs, verbose=0)  # pyright: ignore[reportArgumentType]
@@ -41,7 +44,7 @@ class Fit:
         raise NotImplementedError
 
     def info(self) -> WorkloadInfo:
-        return {"macs": macs(self.model), "versions": VERSIONS}
+        return {"macs": macs(self.model), "versions": versions()}
 
 
 class Ours(Fit):
@@ -52,7 +55,8 @@ class Ours(Fit):
 class Stock(Fit):
     def __init__(self, config: BenchmarkConfig) -> None:
         super().__init__(config)
-        self._pattern = keras_resnet.to_stock(zoo_network(config))
+        with dtype_policy_scope(config.precision):
+            self._pattern = keras_resnet.to_stock(zoo_network(config))
 
     def network(self) -> keras.Model:
         """Builds layer by layer, as a user's code would; making our network, the pattern, is not part of the time."""
@@ -67,6 +71,12 @@ class Applications(Fit):
         constructor = getattr(keras.applications, APPLICATIONS[self.config.model])
         classes = self.config.family.classes
         return constructor(weights=None, input_shape=self.config.input_shape, classes=classes, classifier_activation=None)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Keras and of the library under it."""
+    backend = keras.backend.backend()
+    return {BACKENDS[backend]: importlib.import_module(backend).__version__, "Keras": keras.__version__}
 
 
 def zoo_network(config: BenchmarkConfig) -> keras.Model:

@@ -7,7 +7,7 @@ import keras_resnet
 from ..network.classifier import build_model
 from .candidates import WorkloadInfo
 from .config import BenchmarkConfig
-from .keras_fit import VERSIONS, zoo_network
+from .keras_fit import versions, zoo_network
 
 
 class Building:
@@ -28,7 +28,7 @@ class Building:
         raise NotImplementedError
 
     def info(self) -> WorkloadInfo:
-        return {"macs": None, "versions": VERSIONS}
+        return {"macs": None, "versions": versions()}
 
 
 class Ours(Building):

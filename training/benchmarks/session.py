@@ -14,6 +14,7 @@ from .candidates import Workload, WorkloadInfo
 from .config import BenchmarkConfig
 
 SECONDS = 3.0  # per measurement, where the number of steps is free
+SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}  # else the first candidate's process takes all of its memory
 MAX_GROWTH = 10  # of the number of steps between two attempts: the first ones say little
 
 
@@ -31,6 +32,7 @@ class Measurement(TypedDict):
 class TrainingSession(Session):
     config: BenchmarkConfig
     workload: Workload
+    seconds_per_measurement = SECONDS
 
     def prepare(
         self,
@@ -43,11 +45,11 @@ class TrainingSession(Session):
         folder: str | None,
     ) -> StartInfo:
         """Does everything up to the first measurement."""
-        os.environ.update(variables)
+        os.environ.update({**SHARED_GPU, **variables})
         if our_environment:
             environment.configure(verbosity)
         self.config = BenchmarkConfig.from_record(config)
-        module, _, name = class_path.partition(".")
+        module, _, name = class_path.rpartition(".")
         workload = getattr(importlib.import_module(f"{__package__}.{module}"), name)
         self.workload = workload(self.config, *(argument for argument in (graph, folder) if argument))
         self.workload.load_data(1)
@@ -65,9 +67,9 @@ class TrainingSession(Session):
         while True:
             self.workload.load_data(steps)
             seconds = self.measure()["seconds"]
-            if fixed or seconds > SECONDS / 2:
+            if fixed or seconds > self.seconds_per_measurement / 2:
                 return
-            steps = math.ceil(steps * min(SECONDS / seconds, MAX_GROWTH))
+            steps = math.ceil(steps * min(self.seconds_per_measurement / seconds, MAX_GROWTH))
 
     def measure(self) -> Measurement:
         gc.collect()

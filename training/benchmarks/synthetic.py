@@ -20,12 +20,15 @@ class SyntheticData:
     steps: int
 
 
-def synthetic_data(config: BenchmarkConfig, steps: int, bytes_per_value: int = 4) -> SyntheticData:
-    """Returns enough for at least `steps` steps, in several passes where they would not fit into `MAX_BYTES`.
+def synthetic_data(
+    config: BenchmarkConfig, steps: int, bytes_per_value: int = 4, max_bytes: int | None = None
+) -> SyntheticData:
+    """Returns enough for at least `steps` steps, in several passes where they would not fit into `max_bytes`.
 
     The pixels are 0, 1 and 2: raw for our pipeline, and about as wide as normalized ones for a network.
     """
-    max_steps = max(1, MAX_BYTES // (config.batch_size * math.prod(config.input_shape) * bytes_per_value))
+    bytes_per_step = config.batch_size * math.prod(config.input_shape) * bytes_per_value
+    max_steps = max(1, (max_bytes or MAX_BYTES) // bytes_per_step)
     epochs = math.ceil(steps / max_steps)
     steps_per_epoch = math.ceil(steps / epochs)
     count = steps_per_epoch * config.batch_size

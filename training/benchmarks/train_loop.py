@@ -11,14 +11,15 @@ from ..data.batches import TrainBatches
 from ..data.splits import ArraySplit
 from ..distribute.strategies import make_strategy
 from ..loop import TrainLoop
-from ..network.classifier import condensed_model
+from ..network.classifier import condensed_model, dtype_policy_scope
 from ..network.trainable import LOOPED_FROM, TrainableNetwork
+from ..optim.loss_scale import LossScale
 from ..optim.optimizers import make_optimizer
 from ..optim.update import WeightUpdate
 from ..step import TrainStep
 from .candidates import WorkloadInfo
 from .config import LEARNING_RATE, MOMENTUM, BenchmarkConfig
-from .keras_fit import VERSIONS
+from .keras_fit import versions
 from .synthetic import synthetic_data
 
 
@@ -36,12 +37,14 @@ class Ours:
         self.split, self.epochs, self.steps = ArraySplit(data.images, data.labels), data.epochs, data.steps
 
     def build(self) -> None:
-        with self.strategy.scope():
+        with self.strategy.scope(), dtype_policy_scope(self.config.precision):
             model, runs = condensed_model(self.config, self.config.family.classes, input_shape=self.config.input_shape)
             looped_from = LOOPED_FROM[self.stack_units]
             network = TrainableNetwork(model, runs, looped_from=looped_from, rematerialize=self.rematerialize)
             update = WeightUpdate(make_optimizer(self.recipe, LEARNING_RATE), network.trainable_variables, self.recipe)
-            self.loop = TrainLoop(self.strategy, TrainStep(network, update, self.recipe))
+            loss_scale = LossScale() if self.config.precision == "mixed_float16" else None
+            step = TrainStep(network, update, self.recipe, jit_compile=self.config.jit_compile, loss_scale=loss_scale)
+            self.loop = TrainLoop(self.strategy, step)
 
     def run(self) -> None:
         classes, size = self.config.family.classes, (self.config.side, self.config.side)
@@ -50,7 +53,7 @@ class Ours:
                 assert math.isfinite(output.sums.loss)
 
     def info(self) -> WorkloadInfo:
-        return {"macs": self.loop.step.network.macs, "versions": VERSIONS}
+        return {"macs": self.loop.step.network.macs, "versions": versions()}
 
 
 class Stacked(Ours):

@@ -6,7 +6,6 @@ of them in the whole run, from 0.
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from keras_resnet.errors import UserError, comma_join, print_message
 from keras_resnet.files import attach_path, json_text, tf_errors_as_oserror, write_text
 from keras_resnet.records import parse_json
+from keras_resnet.remote import AnyPath, RemotePath
 
 from ..reporting.image_grid import contact_sheet
 
@@ -26,7 +26,7 @@ MAX_LINE = 1 << 16  # characters
 Logs = Mapping[str, Any] | None  # as Keras passes them to its callbacks
 
 
-def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+def read_metrics(workdir: AnyPath) -> list[dict[str, Any]]:
     """Reads the records of `metrics.jsonl`, one per epoch and one for the test, without damaged or incomplete lines."""
     path, records = workdir / METRICS_FILE, []
     if not path.is_file():
@@ -55,7 +55,7 @@ def is_number_or_null(value: Any) -> bool:
 class JsonlLogger(keras.callbacks.Callback):
     """Appends a line of JSON per epoch; a continued run first drops the lines that were logged after its checkpoint."""
 
-    def __init__(self, workdir: Path, epochs_done: int) -> None:
+    def __init__(self, workdir: AnyPath, epochs_done: int) -> None:
         super().__init__()
         self._workdir, self._path, self._lost = workdir, workdir / METRICS_FILE, set[int]()
         records = read_metrics(workdir)
@@ -88,8 +88,12 @@ class JsonlLogger(keras.callbacks.Callback):
         self._append({"test": logs})
 
     def _append(self, record: dict[str, Any]) -> None:
+        line = f"{json_text(record)}\n"
+        if isinstance(self._path, RemotePath):
+            self._path.append_text(line)
+            return
         with attach_path(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{json_text(record)}\n")
+            file.write(line)
 
 
 class TensorBoardLogger(keras.callbacks.Callback):
@@ -99,7 +103,7 @@ class TensorBoardLogger(keras.callbacks.Callback):
     like are by step. A folder appears with the first thing written to it.
     """
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: AnyPath) -> None:
         super().__init__()
         self._folder, self._writers = workdir / "events", {}
 
@@ -131,10 +135,14 @@ class TensorBoardLogger(keras.callbacks.Callback):
     @contextlib.contextmanager
     def _writing(self, run: str) -> Iterator[None]:
         with tf_errors_as_oserror(self._folder):
-            if run not in self._writers or not (self._folder / run).is_dir():  # somebody may have removed it
+            if run not in self._writers or self._was_removed(self._folder / run):
                 self._writers[run] = tf.summary.create_file_writer(str(self._folder / run))
             with self._writers[run].as_default():
                 yield
+
+    def _was_removed(self, folder: AnyPath) -> bool:
+        """Whether somebody has removed the folder of a run; not asked at a URL, where a writer writes all of its file again."""
+        return not isinstance(folder, RemotePath) and not folder.is_dir()
 
     def _flush(self) -> None:
         for writer in self._writers.values():

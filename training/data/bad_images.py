@@ -41,14 +41,14 @@ class BadImages:
         if self.policy == "fail":
             raise BadImageError(f"{location} {reason}. --on_bad_image=skip leaves such images out")
         with self._lock:
-            if name in self._known:
+            if location in self._known:
                 return
-            self.note(name)
+            self.note(name, location)
             if len(self.names) <= MAX_NAMED:
                 rest = "" if len(self.names) < MAX_NAMED else "; further ones are only counted"
                 print_message(f"{location} cannot be read: {reason}. It is left out, and replaced in training{rest}")
 
-    def note(self, name: str) -> None:
+    def note(self, name: str, location: str) -> None:
         """Takes note of an image of which the user has been told."""
         self.names.append(name)
-        self._known.add(name)
+        self._known.add(location)  # names are distinct within a split only

@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
-from collections.abc import Sequence
+import itertools
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +14,7 @@ from keras_resnet.errors import UserError, comma_join, print_message
 
 from .bad_images import BadImages
 from .containers.listing import Listing
-from .containers.table import CONTAINERS, FOLDER
+from .containers.table import CONTAINERS, FOLDER, check_data_dir
 from .image_filter import read_splits
 from .splits import ArraySplit, EncodedSplit, Split
 from .tfds import TfdsDataset, class_names_of_builder, get_builder
@@ -33,7 +35,7 @@ class StoredDataset(Protocol):
         """Returns the images and labels of a split, without images that are known to be unreadable."""
         ...
 
-    def names(self, split: str) -> Sequence[str]:
+    def names(self, split: str) -> Iterable[str]:
         """Returns a name for each example of a split that has been read, which identifies it in later runs."""
         ...
 
@@ -50,9 +52,9 @@ class StoredRecords:
     def read(self, split: str) -> Split:
         return self._splits[split].split
 
-    def names(self, split: str) -> Sequence[str]:
+    def names(self, split: str) -> Iterable[str]:
         records = self._splits[split].records
-        return [records.name(row) for row in range(len(records))]
+        return (records.name(row) for row in range(len(records)))
 
 
 class Dataset:
@@ -142,17 +144,18 @@ class Dataset:
         return self._read("train")
 
     def _test_rows(self) -> np.ndarray:
-        names = self._stored.names("train")
-        hashes = b"".join(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest() for name in names)
-        words = np.frombuffer(hashes, ">u8").reshape(len(names), -1)
+        hashes = bytearray()
+        for name in self._stored.names("train"):
+            hashes += hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+        words = np.frombuffer(hashes, ">u8").reshape(len(self._train), -1)
         order = np.lexsort(words.T[::-1])
-        return np.sort(choose_leaving_each_class(order, self._train.labels, round(TEST_FRACTION * len(names)) or 1))
+        return np.sort(choose_leaving_each_class(order, self._train.labels, round(TEST_FRACTION * len(order)) or 1))
 
     def _read(self, name: str) -> Split:
         split = self._stored.read(name)
         wrong = np.flatnonzero((split.labels < 0) | (split.labels >= len(self.class_names)))
         if len(wrong):
-            example = f"{split.labels[wrong[0]]} of {self._stored.names(name)[wrong[0]]}"
+            example = f"{split.labels[wrong[0]]} of {next(itertools.islice(self._stored.names(name), int(wrong[0]), None))}"
             raise UserError(
                 f"dataset {self.name!r} has {len(wrong)} labels in its {name} split that are out of range, such as "
                 f"{example}; they must be 0 to {len(self.class_names) - 1}"
@@ -203,7 +206,5 @@ def class_names_of(name: str, data_dir: str | Path | None = None) -> tuple[str, 
 
 def open_container(name: str, data_dir: str | Path | None) -> Listing:
     """Lists what lies in a container of the kind `name`, a key of `CONTAINERS`."""
-    row = CONTAINERS[name]
-    if data_dir is None:
-        raise UserError(f"dataset {name!r} needs --data_dir, {row.data_dir}")
-    return row.open(Path(data_dir))
+    check_data_dir(name, data_dir)
+    return CONTAINERS[name].open(os.fspath(data_dir or ""))

@@ -86,12 +86,13 @@ def check_sample(listed: Mapping[str, LabeledRecords], bad_images: BadImages, ch
         for split in listed.values()
         for row in np.unique(np.linspace(0, len(split) - 1, min(SAMPLE, len(split))).astype(int))
     ]
-    infos = probe_with_progress(images, size_to_keep(images))
+    size = size_to_keep(images)
+    infos = probe_with_progress(images, size if size and max(size) <= SMALL else None)
     if bad_images.policy == "fail" or all(info.error for info in infos):
         report_unreadable(images, infos, bad_images)
     readable = [info for info in infos if not info.error]
     channels = channels or (1 if all(info.grayscale for info in readable) else 3)
-    alike = all(info.pixels is not None for info in readable) and max(readable[0].size or (SMALL + 1,)) <= SMALL
+    alike = all(info.pixels is not None for info in readable)
     sample = stacked(readable, channels) if alike else None
     return {
         name: ReadSplit(EncodedSplit(split.records, split.labels, channels, bad_images, sample), split.records)
@@ -134,15 +135,16 @@ def broadcastable(pixels: np.ndarray | None, channels: int) -> np.ndarray:
 
 def report_unreadable(images: Sequence[tuple[Records, int]], infos: Sequence[ImageInfo], bad_images: BadImages) -> None:
     """Names the first unreadable images in one line: on stderr, or as an error if none may be skipped or none is left."""
-    errors = {records.name(index): info.error for (records, index), info in zip(images, infos, strict=True) if info.error}
-    if not errors:
+    unreadable = [(*image, info.error) for image, info in zip(images, infos, strict=True) if info.error]
+    if not unreadable:
         return
-    first = "; ".join(f"{name} {error}" for name, error in itertools.islice(errors.items(), MAX_IMAGES_NAMED))
-    line = f"{len(errors)} of {len(images)} images cannot be read: {first}{'; ...' if len(errors) > MAX_IMAGES_NAMED else ''}"
+    first = "; ".join(f"{records.location(index)} {error}" for records, index, error in unreadable[:MAX_IMAGES_NAMED])
+    rest = "; ..." if len(unreadable) > MAX_IMAGES_NAMED else ""
+    line = f"{len(unreadable)} of {len(images)} images cannot be read: {first}{rest}"
     if bad_images.policy == "fail":
         raise UserError(f"{line}. --on_bad_image=skip leaves them out")
-    if len(errors) == len(images):
+    if len(unreadable) == len(images):
         raise UserError(f"{line}. No image is left")
     print_message(f"{line}. They are left out")
-    for name in errors:
-        bad_images.note(name)
+    for records, index, _ in unreadable:
+        bad_images.note(records.name(index), records.location(index))

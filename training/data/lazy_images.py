@@ -1,6 +1,7 @@
 """Images that are resized and cropped when they are first used, and remembered from then on if memory allows."""
 
 import math
+import mmap
 from collections.abc import Callable
 from typing import Protocol, Self
 
@@ -39,8 +40,7 @@ class LazyImages:
     def __init__(self, split: ImageSource, preprocessing: Preprocessing, remember: bool) -> None:
         """remember: Whether to keep them in memory from then on."""
         self.split, self.preprocessing = split, preprocessing
-        # Pages of memory that nothing is written to take none.
-        self._pixels = np.empty((len(split), *preprocessing.shape), np.uint8) if remember else None
+        self._pixels = sparse_array((len(split), *preprocessing.shape)) if remember else None
         self._state = np.zeros(len(split), np.uint8)
 
     @classmethod
@@ -123,6 +123,17 @@ class LazyImages:
             self._pixels[row] = image
         self._state[row] = READ  # last: other threads look at it
         return image
+
+
+def sparse_array(shape: tuple[int, ...]) -> np.ndarray:
+    """Makes an array of uint8 that takes memory only where something has been written, a page of some kilobytes at a time.
+
+    NumPy's own arrays ask Linux for pages of two megabytes.
+    """
+    memory = mmap.mmap(-1, max(1, math.prod(shape)))
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8, math.prod(shape)).reshape(shape)
 
 
 def first_readable(read: Callable[[int], np.ndarray | None], row: int, count: int) -> tuple[np.ndarray, int]:

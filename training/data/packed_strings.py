@@ -1,11 +1,30 @@
 """Many short strings in one block of memory: as Python objects, the names of a million images would take 150 MB."""
 
 import dataclasses
-from collections.abc import Iterable
+import functools
+from array import array
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 import numpy as np
 import tensorflow as tf
+
+
+class StringPacker:
+    """Packs strings one by one."""
+
+    def __init__(self) -> None:
+        self._content, self._ends = bytearray(), array("q")
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def append(self, string: bytes) -> None:
+        self._content += string
+        self._ends.append(len(self._content))
+
+    def packed(self) -> "PackedStrings":
+        return PackedStrings(bytes(self._content), np.array(self._ends, np.int64))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -15,14 +34,13 @@ class PackedStrings:
     content: bytes
     ends: np.ndarray
 
-    @classmethod
-    def of(cls, strings: Iterable[bytes]) -> Self:
+    @staticmethod
+    def of(strings: Iterable[bytes]) -> "PackedStrings":
         """Packs strings, which may come from a generator."""
-        content, ends = bytearray(), []
+        packer = StringPacker()
         for string in strings:
-            content += string
-            ends.append(len(content))
-        return cls(bytes(content), np.array(ends, np.int64))
+            packer.append(string)
+        return packer.packed()
 
     @classmethod
     def joined(cls, parts: "Iterable[PackedStrings]") -> Self:
@@ -35,20 +53,20 @@ class PackedStrings:
     def __len__(self) -> int:
         return len(self.ends)
 
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self.__getitem__, range(len(self)))
+
     def __getitem__(self, index: int) -> bytes:
         return self.content[self.ends[index - 1] if index else 0 : self.ends[index]]
 
     def lookup(self, index: tf.Tensor) -> tf.Tensor:
         """Adds to a graph what returns the string at `index`, an integer: a string scalar."""
-        with tf.init_scope():
-            content, ends = self._tensors
+        content, ends = self._tensors
         start = tf.where(index > 0, tf.gather(ends, tf.maximum(index - 1, 0)), 0)
         return tf.strings.substr(content, start, tf.gather(ends, index) - start)
 
-    @property
+    @functools.cached_property
     def _tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The content as a scalar, and the ends; made once."""
-        if "tensors" not in self.__dict__:
-            with tf.device("CPU:0"):
-                self.__dict__["tensors"] = tf.constant(self.content), tf.constant(self.ends)
-        return self.__dict__["tensors"]
+        """The content as a scalar, and the ends."""
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant(self.content), tf.constant(self.ends)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from typing import Protocol, Self
@@ -11,10 +12,12 @@ import tensorflow as tf
 
 from keras_resnet import images
 
+from .binary_files import is_url, open_binary, version_of
 from .packed_strings import PackedStrings
 
 # What the file system says of a single file that will say the same tomorrow; after anything else the run had better stop.
 LASTING = (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
+MAX_ASKED = 1000  # files in a bucket, for each of which it is a request to ask for its size
 
 
 class Records(Protocol):
@@ -89,7 +92,7 @@ class FileRecords:
     def read(self, index: int) -> bytes:
         path = self.location(index)
         try:
-            with images.open_file(path) as file:
+            with open_binary(path) if is_url(path) else images.open_file(path) as file:
                 return file.read()
         except OSError as error:
             if error.errno in (None, *LASTING) or (error.errno == errno.ENOENT and os.path.islink(path)):
@@ -100,10 +103,12 @@ class FileRecords:
         return dataclasses.replace(self, rows=self.rows[rows])
 
     def total_bytes(self, limit: int) -> int:
+        if is_url(self.root) and len(self) > MAX_ASKED:
+            return limit + 1
         total = 0
         for index in range(len(self)):
             try:
-                total += os.stat(self.location(index)).st_size
+                total += version_of(self.location(index)).size
             except OSError:
                 continue  # which reading says
             if total > limit:
@@ -111,10 +116,13 @@ class FileRecords:
         return total
 
     def content(self, index: tf.Tensor) -> tf.Tensor:
-        with tf.init_scope():
-            rows = tf.constant(self.rows)
-        path = self.paths.lookup(tf.gather(rows, index))
+        path = self.paths.lookup(tf.gather(self._rows_tensor, index))
         return tf.io.read_file(tf.strings.join([os.fsencode(self.root), path]))
+
+    @functools.cached_property
+    def _rows_tensor(self) -> tf.Tensor:
+        with tf.init_scope(), tf.device("CPU:0"):
+            return tf.constant(self.rows)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,7 +132,7 @@ class RangeRecords:
     Attributes:
         files: The paths of these files.
         keys: The name of each image.
-        file_of, offsets, lengths: int32, int64 and int64 (M,), where each image lies.
+        file_of, offsets, lengths: int32, int64 and int64 (M,), where each image lies; a length of -1 for one that is missing.
         rows: int64 (N,), which of the M these images are.
     """
 
@@ -154,7 +162,9 @@ class RangeRecords:
     def read(self, index: int) -> bytes:
         row = int(self.rows[index])
         path, offset, length = self.files[int(self.file_of[row])], int(self.offsets[row]), int(self.lengths[row])
-        with open(path, "rb") as file:
+        if length < 0:
+            raise DamagedRecordError("has no image")
+        with open_binary(path) as file:
             file.seek(offset)
             content = file.read(length)
         if len(content) < length:
@@ -165,7 +175,7 @@ class RangeRecords:
         return dataclasses.replace(self, rows=self.rows[rows])
 
     def total_bytes(self, limit: int) -> int:
-        return int(self.lengths[self.rows].sum())
+        return int(np.maximum(self.lengths[self.rows], 0).sum())
 
     def content(self, index: tf.Tensor) -> None:
         return None

@@ -1,9 +1,7 @@
 """Datasets of tensorflow-datasets, by name."""
 
-import atexit
 import contextlib
-import difflib
-import re
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,27 +9,25 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import constants
 
 from keras_resnet.class_names import check_are_lines
-from keras_resnet.errors import UserError, comma_join, first_line
-from keras_resnet.files import PATTERN, without_pattern
+from keras_resnet.errors import UserError, comma_join
 
 from .bad_images import BadImages
-from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
+from .builders import get_builder
+from .containers.indexes.shard_index import cached_index
+from .containers.shards.listing import ShardImages
+from .containers.tfrecord import Features, read_shard
 from .downloads import prepare
-from .encoded_images import ExampleRecords, TFRecordExample, tfrecord_examples
 from .image_filter import MEMORY_FRACTION, read_splits
 from .memory import available_memory
-from .records import LabeledRecords
+from .packed_strings import PackedStrings
+from .records import LabeledRecords, RangeRecords, Records
 from .splits import ArraySplit, Split
 
 PNG_START = b"\x89PNG"
 SPLITS = ("train", "validation", "test")
 LABELS_CHECKED = 100  # to see whether a test split has any
-
-_links = contextlib.ExitStack()  # to folders whose names tensorflow-datasets would take for patterns
-atexit.register(_links.close)
 
 
 class TfdsDataset:
@@ -59,12 +55,12 @@ class TfdsDataset:
         """Returns a split: decoded if all images have one size and fit into memory, else encoded, on disk."""
         with self._damage_named(split):
             info, shape = self._builder.info.splits[split], self._image.shape
-            if None not in shape and info.num_examples * np.prod(shape) <= MEMORY_FRACTION * available_memory():
-                first = next(tfrecord_examples(info.filepaths, self._image_key), None)
-                if first is not None and is_png(first):
-                    with contextlib.suppress(tf.errors.InvalidArgumentError):  # an image does not decode; below it is named
-                        return self._decoded(split)
-            return self._encoded(split, ExampleRecords.of(split, tfrecord_examples(info.filepaths, self._image_key)))
+            listed = self._listed(split)
+            fits = None not in shape and info.num_examples * np.prod(shape) <= MEMORY_FRACTION * available_memory()
+            if fits and is_png(listed.records):
+                with contextlib.suppress(tf.errors.InvalidArgumentError):  # an image does not decode; below it is named
+                    return self._decoded(split)
+            return self._encoded(split, listed)
 
     def names(self, split: str) -> list[str]:
         """Returns a name for each example: its position, which does not change in a prepared dataset."""
@@ -76,13 +72,35 @@ class TfdsDataset:
         images, labels = values[self._image_key], values[self._label_key]
         return ArraySplit(np.asarray(images)[..., :3], np.asarray(labels, np.int64))
 
-    def _encoded(self, split: str, records: ExampleRecords) -> Split:
-        labels = np.asarray(self._read(split, self._label_key)[self._label_key], np.int64)
-        if len(labels) != len(records):
-            raise ValueError(f"{len(records)} images and {len(labels)} labels")
+    def _listed(self, split: str) -> LabeledRecords:
+        """Lists the images of a split in the order of its files, without reading them."""
+        files = [os.fspath(path) for path in self._builder.info.splits[split].filepaths]
+        features = Features(self._image_key, self._label_key, class_name="", name="")
+        try:
+            indexes = [cached_index(file, f"tfrecord {features!r}", lambda path: read_shard(path, features)) for file in files]
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        if any(len(index["end"]) for index in indexes):
+            raise ValueError("a file ends inside an example")
+        shards = [*map(ShardImages.of, indexes)]
+        counts = [len(shard.offsets) for shard in shards]
+        if sum(counts) != self._builder.info.splits[split].num_examples:
+            raise ValueError(f"there are {sum(counts)} examples")
+        records = RangeRecords.of(
+            files,
+            PackedStrings.of(f"{split}[{position}]".encode() for position in range(sum(counts))),
+            np.repeat(np.arange(len(files), dtype=np.int32), counts),
+            np.concatenate([shard.offsets for shard in shards]),
+            np.concatenate([shard.lengths for shard in shards]),
+        )
+        labels = [np.array([*map(int, shard.labels)], np.int64)[shard.label_of] for shard in shards]
+        return LabeledRecords(records, np.concatenate(labels))
+
+    def _encoded(self, split: str, listed: LabeledRecords) -> Split:
         channels = 1 if self._image.shape[-1] == 1 else 3
-        read = read_splits({split: LabeledRecords(records, labels)}, self._bad_images, channels)[split]
-        self._left_out |= {*map(records.name, range(len(records)))} - {*map(read.records.name, range(len(read.records)))}
+        read = read_splits({split: listed}, self._bad_images, channels)[split]
+        names, kept = map(all_names, (listed.records, read.records))
+        self._left_out |= {*names} - {*kept}
         return read.split
 
     def _read(self, split: str, *features: str) -> dict[str, np.ndarray]:
@@ -113,32 +131,13 @@ class TfdsDataset:
             return bool((self._read(f"{split}[:{first}]", self._label_key)[self._label_key] != -1).any())
 
 
-def is_png(encoded: TFRecordExample) -> bool:
-    """Whether an image is a PNG: of these all decoders make the same pixels, which of a JPEG they do not."""
-    return encoded.read().startswith(PNG_START)
+def is_png(records: Records) -> bool:
+    """Whether the first image is a PNG: of these all decoders make the same pixels, which of a JPEG they do not."""
+    return len(records) > 0 and records.read(0).startswith(PNG_START)
 
 
-def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuilder:
-    if data_dir is not None and PATTERN.search(str(data_dir)):
-        Path(data_dir).mkdir(parents=True, exist_ok=True)
-        data_dir = _links.enter_context(without_pattern(Path(data_dir)))
-    try:
-        return tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:
-        similar = difflib.get_close_matches(name, tfds.list_builders(), n=3)
-        hint = f"did you mean {' or '.join(similar)}? " if similar else ""
-        raise UserError(
-            f"unknown dataset {name!r}: {hint}It must be digits, folder or a dataset of tensorflow-datasets"
-        ) from error
-    except Exception as error:  # its records may be damaged in any way
-        reason = re.sub(r"Failed to construct dataset .*?}\": ", "", first_line(error))
-        raise UserError(f"dataset {name!r} cannot be opened: {reason}{prepared_in(name, data_dir)}") from error
-
-
-def prepared_in(name: str, data_dir: str | Path | None) -> str:
-    """What to do about a dataset that is there and cannot be opened, to end a message with; "" if it is not there."""
-    folder = Path(data_dir or constants.DATA_DIR) / name.partition("/")[0].partition(":")[0]
-    return f"; remove {folder} to prepare it again" if folder.is_dir() else ""
+def all_names(records: Records) -> Iterator[str]:
+    return map(records.name, range(len(records)))
 
 
 def features_of(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:

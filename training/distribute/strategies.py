@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from keras_resnet.errors import UserError, WorkerLost, comma_join, first_line
+from keras_resnet.errors import UserError, WorkerLost, first_line
 
-JOBS = ("chief", "worker")
+from .cluster import check_strategy, is_slurm_step, task_of_tf_config
+
 PEER_DIED = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 
 
@@ -19,8 +20,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
     Call it before everything else that uses TensorFlow: several workers must be connected before the first operation runs.
     """
-    if name not in STRATEGIES:
-        raise UserError(f"unknown strategy {name!r}; the strategies are {comma_join(STRATEGIES)}")
+    check_strategy(name)
     return STRATEGIES[name]()
 
 
@@ -49,11 +49,10 @@ def multi_worker() -> tf.distribute.Strategy:
     `collective_error_as_worker_lost`.
     """
     resolver = cluster_of_environment()
-    if resolver is None:
-        raise UserError("strategy multi_worker needs TF_CONFIG with a cluster, or a Slurm step (srun); found neither")
+    assert resolver, "check_strategy"
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver, communication_options())
     except RuntimeError as error:
         if "program startup" not in str(error):
             raise
@@ -61,6 +60,13 @@ def multi_worker() -> tf.distribute.Strategy:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # TensorFlow installs a handler that ignores it
+
+
+def communication_options() -> tf.distribute.experimental.CommunicationOptions:
+    """NCCL where there are GPUs: left to itself ("AUTO"), TensorFlow 2.21 sums them in its gRPC ring, by way of the hosts."""
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    chosen = kinds.NCCL if tf.config.get_visible_devices("GPU") else kinds.AUTO
+    return tf.distribute.experimental.CommunicationOptions(implementation=chosen)
 
 
 @contextlib.contextmanager
@@ -93,19 +99,13 @@ def cluster_of_environment() -> tf.distribute.cluster_resolver.ClusterResolver |
 
 
 def cluster_of_tf_config() -> tf.distribute.cluster_resolver.ClusterResolver | None:
-    try:
-        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-        cluster, job, index = resolver.cluster_spec().as_dict(), resolver.task_type, resolver.task_id
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"TF_CONFIG is not a cluster and a task in JSON: {first_line(error)}") from error
-    if not cluster:
+    if task_of_tf_config() is None:
         return None
-    if others := [name for name in cluster if name not in JOBS]:
-        raise UserError(f"TF_CONFIG has a job {others[0]!r}; the jobs are {comma_join(JOBS)}")
-    if job not in cluster:
-        raise UserError(f"TF_CONFIG has a task of type {job!r}; the cluster's jobs are {comma_join(cluster)}")
-    if index is None or not 0 <= index < len(cluster[job]):
-        raise UserError(f"TF_CONFIG has a task of index {index}; it must be at least 0 and below {len(cluster[job])}")
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    try:
+        resolver.cluster_spec()
+    except (ValueError, TypeError, AttributeError) as error:  # addresses that are none
+        raise UserError(f"TF_CONFIG is not a cluster and a task in JSON: {first_line(error)}") from error
     return resolver
 
 
@@ -115,7 +115,7 @@ def cluster_of_slurm() -> tf.distribute.cluster_resolver.ClusterResolver | None:
     TensorFlow's resolver sorts the hosts as text (n10 before n9), so that a rank is not always an index into its list: this
     task's index is found by host and local number. It would also divide the GPUs, which is left to Slurm (`--gpus-per-task`).
     """
-    if "SLURM_STEP_NUM_TASKS" not in os.environ:
+    if not is_slurm_step():
         return None
     try:
         job, step, tasks, local = (

@@ -3,25 +3,23 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import keras
 
 import keras_resnet
 from keras_resnet.class_names import first_difference
-from keras_resnet.classifier import read_metadata, with_preprocessing
+from keras_resnet.classifier import with_preprocessing
 from keras_resnet.errors import UserError
-from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models import builder, variants
 from keras_resnet.models.condensed import CondensedRun, Condenser
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
-from keras_resnet.weights.pretrained import lookup
-from keras_resnet.weights.pretrained.arguments import check_unvaried
+from keras_resnet.weights.availability import check_available
 
 from ..config import TrainConfig
+from .preflight import metadata_of
 
 
 class NetworkConfig(Protocol):
@@ -56,7 +54,8 @@ def condensed_classifier(
 def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing]:
     """Builds a classifier with the weights of `config.weights` with their preprocessing, which is returned too."""
     assert config.weights
-    check_not_varied(config)
+    variations = {name: getattr(config, name) for name in VARIATIONS}
+    check_available(config.weights, config.model, **variations, width_multiplier=config.options.width_multiplier)
     network = build_model(config, classes, input_shape=(None, None, channels_of(config.model, config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
     if recorded_preprocessing(network) is None:
@@ -70,24 +69,10 @@ def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Mode
     return with_preprocessing(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
 
 
-def check_not_varied(config: TrainConfig) -> None:
-    """Raises a `UserError` for another network than the one whose trained weights of this package are named."""
-    if config.weights and lookup.is_name(config.weights):
-        entry = lookup.find_entry(config.model, config.weights)
-        check_unvaried(entry, config.block, config.unit, config.shortcut, config.options.width_multiplier)
-
-
 def channels_of(model: str, weights: str) -> int:
     """3, unless the weights are trained ones of this package, or in a classifier of it, for grayscale images."""
     classifier = metadata_of(model, weights)
     return classifier.preprocessing.channels if classifier else 3
-
-
-def metadata_of(model: str, weights: str) -> ClassifierMetadata | None:
-    """Labels and preprocessing of trained weights of this package, or of those in a classifier of it; None for others."""
-    if lookup.is_name(weights):
-        return lookup.find_entry(model, weights).metadata
-    return read_metadata(weights) if Path(weights).is_file() else None
 
 
 def check_kept_head(config: TrainConfig, class_names: Sequence[str]) -> None:

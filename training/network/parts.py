@@ -2,10 +2,10 @@
 
 import keras
 
-from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models.naming import PARTS, part_of
 
 from ..recipes import Recipe
+from .preflight import check_freeze
 from .trainable import TrainableNetwork
 
 
@@ -21,17 +21,13 @@ def is_norm(layer: keras.Layer) -> bool:
 
 def freeze(model: keras.Model, recipe: Recipe) -> None:
     """Makes the parts that `recipe` names untrainable. Frozen normalizations also keep their moving statistics."""
-    parts = parts_of(model)
-    if unknown := [part for part in recipe.freeze if part not in parts]:
-        raise UserError(f"freeze names {comma_join(unknown)}; the parts of {model.name} are {comma_join(parts)}")
+    check_freeze(recipe, parts_of(model), model.name)
     for layer in model.layers:
         frozen = part_of(layer.name) in recipe.freeze
         if is_norm(layer) and recipe.norm_layers != "with_parts":
             frozen = recipe.norm_layers == "frozen"
         if frozen:
             layer.trainable = False
-    if not model.trainable_variables:
-        raise UserError(f"freeze names all parts of {model.name}, {comma_join(parts)}: nothing is left to train")
 
 
 def synchronize_norms(model: keras.Model) -> None:

@@ -3,10 +3,10 @@
 import io
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_resnet.files import atomic
+from keras_resnet.remote import AnyPath
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def finite(epochs: Sequence[Record], key: str) -> list[tuple[int, float]]:
     return [(epoch, value) for epoch, value in values if isinstance(value, int | float) and math.isfinite(value)]
 
 
-def draw_curves(records: Sequence[Record], path: Path) -> None:
+def draw_curves(records: Sequence[Record], path: AnyPath) -> None:
     """Writes the curves to a PNG file."""
     with atomic(path) as temporary:
         curves(records).savefig(temporary, dpi=110)

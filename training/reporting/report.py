@@ -3,13 +3,13 @@
 import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_resnet.files import write_text
 from keras_resnet.html import img, picture, png
+from keras_resnet.remote import AnyPath
 
 from ..config import flatten
 from ..data.splits import LazyImages
@@ -24,7 +24,7 @@ MAX_SIDE, MAX_PIXELATED_SIDE = 256, 99  # pixels: larger images are shrunk, larg
 
 
 def write_report(
-    path: Path,
+    path: AnyPath,
     *,
     title: str,
     config: Mapping[str, Any],

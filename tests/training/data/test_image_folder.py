@@ -130,9 +130,9 @@ def test_unreadable_images_are_counted_named_and_left_out(tmp_path, capfd):
     assert len(training) + len(validation) == 6
     assert dataset.bad_images == [f"train/cat/{name}" for name in ("cut.jpg", "gone.png", "text.jpg", "void.gif")]
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "cannot be read" in line]
-    assert line.startswith("keras-resnet: 4 of 16 images cannot be read: train/cat/cut.jpg image file is truncated")
-    assert "train/cat/gone.png No such file or directory; train/cat/text.jpg is in no known format of images; ..." in line
-    with pytest.raises(UserError, match=r"4 of 16 images cannot be read: train/cat/cut\.jpg"):
+    assert line.startswith(f"keras-resnet: 4 of 16 images cannot be read: {folder}/cut.jpg image file is truncated")
+    assert f"{folder}/gone.png No such file or directory; {folder}/text.jpg is in no known format of images; ..." in line
+    with pytest.raises(UserError, match=r"4 of 16 images cannot be read: .*/train/cat/cut\.jpg"):
         Dataset("folder", tmp_path, on_bad_image="fail")
 
 

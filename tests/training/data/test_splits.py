@@ -11,11 +11,12 @@ from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training.data import lazy_images, memory
 from keras_resnet.training.data.bad_images import BadImages
 from keras_resnet.training.data.class_weights import class_weights
+from keras_resnet.training.data.containers.indexes.examples import index_examples
 from keras_resnet.training.data.crop_batches import CropBatches
-from keras_resnet.training.data.encoded_images import ExampleRecords, tfrecord_examples
 from keras_resnet.training.data.lazy_images import LazyImages
+from keras_resnet.training.data.packed_strings import PackedStrings
 from keras_resnet.training.data.random_crops import random_box
-from keras_resnet.training.data.records import FileRecords
+from keras_resnet.training.data.records import FileRecords, RangeRecords
 from keras_resnet.training.data.splits import EncodedSplit
 
 WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws for a box that is all of a square image
@@ -38,12 +39,13 @@ def random_crops(split, order, draws, size, min_area):
 
 
 def recorded(paths, file):
-    """The same images as `TFRecordExample`s of a file like those of tensorflow-datasets."""
+    """The same images in a file like those of tensorflow-datasets."""
     with tf.io.TFRecordWriter(str(file)) as writer:
         for path in paths:
             content = tf.train.Feature(bytes_list=tf.train.BytesList(value=[Path(path).read_bytes()]))
             writer.write(tf.train.Example(features=tf.train.Features(feature={"image": content})).SerializeToString())
-    return ExampleRecords.of("train", tfrecord_examples([file], "image"))
+    index, count = index_examples(str(file), "image"), len(paths)
+    return RangeRecords.of([str(file)], PackedStrings.of([b"x"] * count), np.zeros(count, int), index.offsets, index.lengths)
 
 
 def smooth(mode="RGB", size=40):

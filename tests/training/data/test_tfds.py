@@ -137,7 +137,9 @@ def test_an_image_that_does_not_decode_is_named_and_left_out(data_dir, capfd):
     training, validation = dataset.train_and_validation(0.25, seed=0)
     assert len(training) + len(validation) == 4
     assert dataset.bad_images == ["train[4]"]
-    assert "1 of 5 images cannot be read: train[4] " in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "1 of 5 images cannot be read: " in said
+    assert ": train[4] " in said
     with pytest.raises(UserError, match=r"train\[4\]"):
         Dataset("tiny_damaged", data_dir, on_bad_image="fail").train_and_validation(0.25, seed=0)
 
@@ -204,8 +206,8 @@ DAMAGE = {  # what is done to a file of a prepared set: (the file, what the erro
     lambda file: file.unlink(): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
     lambda file: file.write_bytes(b""): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
     lambda file: file.write_bytes(b"\xff" * 99): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
-    without("kind"): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
-    without("photo"): ("*train.tfrecord*", r"20 of 20 images cannot be read: train\[0\] has no feature 'photo' with an image"),
+    without("kind"): ("*train.tfrecord*", r"20 labels in its train split that are out of range, such as -1 of train\[0\]"),
+    without("photo"): ("*train.tfrecord*", r"20 of 20 images cannot be read: .*tfrecord.*: train\[0\] has no image"),
 }
 
 

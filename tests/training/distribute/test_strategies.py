@@ -133,6 +133,17 @@ def test_tf_config_goes_before_slurm(monkeypatch):
     assert strategies.cluster_of_environment().cluster_spec().as_dict() == {"worker": ["a:1", "b:1"]}
 
 
+@pytest.mark.parametrize(("gpus", "chosen"), [(0, "AUTO"), (8, "NCCL")])
+def test_workers_with_gpus_do_not_sum_their_gradients_over_grpc(gpus, chosen, monkeypatch):
+    """TensorFlow's collectives take NCCL only where it is named (`CollectiveParamResolverLocal::AssignCollectiveType`)."""
+    made = {}
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU"] * gpus)
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda _, options: made.update(options=options))
+    tf_config(monkeypatch, {"worker": ["a:1", "b:1"]})
+    make_strategy("multi_worker")
+    assert made["options"].implementation.value == chosen
+
+
 def test_a_strategy_made_too_late_says_so(monkeypatch):
     tf.constant(0)
     tf_config(monkeypatch, {"worker": ["localhost:1"]})

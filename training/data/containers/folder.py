@@ -22,9 +22,12 @@ SPLIT_NAMES = {  # and what their folders are called, in any case, also as "trai
 }
 MAX_CLASSES_NAMED = MAX_SUFFIXES_NAMED = 5  # in an error
 
+Subfolders = Callable[[Path, Unused], list[str]]  # the sorted names of the folders in a folder, which an archive has as well
 
-def list_folder(folder: Path) -> Listing:
-    """Lists a folder of images, also in folders below those of the classes. What is not used is counted and named on stderr."""
+
+def list_folder(folder: str | Path) -> Listing:
+    """Lists a folder of images, also in folders below those of the classes. Its notes count and name what is not used."""
+    folder = Path(folder)
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise UserError(f"data_dir is {folder}, which {problem}; it must be a folder")
@@ -72,7 +75,7 @@ def missing_classes(
             yield f"the {split} split has no images of {len(missing)} of {len(class_names)} classes: {shown}"
 
 
-def check_class_names(folder: Path, class_names: list[str]) -> None:
+def check_class_names(folder: Path, class_names: list[str], subfolders: Subfolders = subfolders) -> None:
     """Raises a `UserError` unless the names are lines of text, and two at least."""
     check_are_lines(class_names, f"{folder} has class folders whose names are not a line of text")
     if len(class_names) < 2:
@@ -111,7 +114,7 @@ def clashes(names: list[str], key: Callable[[str], str]) -> str:
     return comma_join(ascii(name) for name, own in zip(names, keys, strict=True) if keys.count(own) > 1)
 
 
-def split_folders(folder: Path, unused: Unused) -> dict[str, Path]:
+def split_folders(folder: Path, unused: Unused, subfolders: Subfolders = subfolders) -> dict[str, Path]:
     """Returns {split: its folder}. If neither train/ nor test/ holds folders, the classes are at the top, all for training."""
     nothing = Unused(folder)
     top = {name: folder / name for name in subfolders(folder, nothing)}
@@ -122,7 +125,7 @@ def split_folders(folder: Path, unused: Unused) -> dict[str, Path]:
         if len(paths) > 1:
             raise UserError(f"{folder} has {' and '.join(path.name for path in paths)}; only one can be the {split} split")
         if paths:
-            found[split] = innermost(paths[0])
+            found[split] = innermost(paths[0], subfolders)
     if not ("train" in found or "test" in found):
         return {"train": folder}
     subfolders(folder, unused)  # for the files there
@@ -137,7 +140,7 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.casefold()).removesuffix("set")
 
 
-def innermost(path: Path) -> Path:
+def innermost(path: Path, subfolders: Subfolders = subfolders) -> Path:
     """The split's folder inside one of the same name, which archives often have: train/train/CLASS."""
     inside = subfolders(path, Unused(path))
-    return innermost(path / inside[0]) if inside == [path.name] else path
+    return innermost(path / inside[0], subfolders) if inside == [path.name] else path

@@ -28,9 +28,12 @@ class Listing(NamedTuple):
 
 def in_order(records: Records, labels: np.ndarray) -> LabeledRecords:
     """Sorts the images of a split by label, and those of a class by name: the order is the same from every container."""
-    names = np.array([os.fsencode(records.name(row)) for row in range(len(records))], object)
-    order = np.array(sorted(range(len(names)), key=lambda row: (labels[row], names[row])), np.int64)
-    return LabeledRecords(records.take(order), np.asarray(labels, np.int64)[order])
+    labels = np.asarray(labels, np.int64)
+    order = np.argsort(labels, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):  # class by class: all names take much memory
+        names = [os.fsencode(records.name(row)) for row in rows.tolist()]
+        rows[:] = rows[sorted(range(len(names)), key=names.__getitem__)]
+    return LabeledRecords(records.take(order), labels[order])
 
 
 def check_class_names(where: object, class_names: Sequence[str]) -> None:

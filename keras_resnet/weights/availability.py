@@ -1,0 +1,52 @@
+"""Which weights a path or a name means, and whether they can be had: without Keras, as far as the file system tells."""
+
+import os
+
+from keras_resnet.errors import UserError, comma_join
+from keras_resnet.remote import is_remote
+
+from . import applications
+from .pretrained import lookup
+from .pretrained.arguments import check_unvaried
+from .readers import find_reader
+
+
+def valid_names() -> str:
+    """The names that `load_weights` takes, as messages have them."""
+    names = dict.fromkeys([applications.IMAGENET, *lookup.names_of_files()])
+    *first, last = map(repr, names)
+    return f"{comma_join(first)} or {last}" if first else last
+
+
+def check_exists(path: str, path_or_name: object) -> None:
+    """Raises a `UserError` if there is no such file. path_or_name: what was given."""
+    if not os.path.exists(path):
+        raise UserError(f"no weights {path_or_name!r}: it is the path of a file, or {valid_names()}")
+
+
+def check_available(
+    weights: str,
+    model: str,
+    *,
+    block: str | None = None,
+    unit: str | None = None,
+    shortcut: str | None = None,
+    width_multiplier: float = 1,
+) -> None:
+    """Raises a `UserError` for weights that a named network cannot have, whatever is in the file.
+
+    Those are a name of other networks' weights, a file that is not there, and one that is not of weights.
+
+    Args:
+        weights: a name or the path of a file, see `load_weights`.
+        model: name of the network.
+        block, unit, shortcut, width_multiplier: what makes it another network than the one of that name.
+    """
+    if lookup.is_name(weights):
+        check_unvaried(lookup.find_entry(model, weights), block, unit, shortcut, width_multiplier)
+    elif weights == applications.IMAGENET:
+        if model not in applications.NETWORKS and (block, unit, shortcut) == (None, None, None):
+            raise UserError(applications.no_weights_for(model.lower()))
+    elif not is_remote(weights):
+        check_exists(weights, weights)
+        find_reader(weights)

@@ -1,0 +1,22 @@
+"""What is wrong with the name and the folders of a dataset, as far as it shows without TensorFlow and without reading data."""
+
+from pathlib import Path
+
+from keras_resnet.errors import UserError
+from keras_resnet.files import PATTERN
+
+from .builders import get_builder
+from .containers.table import CONTAINERS, check_data_dir
+
+
+def check_location(name: str, data_dir: str | Path | None, manual_dir: str | Path | None = None) -> None:
+    """Raises a `UserError` for an unknown dataset, and for folders that are not there. What is in them is not looked at."""
+    if manual_dir is not None and not Path(manual_dir).is_dir():
+        raise UserError(f"manual_dir is {manual_dir}, which is not a folder; it must hold archives that you downloaded")
+    if name in CONTAINERS:
+        check_data_dir(name, data_dir)
+        return
+    if data_dir is not None and Path(data_dir).is_file():
+        raise UserError(f"data_dir is {data_dir}, which is a file; it must be a folder")
+    if not PATTERN.search(str(data_dir)):  # for such a folder, `get_builder` makes a link
+        get_builder(name, data_dir)
