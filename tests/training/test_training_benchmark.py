@@ -269,6 +269,41 @@ def test_tf_image_code_gives_the_batches_that_ours_gives():
         assert sorted(drawn) == sorted(candidate.labels)
 
 
+def test_larger_images_come_from_jpeg_files(tmp_path, monkeypatch):
+    from keras_resnet.training.benchmarks import jpeg_files, jpeg_pipeline
+
+    monkeypatch.setattr(jpeg_files, "COUNT", 3)
+    jpeg_files.write_jpeg_files(str(tmp_path))
+    measured = config(task="input", model="ResNet18V1", image_size=72)
+    assert select_candidates(measured).keys() == candidates.JPEG_INPUT.keys()
+    assert select_candidates(config(task="input", image_size=63)).keys() == candidates.CANDIDATES["input"].keys()
+    for candidate in candidates.JPEG_INPUT.values():
+        module, _, name = candidate.class_path.partition(".")
+        if module == "torchvision_pipeline":
+            continue
+        workload = getattr(jpeg_pipeline, name)(measured, str(tmp_path))
+        workload.load_data(2)
+        shapes = [(images.shape, targets.shape) for images, targets in workload.dataset()]
+        assert shapes == [((4, 72, 72, 3), (4, 1000))] * 3
+        assert workload.run() > 0
+        assert workload.steps == 2
+    notes = jpeg_pipeline.Exact(measured, str(tmp_path)).info()["notes"]
+    assert notes[0].startswith("3 JPEGs of 500x375 pixels in quality 95, ")
+    assert [note.split()[0] for note in notes[1:]] == [f"jpeg_decoding={name}" for name in ("no_antialias", "fast_dct", "fast")]
+
+
+def test_ours_with_the_settings_of_others_is_compared_with_them():
+    measured = config(task="input", model="ResNet18V1", image_size=72)
+    speeds = {"ours": [1.0, 1.0], "fast": [6.0, 2.0], "per_image": [2.0, 2.0], "torchvision": []}
+    entries = [TrainingEntry(key, title=key, values=values, first_step=1.0, peak_memory=1.0) for key, values in speeds.items()]
+    entries[-1].failure = "torchvision is not installed"
+    entries[0].notes = ["of files"]
+    notes = list(TrainingResult(measured, tuple(entries), None).notes())
+    assert "fast is 2.00x per_image" in notes
+    assert "of files" in notes
+    assert not any(note.startswith("fast is") and "torchvision" in note for note in notes)
+
+
 def others(input_shape, classes, classifier_activation):
     """With layers that our networks do not have, but others' and our classifiers do."""
     layers = keras.layers

@@ -7,7 +7,7 @@ OURS = "ours"  # the key of the row that all others are compared with
 
 
 class WorkloadInfo(TypedDict, total=False):
-    """macs: multiply-adds per image. operations: of one step, where it is not a network's. notes: lines below the table."""
+    """macs: multiply-adds per image. operations: of one step, where it is not a network's. notes: for below the table."""
 
     macs: int | None
     versions: dict[str, str]
@@ -16,7 +16,7 @@ class WorkloadInfo(TypedDict, total=False):
 
 
 class Workload(Protocol):
-    """What a candidate's process measures. It is made from a `BenchmarkConfig`, and a graph if the row says so."""
+    """What a candidate's process measures: made from a `BenchmarkConfig`, and from a graph or a folder of JPEGs if it needs one."""
 
     steps: int  # in one `run`
 
@@ -28,8 +28,8 @@ class Workload(Protocol):
         """Does everything from nothing to where a step can begin."""
         ...
 
-    def run(self) -> None:
-        """Goes through the data once; this is what is timed."""
+    def run(self) -> float | None:
+        """Goes through the data once; this is what is timed, unless it returns the seconds of the part that counts."""
         ...
 
     def info(self) -> WorkloadInfo: ...

@@ -4,8 +4,10 @@ Nothing here loads TensorFlow, as torchvision's process imports it too.
 """
 
 import dataclasses
-import tempfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -24,20 +26,25 @@ class JpegFiles:
     paths: tuple[str, ...]
     mean_bytes: float
 
+    @classmethod
+    def of(cls, folder: str) -> Self:
+        """Looks at what `write_jpeg_files` wrote."""
+        files = sorted(Path(folder).glob("*/*.jpg"))
+        mean_bytes = float(np.mean([file.stat().st_size for file in files]))
+        return cls(Path(folder), tuple(file.relative_to(folder).as_posix() for file in files), mean_bytes)
+
     def __str__(self) -> str:
         kind = f"{WIDTH}x{HEIGHT} pixels in quality {QUALITY}"
         return f"{len(self.paths)} JPEGs of {kind}, {self.mean_bytes:,.0f} bytes each on average"
 
 
-def write_jpeg_files(count: int = COUNT) -> tuple[JpegFiles, tempfile.TemporaryDirectory[str]]:
-    """Writes the same files every time. They last as long as the folder that is returned with them."""
-    folder = tempfile.TemporaryDirectory(prefix="keras-resnet-benchmark-")
-    root, rng = Path(folder.name), np.random.default_rng(0)
-    paths = tuple(f"{index % FOLDERS}/{index:04}.jpg" for index in range(count))
-    for path in paths:
-        (root / path).parent.mkdir(exist_ok=True)
-        Image.fromarray(photograph(rng)).save(root / path, quality=QUALITY)
-    return JpegFiles(root, paths, float(np.mean([(root / path).stat().st_size for path in paths]))), folder
+def write_jpeg_files(folder: str) -> None:
+    """Writes the same files every time."""
+    rng = np.random.default_rng(0)
+    for index in range(COUNT):
+        path = Path(folder) / str(index % FOLDERS) / f"{index:04}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(photograph(rng)).save(path, quality=QUALITY)
 
 
 def photograph(rng: np.random.Generator) -> np.ndarray:
@@ -51,3 +58,13 @@ def photograph(rng: np.random.Generator) -> np.ndarray:
             pixels[..., channel] += CONTRAST * FALLOFF**number * np.asarray(large)
     pixels += rng.normal(scale=NOISE, size=(HEIGHT, WIDTH, 1))
     return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def seconds_after_first(batches: Iterable[object]) -> float:
+    """Goes through batches; returns the seconds from the first to the last. A run has its beginning once, not every second."""
+    iterator = iter(batches)
+    next(iterator)
+    begin = time.perf_counter()
+    for _ in iterator:
+        pass
+    return time.perf_counter() - begin

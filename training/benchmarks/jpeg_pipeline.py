@@ -12,29 +12,28 @@ from ..data.splits import EncodedSplit
 from ..recipes import JPEG_DECODINGS
 from .candidates import WorkloadInfo
 from .config import BenchmarkConfig
-from .jpeg_files import write_jpeg_files
+from .jpeg_files import JpegFiles, seconds_after_first
 
 COMPARED = 64  # crops, for the differences between ways to decode
 
 
 class JpegPipeline:
-    def __init__(self, config: BenchmarkConfig) -> None:
+    def __init__(self, config: BenchmarkConfig, folder: str) -> None:
         self.config, self.classes, self.size = config, config.family.classes, (config.side, config.side)
-        self.files, self._folder = write_jpeg_files()
+        self.files = JpegFiles.of(folder)
         self.recipe = recipes.get_recipe("he2016_imagenet", batch_size=config.batch_size)
 
     def load_data(self, steps: int) -> None:
-        """Takes the files again and again, as many as the steps need."""
+        """Takes the files again and again, as many as the steps need, and those of the batch before them."""
         self.steps = steps
-        self.rows = np.resize(np.arange(len(self.files.paths)), steps * self.config.batch_size)
+        self.rows = np.resize(np.arange(len(self.files.paths)), (steps + 1) * self.config.batch_size)
         self.labels = self.rows % self.classes
 
     def build(self) -> None:
         """Does nothing: a pipeline belongs to its data and is made when it runs."""
 
-    def run(self) -> None:
-        for _ in self.dataset():
-            pass
+    def run(self) -> float:
+        return seconds_after_first(self.dataset())
 
     def dataset(self) -> tf.data.Dataset:
         """Returns the batches (images (B, H, W, 3), targets float32 (B, classes))."""
@@ -72,10 +71,13 @@ class Exact(Ours):
 
     def crops(self, decoding: str) -> np.ndarray:
         """int64 (COMPARED, H, W, 3)"""
-        draws = np.random.default_rng(0).random((COMPARED, 4), np.float32)
         contents = [(self.files.root / path).read_bytes() for path in self.files.paths[:COMPARED]]
+        draws = np.random.default_rng(0).random((len(contents), 4), np.float32)
         min_area, how = self.recipe.min_crop_area, JPEG_DECODINGS[decoding]
-        crops = [decode_and_crop(*image, self.size, 3, min_area, how) for image in zip(contents, draws, strict=True)]
+        crops = [
+            decode_and_crop(tf.constant(content), tf.constant(draw), self.size, 3, min_area, how)
+            for content, draw in zip(contents, draws, strict=True)
+        ]
         return np.stack(crops).astype(int)
 
 

@@ -89,7 +89,16 @@ class TrainingResult:
             yield f"of peak: of {speed}, this machine's float32 matrix multiplication; backward counts as two forward passes"
         for entry in self.entries:
             yield from entry.notes
+        yield from self._fast_input()
         yield machine(self.entries)
+
+    def _fast_input(self) -> Iterator[str]:
+        """Yields how our input with the settings of others compares with theirs."""
+        measured = {entry.key: entry for entry in self.entries if not entry.failure}
+        for key in ("per_image", "torchvision") if "fast" in measured else ():
+            if key in measured:
+                ratios = [ours / theirs for ours, theirs in zip(measured["fast"].values, measured[key].values, strict=True)]
+                yield f"{measured['fast'].title} is {statistics.median(ratios):.2f}x {measured[key].title}"
 
     def record(self) -> dict[str, Any]:
         """Returns what goes to a JSON file. ours, stock, ratios: the values of these two and their ratios, round by round."""

@@ -2,14 +2,16 @@
 
 import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
 from keras_resnet.benchmarks.processes import WorkerError, WorkerProcess
 from keras_resnet.benchmarks.runner import Runner
 
-from .candidates import MATMUL, OURS, Candidate
+from .candidates import JPEG_INPUT, MATMUL, OURS, Candidate
 from .config import BenchmarkConfig, select_candidates
+from .jpeg_files import write_jpeg_files
 from .result import TrainingEntry, TrainingResult
 from .session import StartInfo
 
@@ -37,9 +39,13 @@ def benchmark(
     def prepare(entry: TrainingEntry, process: WorkerProcess) -> None:
         candidate = candidates[entry.key]
         graph = describe_network(verbosity, record) if candidate.needs_graph else None
-        entry.set_start(prepare_session(process, candidate, record, graph))
+        entry.set_start(prepare_session(process, candidate, record, graph, folder))
 
     with contextlib.ExitStack() as stack:
+        folder = None
+        if config.candidates is JPEG_INPUT:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="keras-resnet-benchmark-"))
+            write_jpeg_files(folder)
         runner = stack.enter_context(Runner(SESSION, entries, verbosity, report_progress))
         runner.prepare(prepare)
         peak = None
@@ -63,11 +69,15 @@ def describe_network(verbosity: str, config: dict[str, Any]) -> list[Any]:
 
 
 def prepare_session(
-    process: WorkerProcess, candidate: Candidate, config: dict[str, Any], graph: list[Any] | None = None
+    process: WorkerProcess,
+    candidate: Candidate,
+    config: dict[str, Any],
+    graph: list[Any] | None = None,
+    folder: str | None = None,
 ) -> StartInfo:
-    """Has the candidate built in its process. `config`: a `BenchmarkConfig` as a dictionary."""
+    """Has the candidate built in its process. config: A `BenchmarkConfig` as a dictionary. folder: Of JPEGs."""
     row = {name: getattr(candidate, name) for name in ("class_path", "our_environment", "variables")}
-    return process.call("prepare", **row, verbosity=process.verbosity, config=config, graph=graph)
+    return process.call("prepare", **row, verbosity=process.verbosity, config=config, graph=graph, folder=folder)
 
 
 class MatmulPeak:

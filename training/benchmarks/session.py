@@ -42,6 +42,7 @@ class TrainingSession(Session):
         verbosity: str,
         config: dict[str, Any],
         graph: list[Any] | None,
+        folder: str | None,
     ) -> StartInfo:
         """Does everything up to the first measurement."""
         os.environ.update({**SHARED_GPU, **variables})
@@ -50,7 +51,7 @@ class TrainingSession(Session):
         self.config = BenchmarkConfig.from_record(config)
         module, _, name = class_path.rpartition(".")
         workload = getattr(importlib.import_module(f"{__package__}.{module}"), name)
-        self.workload = workload(self.config, graph) if graph else workload(self.config)
+        self.workload = workload(self.config, *(argument for argument in (graph, folder) if argument))
         self.workload.load_data(1)
         begin = time.perf_counter()
         self.workload.build()
@@ -73,8 +74,9 @@ class TrainingSession(Session):
     def measure(self) -> Measurement:
         gc.collect()
         begin = time.perf_counter()
-        self.workload.run()
-        return {"seconds": time.perf_counter() - begin, "steps": self.workload.steps}
+        counted = self.workload.run()
+        seconds = time.perf_counter() - begin if counted is None else counted
+        return {"seconds": seconds, "steps": self.workload.steps}
 
 
 class DescriptionSession(Session):

@@ -7,7 +7,7 @@ augmentation changes none of the numbers of the others.
 
 import zlib
 from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,7 @@ from ..recipes import Recipe
 from .random_crops import crop_and_resize, static_shape
 
 RANDOM_RESIZED_CROP, HORIZONTAL_FLIP = "random_resized_crop", "horizontal_flip"
+MIRRORED = 0.5  # share of the images
 
 
 class Batch:
@@ -107,12 +108,7 @@ def pad_and_crop(batch: Batch, draws: tf.Tensor, recipe: Recipe) -> None:
 
 def horizontal_flip(batch: Batch, draws: tf.Tensor, recipe: Recipe) -> None:
     """Mirrors half of the images (He et al. 2015, section 4.2)."""
-    batch.flip(is_mirrored(draws))
-
-
-def is_mirrored(draws: np.ndarray | tf.Tensor) -> Any:
-    """Which images are mirrored, bool (...): draws (..., 1) in [0, 1)."""
-    return draws[..., 0] < 0.5
+    batch.flip(draws[:, 0] < MIRRORED)
 
 
 def cutout(batch: Batch, draws: tf.Tensor, recipe: Recipe) -> None:

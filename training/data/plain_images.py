@@ -96,15 +96,19 @@ def _is_upright(content: tf.Tensor, length: tf.Tensor, segment: tf.Tensor, other
     place = tf.tensordot(tf.where(big, place, place[::-1]), (2**24, 2**16, 2**8, 1), 1)
     known &= (place >= 8) & (place < 2**16) & (first + place + 2 <= end)
     entries = tf.where(known, first + place + 2, 2)
-    count = _shorts(content, entries - 2, 1)[0]
-    count = tf.where(big, count, count // 256 + count % 256 * 256)
+    high, low = tf.unstack(tf.ensure_shape(_bytes(content, entries - 2, 2), (2,)))
+    count = tf.where(big, high * 256 + low, low * 256 + high)
     known &= (count <= MAX_ENTRIES) & (entries + count * IFD_ENTRY <= end)
     found = tf.reshape(_bytes(content, entries, tf.where(known, count, 0) * IFD_ENTRY), [-1, IFD_ENTRY])
     high, low = tf.where(big, found[:, ::2], found[:, 1::2]), tf.where(big, found[:, 1::2], found[:, ::2])
     shorts = high * 256 + low  # columns: the tag, the type, two of the count, the value, and one that is not used
     is_orientation = shorts[:, 0] == ORIENTATION
     upright = (shorts[:, 1] == SHORT) & (shorts[:, 4] == UPRIGHT)
-    return known & tf.reduce_all(~is_orientation | upright) & (tf.reduce_any(is_orientation) | ~others)
+    return (
+        known
+        & tf.reduce_all(tf.logical_not(is_orientation) | upright)
+        & (tf.reduce_any(is_orientation) | tf.logical_not(others))
+    )
 
 
 def is_plain_png(content: tf.Tensor, channels: int) -> tf.Tensor:

@@ -14,7 +14,7 @@ from keras_resnet.images import UnreadableImageError
 from keras_resnet.preprocessing import Preprocessing, open_image
 
 from ..recipes import JPEG_DECODINGS, Recipe
-from .augmentation import HORIZONTAL_FLIP, RANDOM_RESIZED_CROP, is_mirrored
+from .augmentation import HORIZONTAL_FLIP, MIRRORED, RANDOM_RESIZED_CROP
 from .bad_images import BadImages
 from .crop_batches import CropBatches
 from .lazy_images import LazyImages
@@ -223,5 +223,5 @@ class EncodedSplit:
     ) -> tf.data.Dataset:
         """Returns batches of random crops, decoded and cropped at once: uint8 (B, *size, C), and which examples they are."""
         crops = CropBatches(self, size, recipe.min_crop_area, JPEG_DECODINGS[recipe.jpeg_decoding])
-        mirrored = is_mirrored(draws[HORIZONTAL_FLIP]) if recipe.flip else None
+        mirrored = draws[HORIZONTAL_FLIP][..., 0] < MIRRORED if recipe.flip else None
         return crops.batches(order, draws[RANDOM_RESIZED_CROP], mirrored)
