@@ -19,7 +19,7 @@ from .checkpoints import CheckpointManager, TrainState
 from .config import TrainConfig
 from .context import TrainingContext, connect, create_context
 from .data.batches import EvalBatches, InputShard
-from .data.image_errors import missing_file_as_user_error
+from .data.decoding.image_errors import missing_file_as_user_error
 from .distribute.strategies import collective_error_as_worker_lost, is_chief
 from .finalize import MODEL_FILE, evaluate_and_save
 from .loop import LoopOutput

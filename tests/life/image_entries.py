@@ -24,9 +24,9 @@ def check_same_pixels(path):
     import tensorflow as tf
 
     from keras_resnet.preprocessing import open_image
-    from keras_resnet.training.data.image_check import probe_image
-    from keras_resnet.training.data.plain_images import is_plain_jpeg
-    from keras_resnet.training.data.records import FileRecords
+    from keras_resnet.training.data.containers.records import FileRecords
+    from keras_resnet.training.data.decoding.image_check import probe_image
+    from keras_resnet.training.data.decoding.plain_images import is_plain_jpeg
 
     records = FileRecords.of("", [str(path)])
     info = probe_image(records, 0)

@@ -13,11 +13,11 @@ from PIL import Image
 from keras_resnet import UserError
 from keras_resnet.images import UnreadableImageError, exif_orientation, opened, upright
 from keras_resnet.preprocessing import Preprocessing, open_image
-from keras_resnet.training.data.bad_images import BadImageError, BadImages
-from keras_resnet.training.data.crop_batches import CropBatches
-from keras_resnet.training.data.image_check import probe_image
-from keras_resnet.training.data.plain_images import is_plain_jpeg
-from keras_resnet.training.data.records import FileRecords
+from keras_resnet.training.data.containers.records import FileRecords
+from keras_resnet.training.data.decoding.bad_images import BadImageError, BadImages
+from keras_resnet.training.data.decoding.crop_batches import CropBatches
+from keras_resnet.training.data.decoding.image_check import probe_image
+from keras_resnet.training.data.decoding.plain_images import is_plain_jpeg
 from keras_resnet.training.data.splits import EncodedSplit
 
 LOSS = 30  # of 255: what a JPEG or a palette may change

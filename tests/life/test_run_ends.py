@@ -18,8 +18,8 @@ from keras_resnet.errors import ReportFailed, TrainingInterrupted
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.training import finalize, signals
 from keras_resnet.training.callbacks.loggers import read_metrics
-from keras_resnet.training.data.bad_images import BadImages
-from keras_resnet.training.data.records import FileRecords
+from keras_resnet.training.data.containers.records import FileRecords
+from keras_resnet.training.data.decoding.bad_images import BadImages
 from keras_resnet.training.data.splits import EncodedSplit
 from keras_resnet.training.signals import StopSignal
 from keras_resnet.training.train import missing_file_as_user_error, train

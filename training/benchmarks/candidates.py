@@ -16,7 +16,7 @@ class WorkloadInfo(TypedDict, total=False):
 
 
 class Workload(Protocol):
-    """What a candidate's process measures: made from a `BenchmarkConfig`, and from a graph or a folder of JPEGs if it needs one."""
+    """What a process measures: made from a `BenchmarkConfig`, and from a graph or a folder of JPEGs if it needs one."""
 
     steps: int  # in one `run`
 

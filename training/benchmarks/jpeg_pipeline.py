@@ -4,10 +4,10 @@ import numpy as np
 import tensorflow as tf
 
 from .. import recipes
-from ..data.bad_images import BadImages
 from ..data.batches import InputShard, TrainBatches
-from ..data.random_crops import decode_and_crop
-from ..data.records import FileRecords
+from ..data.containers.records import FileRecords
+from ..data.decoding.bad_images import BadImages
+from ..data.decoding.random_crops import decode_and_crop
 from ..data.splits import EncodedSplit
 from ..recipes import JPEG_DECODINGS
 from .candidates import WorkloadInfo

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..recipes import Recipe
-from .random_crops import crop_and_resize, static_shape
+from .decoding.random_crops import crop_and_resize, static_shape
 
 RANDOM_RESIZED_CROP, HORIZONTAL_FLIP = "random_resized_crop", "horizontal_flip"
 MIRRORED = 0.5  # share of the images

@@ -12,9 +12,9 @@ import numpy as np
 
 from keras_resnet.errors import UserError, comma_join, print_message
 
-from .bad_images import BadImages
 from .containers.listing import Listing
 from .containers.table import CONTAINERS, FOLDER, check_data_dir
+from .decoding.bad_images import BadImages
 from .image_filter import read_splits
 from .splits import ArraySplit, EncodedSplit, Split
 from .tfds import TfdsDataset, class_names_of_builder, get_builder

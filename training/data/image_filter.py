@@ -11,11 +11,11 @@ from rich.progress import track
 
 from keras_resnet.errors import UserError, print_message
 
-from .bad_images import BadImages
-from .image_check import ImageInfo, probe_image
+from .containers.records import LabeledRecords, Records
+from .decoding.bad_images import BadImages
+from .decoding.image_check import ImageInfo, probe_image
 from .memory import available_memory
 from .parallel import parallel_map
-from .records import LabeledRecords, Records
 from .splits import ArraySplit, EncodedSplit, Split
 
 CHECKED_BYTES = 2**28  # encoded; of a dataset with more, images are checked while they are trained on

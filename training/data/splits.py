@@ -15,11 +15,11 @@ from keras_resnet.preprocessing import Preprocessing, open_image
 
 from ..recipes import JPEG_DECODINGS, Recipe
 from .augmentation import HORIZONTAL_FLIP, MIRRORED, RANDOM_RESIZED_CROP
-from .bad_images import BadImages
-from .crop_batches import CropBatches
-from .lazy_images import LazyImages
+from .containers.records import DamagedRecordError, Records
+from .decoding.bad_images import BadImages
+from .decoding.crop_batches import CropBatches
+from .decoding.lazy_images import LazyImages
 from .parallel import BATCHES_AT_ONCE
-from .records import DamagedRecordError, Records
 
 
 class Split(Protocol):

@@ -13,16 +13,16 @@ import tensorflow_datasets as tfds
 from keras_resnet.class_names import check_are_lines
 from keras_resnet.errors import UserError, comma_join
 
-from .bad_images import BadImages
 from .builders import get_builder
 from .containers.indexes.shard_index import cached_index
+from .containers.packed_strings import PackedStrings
+from .containers.records import LabeledRecords, RangeRecords, Records
 from .containers.shards.listing import ShardImages
 from .containers.tfrecord import Features, read_shard
+from .decoding.bad_images import BadImages
 from .downloads import prepare
 from .image_filter import MEMORY_FRACTION, read_splits
 from .memory import available_memory
-from .packed_strings import PackedStrings
-from .records import LabeledRecords, RangeRecords, Records
 from .splits import ArraySplit, Split
 
 PNG_START = b"\x89PNG"

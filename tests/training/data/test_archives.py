@@ -14,7 +14,7 @@ from PIL import Image
 from keras_resnet import UserError
 from keras_resnet.training.data.containers.archive import list_tar, list_zip
 from keras_resnet.training.data.containers.folder import list_folder
-from keras_resnet.training.data.records import DamagedRecordError
+from keras_resnet.training.data.containers.records import DamagedRecordError
 
 FILES = tuple(f"{split}/{label}/{i}.png" for split in ("train", "test") for label in ("cat", "dog") for i in range(3))
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.training.data.augmentation import augment, cutmix, draw_augmentations
-from keras_resnet.training.data.random_crops import crop_and_resize
+from keras_resnet.training.data.decoding.random_crops import crop_and_resize
 from keras_resnet.training.recipes import get_recipe
 
 FILL = (10, 200, 77)

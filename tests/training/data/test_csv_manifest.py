@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import UserError
-from keras_resnet.training.data.containers import regular_files
-from keras_resnet.training.data.containers.csv_manifest import list_csv
+from keras_resnet.training.data.containers.tables import regular_files
+from keras_resnet.training.data.containers.tables.csv_manifest import list_csv
 
 IMAGES = ("cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg")
 

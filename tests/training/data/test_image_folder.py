@@ -9,9 +9,9 @@ from PIL import Image
 
 from keras_resnet import UserError
 from keras_resnet.training.data import image_filter
+from keras_resnet.training.data.containers.records import FileRecords
 from keras_resnet.training.data.dataset import ArraySplit, Dataset, EncodedSplit, class_names_of
-from keras_resnet.training.data.image_check import probe_image
-from keras_resnet.training.data.records import FileRecords
+from keras_resnet.training.data.decoding.image_check import probe_image
 
 RED, GRAY = (200, 30, 40), 90
 

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 
 from keras_resnet import UserError
-from keras_resnet.training.data.containers import parquet_records
-from keras_resnet.training.data.containers.parquet import list_parquet
-from keras_resnet.training.data.records import DamagedRecordError
+from keras_resnet.training.data.containers.records import DamagedRecordError
+from keras_resnet.training.data.containers.tables import parquet_records
+from keras_resnet.training.data.containers.tables.parquet import list_parquet
 
 NAMES = ["ant", "bee", "cat"]
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

@@ -9,7 +9,7 @@ import tensorflow as tf
 from life import pictures
 
 from keras_resnet.preprocessing import open_image
-from keras_resnet.training.data.plain_images import WINDOW, is_plain_jpeg, is_plain_png
+from keras_resnet.training.data.decoding.plain_images import WINDOW, is_plain_jpeg, is_plain_png
 
 PLAIN_JPEG = tf.function(is_plain_jpeg, input_signature=[tf.TensorSpec((), tf.string)])
 PNG_IN_COLOR = tf.function(lambda content: is_plain_png(content, 3), input_signature=[tf.TensorSpec((), tf.string)])

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_resnet.training.data.random_crops import crop_pixels, decode_and_crop, mirrored, random_box, resized
+from keras_resnet.training.data.decoding.random_crops import crop_pixels, decode_and_crop, mirrored, random_box, resized
 from keras_resnet.training.recipes import JPEG_DECODINGS
 
 SIZES = [(20, 30), (64, 48), (7, 90), (100, 9), (24, 16), (1, 1), (200, 150)]

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_resnet.training.data.containers.indexes import shard_index
 from keras_resnet.training.data.containers.indexes.shard_index import cached_index, pack, unpack
-from keras_resnet.training.data.packed_strings import PackedStrings
+from keras_resnet.training.data.containers.packed_strings import PackedStrings
 
 
 @pytest.fixture(autouse=True)

@@ -8,15 +8,16 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.training.data import lazy_images, memory
-from keras_resnet.training.data.bad_images import BadImages
+from keras_resnet.training.data import memory
 from keras_resnet.training.data.class_weights import class_weights
 from keras_resnet.training.data.containers.indexes.examples import index_examples
-from keras_resnet.training.data.crop_batches import CropBatches
-from keras_resnet.training.data.lazy_images import LazyImages
-from keras_resnet.training.data.packed_strings import PackedStrings
-from keras_resnet.training.data.random_crops import random_box
-from keras_resnet.training.data.records import FileRecords, RangeRecords
+from keras_resnet.training.data.containers.packed_strings import PackedStrings
+from keras_resnet.training.data.containers.records import FileRecords, RangeRecords
+from keras_resnet.training.data.decoding import lazy_images
+from keras_resnet.training.data.decoding.bad_images import BadImages
+from keras_resnet.training.data.decoding.crop_batches import CropBatches
+from keras_resnet.training.data.decoding.lazy_images import LazyImages
+from keras_resnet.training.data.decoding.random_crops import random_box
 from keras_resnet.training.data.splits import EncodedSplit
 
 WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws for a box that is all of a square image

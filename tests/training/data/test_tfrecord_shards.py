@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_resnet import UserError
 from keras_resnet.training.data.containers.indexes.examples import index_examples
+from keras_resnet.training.data.containers.records import DamagedRecordError
 from keras_resnet.training.data.containers.tfrecord import list_tfrecord
-from keras_resnet.training.data.records import DamagedRecordError
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from keras_resnet import UserError
 from keras_resnet.training.data.containers.folder import list_folder
+from keras_resnet.training.data.containers.records import DamagedRecordError
 from keras_resnet.training.data.containers.webdataset import list_webdataset
-from keras_resnet.training.data.records import DamagedRecordError
 
 
 @pytest.fixture(autouse=True)

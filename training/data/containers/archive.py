@@ -11,15 +11,15 @@ import numpy as np
 from keras_resnet import foreign_files, images
 from keras_resnet.errors import UserError, comma_join
 
-from ..binary_files import exists, is_folder, is_url, open_binary
-from ..packed_strings import PackedStrings
-from ..records import DamagedRecordError, RangeRecords, Records
 from .archive_layout import Layout, decode, lay_out
+from .binary_files import exists, is_folder, is_url, open_binary
 from .folder import MAX_SUFFIXES_NAMED, missing_classes
 from .folder_listing import SPECIAL, SUFFIXES, Unused
 from .indexes.tar import Kind, TarIndex, index_tar
 from .indexes.zip import ZipRecords, index_zip, read_member
 from .listing import Listing, in_order
+from .packed_strings import PackedStrings
+from .records import DamagedRecordError, RangeRecords, Records
 
 LINKS = "links"
 BROKEN_LINKS = "links to what is no file in the archive"

@@ -10,9 +10,9 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 
-from ..packed_strings import PackedStrings
 from .folder import SPLIT_NAMES, check_class_names, class_folders, plain, split_folders
 from .folder_listing import HIDDEN, KNOWN_SUFFIXES, NOT_CALLED_IMAGES, NOT_IN_A_CLASS, SYSTEM_NAMES, Unused
+from .packed_strings import PackedStrings
 
 OUTSIDE = "whose names lead out of the archive"
 REPLACED = "replaced by a later member of the same name"

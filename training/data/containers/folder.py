@@ -10,10 +10,10 @@ import numpy as np
 from keras_resnet.class_names import check_are_lines, normalized
 from keras_resnet.errors import UserError, comma_join
 
-from ..packed_strings import PackedStrings
-from ..records import FileRecords, LabeledRecords
 from .folder_listing import NOT_A_SPLIT, SUFFIXES, Unused, list_images, subfolders
 from .listing import Listing
+from .packed_strings import PackedStrings
+from .records import FileRecords, LabeledRecords
 
 SPLIT_NAMES = {  # and what their folders are called, in any case, also as "train_set" or "Training Set"
     "train": ("train", "training"),

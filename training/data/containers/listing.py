@@ -9,7 +9,7 @@ import numpy as np
 from keras_resnet.class_names import check_are_lines
 from keras_resnet.errors import UserError
 
-from ..records import LabeledRecords, Records
+from .records import LabeledRecords, Records
 
 
 class Listing(NamedTuple):

@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from keras_resnet.errors import UserError
 
-from ..binary_files import is_folder, is_url, remote_errors
-from ..packed_strings import PackedStrings
-from ..records import FileRecords
 from .archive import begins_like_an_image, listing_of
 from .archive_layout import lay_out
+from .binary_files import is_folder, is_url, remote_errors
 from .folder import list_folder
 from .folder_listing import Unused
 from .listing import Listing
+from .packed_strings import PackedStrings
+from .records import FileRecords
 
 
 def list_folder_or_url(path: str) -> Listing:

@@ -35,14 +35,16 @@ class Container:
 
     def open(self, path: str) -> "Listing":
         """Lists what lies in a container."""
-        module, _, function = self.lister.partition(".")
+        module, _, function = self.lister.rpartition(".")
         return getattr(importlib.import_module(f"{__package__}.{module}"), function)(path)
 
 
 CONTAINERS = {
     FOLDER: Container("the folder with the images, CLASS/*.jpg or train/CLASS/*.jpg", "remote_folder.list_folder_or_url"),
-    "csv": Container("the CSV or TSV file with a path and a label for each image", "csv_manifest.list_csv"),
-    "parquet": Container("the parquet file with images and labels, or the folder with such files", "parquet.list_parquet"),
+    "csv": Container("the CSV or TSV file with a path and a label for each image", "tables.csv_manifest.list_csv"),
+    "parquet": Container(
+        "the parquet file with images and labels, or the folder with such files", "tables.parquet.list_parquet"
+    ),
     "tar": Container("the tar archive of a folder with the images, not compressed", "archive.list_tar"),
     "zip": Container("the zip archive of a folder with the images", "archive.list_zip"),
     "webdataset": Container("the folder with the tar shards, or train-{0000..0146}.tar", "webdataset.list_webdataset"),

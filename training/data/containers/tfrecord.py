@@ -10,13 +10,13 @@ import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 
-from ..packed_strings import PackedStrings
 from .archive_layout import decode
 from .indexes.example_fields import BYTES, INTEGERS
 from .indexes.examples import ExampleIndex, feature_kinds, index_examples
 from .indexes.shard_index import Index, cached_index, pack, unpack
 from .labels import UNLABELED, Classes, classes_of
 from .listing import Listing
+from .packed_strings import PackedStrings
 from .shards.class_names import class_names_beside
 from .shards.files import Shards, find_shards
 from .shards.listing import ShardImages, list_shards

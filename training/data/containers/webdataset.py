@@ -11,14 +11,14 @@ import numpy as np
 from keras_resnet.errors import UserError
 from keras_resnet.records import parse_json
 
-from ..binary_files import is_folder, is_url, open_binary
-from ..packed_strings import PackedStrings
 from .archive_layout import decode, is_hidden
+from .binary_files import is_folder, is_url, open_binary
 from .folder_listing import KNOWN_SUFFIXES, Unused
 from .indexes.shard_index import Index, cached_index, pack, unpack
 from .indexes.tar import Kind, read_members
 from .labels import classes_of
 from .listing import Listing
+from .packed_strings import PackedStrings
 from .shards.class_names import class_names_beside
 from .shards.files import find_shards
 from .shards.listing import ShardImages, list_shards

@@ -15,8 +15,8 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 
-from ...binary_files import is_url, open_binary
-from ...packed_strings import PackedStrings
+from ..binary_files import is_url, open_binary
+from ..packed_strings import PackedStrings
 from .compression import check_is_not_compressed
 from .example_fields import Buffer, Range, bytes_in, features_of, fields_of, text_of
 

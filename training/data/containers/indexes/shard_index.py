@@ -11,8 +11,8 @@ import numpy as np
 
 from keras_resnet.files import atomic
 
-from ...binary_files import is_url, version_of
-from ...packed_strings import PackedStrings
+from ..binary_files import is_url, version_of
+from ..packed_strings import PackedStrings
 
 FORMAT = 1  # of the arrays; an index of another one is made again
 SETTLED = 2_000_000_000  # ns; a file written later than this ago may change again within one tick of its clock

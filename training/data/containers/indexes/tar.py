@@ -12,8 +12,8 @@ import numpy as np
 
 from keras_resnet.errors import UserError, first_line
 
-from ...binary_files import open_binary, version_of
-from ...packed_strings import PackedStrings, StringPacker
+from ..binary_files import open_binary, version_of
+from ..packed_strings import PackedStrings, StringPacker
 from .compression import check_is_not_compressed
 from .shard_index import Index, cached_index, pack, unpack
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 
-from ...binary_files import open_binary
-from ...packed_strings import PackedStrings, StringPacker
-from ...records import DamagedRecordError
+from ..binary_files import open_binary
+from ..packed_strings import PackedStrings, StringPacker
+from ..records import DamagedRecordError
 from .compression import check_is_not_compressed
 from .shard_index import Index, cached_index, pack, unpack
 

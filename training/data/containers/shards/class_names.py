@@ -7,7 +7,7 @@ from keras_resnet.class_names import check_are_lines, read_class_names, without_
 from keras_resnet.errors import UserError
 from keras_resnet.records import parse_json
 
-from ...binary_files import exists, is_url, open_binary
+from ..binary_files import exists, is_url, open_binary
 from .files import Shards, split_of
 
 TEXT_FILES = ("classes.txt", "classnames.txt", "class_names.txt", "labels.txt")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_resnet.errors import UserError
 from keras_resnet.foreign_files import check_is_file
 
-from ...binary_files import exists, is_folder, is_url, names_in, remote_errors
+from ..binary_files import exists, is_folder, is_url, names_in, remote_errors
 from ..folder import SPLIT_NAMES, plain
 from ..folder_listing import NOT_A_SPLIT, Unused
 

@@ -10,11 +10,11 @@ from rich.progress import track
 
 from keras_resnet.errors import UserError, cut_middle
 
-from ...packed_strings import PackedStrings
-from ...records import RangeRecords
 from ..indexes.shard_index import Index, pack, unpack
 from ..labels import Classes, is_labeled, no_labels
 from ..listing import Listing, check_class_names, in_order
+from ..packed_strings import PackedStrings
+from ..records import RangeRecords
 from .files import Shards
 
 FEWEST_CAPTIONS = 50  # so many different labels, for less than twice as many images, are not the names of classes

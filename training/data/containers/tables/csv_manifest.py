@@ -11,12 +11,12 @@ from keras_resnet.class_names import read_class_names, without_numbers
 from keras_resnet.errors import UserError, comma_join
 
 from ..binary_files import exists, is_folder, is_url, names_in
+from ..folder import SPLIT_NAMES
+from ..labels import classes_of, is_labeled, no_labels
+from ..listing import Listing, check_class_names, in_order
 from ..packed_strings import PackedStrings
 from ..records import FileRecords
 from .csv_rows import read_rows
-from .folder import SPLIT_NAMES
-from .labels import classes_of, is_labeled, no_labels
-from .listing import Listing, check_class_names, in_order
 from .regular_files import FILE, MISSING, NOT_A_FILE, file_states
 
 SUFFIXES = (".csv", ".tsv")

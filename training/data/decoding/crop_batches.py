@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from ..recipes import JPEG_DECODINGS, JpegDecoding
+from ...recipes import JPEG_DECODINGS, JpegDecoding
+from ..containers.records import DamagedRecordError, Records
+from ..parallel import BATCHES_AT_ONCE, CORES, parallel_map
 from .lazy_images import first_readable
-from .parallel import BATCHES_AT_ONCE, CORES, parallel_map
 from .plain_images import is_plain_jpeg, is_plain_png
 from .random_crops import crop_pixels, decode_and_crop, mirrored
-from .records import DamagedRecordError, Records
 
 EXACT = JPEG_DECODINGS["exact"]
 

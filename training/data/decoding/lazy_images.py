@@ -10,10 +10,10 @@ import numpy as np
 from keras_resnet.errors import UserError, print_message
 from keras_resnet.preprocessing import Preprocessing
 
+from ..containers.records import DamagedRecordError
+from ..memory import available_memory, format_bytes
+from ..parallel import parallel_map
 from .bad_images import BadImageError
-from .memory import available_memory, format_bytes
-from .parallel import parallel_map
-from .records import DamagedRecordError
 
 UNREAD, READ, BAD = 0, 1, 2  # states of an image
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_resnet import images
 
-from .records import DamagedRecordError, Records
+from ..containers.records import DamagedRecordError, Records
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import cast
 
 import tensorflow as tf
 
-from ..recipes import JpegDecoding
+from ...recipes import JpegDecoding
 
 MAX_ASPECT = 4 / 3  # width by height; its inverse is the smallest
 

@@ -10,9 +10,9 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.foreign_files import library_errors
 
 from ..binary_files import is_folder, open_binary
+from ..labels import UNLABELED, Classes, classes_of, is_labeled, no_labels
+from ..listing import Listing, check_class_names, in_order
 from ..packed_strings import PackedStrings
-from .labels import UNLABELED, Classes, classes_of, is_labeled, no_labels
-from .listing import Listing, check_class_names, in_order
 from .parquet_columns import PARQUET_LABEL_COLUMNS, Columns, columns_of, other_labels
 from .parquet_files import files_by_split
 from .parquet_records import ParquetRecords, RowGroup, RowGroupCache, open_parquet, pyarrow_parquet

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from keras_resnet.errors import UserError, first_line, print_message
 
+from ...memory import available_memory, format_bytes
 from ..binary_files import is_url, open_binary
-from ..memory import available_memory, format_bytes
 from ..packed_strings import PackedStrings
 from ..records import DamagedRecordError
 

@@ -9,7 +9,7 @@ from keras_resnet.errors import UserError, comma_join
 from keras_resnet.foreign_files import special_kind
 
 from ..binary_files import exists, is_folder, is_url, names_in
-from .folder import SPLIT_NAMES, plain
+from ..folder import SPLIT_NAMES, plain
 
 SUFFIX = ".parquet"
 SHARD = re.compile(r"(?P<split>.*?)[\W_]*(?P<number>\d+)-of-(?P<count>\d+)(-[0-9a-f]+)?")  # a name without its suffix

@@ -4,7 +4,7 @@ import threading
 
 from keras_resnet.errors import UserError, comma_join, print_message
 
-from ..config import BAD_IMAGES
+from ...config import BAD_IMAGES
 
 MAX_NAMED = 20  # in a line of their own; the rest is only counted
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from keras_resnet.errors import UserError, comma_join
 
-from .labels import LABEL_COLUMNS, find_column
+from ..labels import LABEL_COLUMNS, find_column
 
 IMAGE_COLUMNS = ("image", "img", "images", "picture", "photo", "jpg", "jpeg", "png", "webp", "pixel_values", "pixels", "bytes")
 PARQUET_LABEL_COLUMNS = (*LABEL_COLUMNS, "fine_label", "cls")

@@ -12,8 +12,8 @@ from keras_resnet.class_names import UTF_16_MARKS
 from keras_resnet.errors import UserError, comma_join, first_line
 
 from ..binary_files import is_url, open_binary
-from .folder import SPLIT_NAMES, plain
-from .labels import LABEL_COLUMNS, find_column
+from ..folder import SPLIT_NAMES, plain
+from ..labels import LABEL_COLUMNS, find_column
 
 PATH_COLUMNS = ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image", "image_id")
 SPLIT_COLUMNS = ("split", "set", "subset")
