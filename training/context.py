@@ -18,7 +18,7 @@ from keras_resnet.weights.loading import preprocessing_for
 from .config import TrainConfig
 from .data.batches import TrainBatches
 from .data.class_weights import class_weights
-from .data.dataset import Dataset, class_names_of
+from .data.dataset import Dataset
 from .data.splits import ArraySplit, Split
 from .distribute.strategies import is_chief, make_strategy
 from .loop import TrainLoop
@@ -27,10 +27,10 @@ from .network.classifier import (
     check_kept_head,
     condensed_classifier,
     dtype_policy_scope,
-    pretrained_classifier,
 )
 from .network.parts import freeze, lr_multipliers, synchronize_norms
 from .network.preflight import check_accumulation, check_augmentation
+from .network.pretrained import Pretrained, load_before_data, load_pretrained
 from .network.trainable import LOOPED_FROM, TrainableNetwork
 from .optim.ema import ExponentialMovingAverage
 from .optim.loss_scale import LossScale
@@ -50,13 +50,6 @@ class TrainingData(NamedTuple):
     dataset: Dataset
     train: Split
     validation: Split
-
-
-class Pretrained(NamedTuple):
-    """A whole network with given weights, on raw pixels, and the preprocessing inside of it."""
-
-    model: keras.Model
-    preprocessing: Preprocessing
 
 
 class Network(NamedTuple):
@@ -161,25 +154,6 @@ def check_without_data(config: TrainConfig, strategy: tf.distribute.Strategy) ->
     looped_from(config, strategy)
 
 
-def load_before_data(config: TrainConfig) -> Pretrained | None:
-    """Builds the network with `config.weights`, for the classes of a data set that may not be there yet.
-
-    None without weights, and where only the prepared data set tells its classes, or what is wrong with it.
-    """
-    if not config.weights or not (class_names := names_before_download(config)):
-        return None
-    check_kept_head(config, class_names)
-    return load_pretrained(config, len(class_names))
-
-
-def load_pretrained(config: TrainConfig, classes: int) -> Pretrained:
-    """Builds the network with `config.weights`, and checks that its images are large enough for the augmentation."""
-    keras.utils.set_random_seed(config.seed)
-    pretrained = Pretrained(*pretrained_classifier(config, classes))
-    check_augmentation(config.recipe, min(pretrained.preprocessing.shape[:2]))
-    return pretrained
-
-
 def open_data(config: TrainConfig) -> TrainingData:
     """Opens the data set, fetches it if need be, and checks that the batches can be made of it."""
     dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
@@ -187,14 +161,6 @@ def open_data(config: TrainConfig) -> TrainingData:
     train, validation = dataset.train_and_validation(config.validation_fraction, config.seed)
     check_batch_size(config.recipe, len(train))
     return TrainingData(dataset, train, validation)
-
-
-def names_before_download(config: TrainConfig) -> tuple[str, ...]:
-    """The class names of a data set that may not be there yet; () if only the prepared one tells, or what is wrong with it."""
-    try:
-        return class_names_of(config.dataset, config.data_dir)
-    except UserError:
-        return ()
 
 
 def build_network(

@@ -1,0 +1,47 @@
+"""The network with the weights that a run starts from, loaded before its data are opened wherever that can be."""
+
+from typing import NamedTuple
+
+import keras
+
+from keras_resnet.errors import UserError
+from keras_resnet.preprocessing import Preprocessing
+
+from ..config import TrainConfig
+from ..data.dataset import class_names_of
+from .classifier import check_kept_head, pretrained_classifier
+from .preflight import check_augmentation
+
+
+class Pretrained(NamedTuple):
+    """A whole network with given weights, on raw pixels, and the preprocessing inside of it."""
+
+    model: keras.Model
+    preprocessing: Preprocessing
+
+
+def load_before_data(config: TrainConfig) -> Pretrained | None:
+    """Builds the network with `config.weights`, for the classes of a data set that may not be there yet.
+
+    None without weights, and where only the prepared data set tells its classes, or what is wrong with it.
+    """
+    if not config.weights or not (class_names := names_before_download(config)):
+        return None
+    check_kept_head(config, class_names)
+    return load_pretrained(config, len(class_names))
+
+
+def load_pretrained(config: TrainConfig, classes: int) -> Pretrained:
+    """Builds the network with `config.weights`, and checks that its images are large enough for the augmentation."""
+    keras.utils.set_random_seed(config.seed)
+    pretrained = Pretrained(*pretrained_classifier(config, classes))
+    check_augmentation(config.recipe, min(pretrained.preprocessing.shape[:2]))
+    return pretrained
+
+
+def names_before_download(config: TrainConfig) -> tuple[str, ...]:
+    """The class names of a data set that may not be there yet; () if only the prepared one tells, or what is wrong with it."""
+    try:
+        return class_names_of(config.dataset, config.data_dir)
+    except UserError:
+        return ()
