@@ -222,6 +222,17 @@ class EncodedSplit:
         self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
     ) -> tf.data.Dataset:
         """Returns batches of random crops, decoded and cropped at once: uint8 (B, *size, C), and which examples they are."""
-        crops = CropBatches(self, size, recipe.min_crop_area, JPEG_DECODINGS[recipe.jpeg_decoding])
+        crops = self._crop_batches(size, recipe.min_crop_area, recipe.jpeg_decoding)
         mirrored = draws[HORIZONTAL_FLIP][..., 0] < MIRRORED if recipe.flip else None
         return crops.batches(order, draws[RANDOM_RESIZED_CROP], mirrored)
+
+    def _crop_batches(self, size: tuple[int, int], min_area: float, decoding: str) -> CropBatches:
+        """Returns the same for all epochs."""
+        key = (size, min_area, decoding)
+        if key not in self._made:
+            self._made[key] = CropBatches(self, size, min_area, JPEG_DECODINGS[decoding])
+        return self._made[key]
+
+    @functools.cached_property
+    def _made(self) -> dict[object, CropBatches]:
+        return {}

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ...recipes import JPEG_DECODINGS, JpegDecoding
 from ..containers.records import DamagedRecordError, Records
-from ..parallel import BATCHES_AT_ONCE, CORES, parallel_map
+from ..parallel import CORES, parallel_map
 from .lazy_images import first_readable
 from .plain_images import is_plain_jpeg, is_plain_png
 from .random_crops import crop_pixels, decode_and_crop, mirrored
@@ -16,6 +16,8 @@ from .random_crops import crop_pixels, decode_and_crop, mirrored
 EXACT = JPEG_DECODINGS["exact"]
 
 unconverted = tf.autograph.experimental.do_not_convert  # tf.data would have AutoGraph read the functions' source
+
+MAX_AT_ONCE = 16  # images of a batch that a thread makes together
 
 
 class Encoded(Protocol):
@@ -42,6 +44,9 @@ class CropBatches:
     def __init__(self, split: Encoded, size: tuple[int, int], min_area: float, decoding: JpegDecoding = EXACT) -> None:
         """size: (height, width) of the crops. min_area: The smallest fraction of an image's area that is cut out."""
         self._split, self._size, self._min_area, self._decoding = split, size, min_area, decoding
+        # Traced once, for all epochs, and not by each map that calls it.
+        scalars = [tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.string), tf.TensorSpec(4), tf.TensorSpec((), tf.bool)]
+        self._crop = tf.function(self._crop_of, input_signature=scalars, autograph=False)
 
     def batches(self, order: np.ndarray, uniforms: np.ndarray, mirrored: np.ndarray | None = None) -> tf.data.Dataset:
         """Returns (crops uint8 (B, *size, C), int64 (B,), which examples these are).
@@ -52,20 +57,30 @@ class CropBatches:
             mirrored: bool (batches, B), whether left and right are exchanged; None for nowhere.
         """
         mirrored = np.zeros(order.shape, bool) if mirrored is None else mirrored
-        slices = tf.data.Dataset.from_tensor_slices((order.astype(np.int64, copy=False), uniforms, mirrored))
-        return slices.map(self._batch, num_parallel_calls=min(2, BATCHES_AT_ONCE), deterministic=True)
+        count = order.shape[1]
+        at_once = max(divisor for divisor in range(1, MAX_AT_ONCE + 1) if count % divisor == 0)
+
+        def pieces(values: np.ndarray) -> np.ndarray:
+            return values.reshape(-1, at_once, *values.shape[2:])
+
+        slices = tf.data.Dataset.from_tensor_slices(
+            (pieces(order.astype(np.int64, copy=False)), pieces(uniforms), pieces(mirrored))
+        )
+        crops = slices.map(self._piece, num_parallel_calls=CORES, deterministic=True).batch(count // at_once)
+
+        def joined(crops: tf.Tensor, used: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.reshape(crops, (count, *self._size, self._split.channels)), tf.reshape(used, (count,))
+
+        return crops.map(unconverted(joined))
 
     @unconverted
-    def _batch(self, rows: tf.Tensor, uniforms: tf.Tensor, mirror: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns a batch: made at once, or image by image if TensorFlow refuses one of them."""
+    def _piece(self, rows: tf.Tensor, uniforms: tf.Tensor, mirror: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns some crops: made together, or image by image if TensorFlow refuses one of them."""
         count = cast(int, rows.shape[0])
-        contents = self._contents(rows)
-        images = tf.data.Dataset.from_tensor_slices((rows, contents, uniforms, mirror))
-        at_once = images.map(unconverted(self._crop), num_parallel_calls=CORES, deterministic=True).batch(
-            count, drop_remainder=True
-        )
-        one_by_one = images.map(unconverted(self._crop_or_decode), num_parallel_calls=CORES, deterministic=True).batch(count)
-        crops, used = at_once.ignore_errors().concatenate(one_by_one).take(1).get_single_element()
+        images = tf.data.Dataset.from_tensor_slices((rows, self._contents(rows), uniforms, mirror))
+        together = images.map(self._crop).batch(count, drop_remainder=True)
+        one_by_one = images.map(unconverted(self._crop_or_decode)).batch(count)
+        crops, used = together.ignore_errors().concatenate(one_by_one).take(1).get_single_element()
         return tf.ensure_shape(crops, (count, *self._size, self._split.channels)), tf.ensure_shape(used, (count,))
 
     def _contents(self, rows: tf.Tensor) -> tf.Tensor:
@@ -87,7 +102,9 @@ class CropBatches:
             pass
         return contents
 
-    def _crop(self, row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor, mirror: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _crop_of(
+        self, row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor, mirror: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a crop, and the index of its image."""
         read = self._split.records.content(row)
         content = content if read is None else read
@@ -114,7 +131,7 @@ class CropBatches:
 
         given = tf.data.Dataset.from_tensors(image)
         decoded = given.map(unconverted(decode))
-        return given.map(unconverted(self._crop)).ignore_errors().concatenate(decoded).take(1).get_single_element()
+        return given.map(self._crop).ignore_errors().concatenate(decoded).take(1).get_single_element()
 
     def _decode(self, row: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a crop decoded by Python, of an image or of the next one that can be read, and the index of that."""
