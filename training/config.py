@@ -42,7 +42,7 @@ class TrainConfig:
         precision: of computation, of `PRECISIONS`; weights are always float32.
         sync_batch_norm: normalize over the images of all replicas.
         deterministic: the same bits in every run, where TensorFlow can.
-        data_dir: folder of images, or of prepared TensorFlow datasets.
+        data_dir: folder of images, or another container of them, or folder of prepared TensorFlow datasets; or a URL.
         manual_dir: folder of archives that the user downloaded.
         strategy: how to distribute, of `STRATEGIES`.
         jit_compile: compile the step with XLA.

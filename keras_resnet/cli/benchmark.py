@@ -10,7 +10,7 @@ from keras_resnet.export.benchmarks.exporters import EXPORTERS
 from keras_resnet.files import json_text, write_text
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.remote import as_local_path
-from keras_resnet.training.benchmarks.candidates import CANDIDATES
+from keras_resnet.training.benchmarks.candidates import CANDIDATES, JPEG_INPUT, JPEG_SIDE
 
 from .command import Command
 from .field_help import NETWORK
@@ -56,7 +56,8 @@ def define_flags(flags: Flags) -> None:
 
 
 def baselines_help() -> FlagHelp:
-    tasks = {task: [name for name in table if name != "ours"] for task, table in CANDIDATES.items()}
+    tables = {**CANDIDATES, f"input, from {JPEG_SIDE} pixels on": JPEG_INPUT}
+    tasks = {task: [name for name in table if name != "ours"] for task, table in tables.items()}
     choices = "; ".join(f"{task}: {comma_join(names)}" for task, names in {**tasks, EXPORT: EXPORTERS}.items())
     return FlagHelp(
         MEASUREMENT,

@@ -13,6 +13,7 @@ from keras_resnet.files import recover
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.remote import is_remote
 from keras_resnet.remote_copies import local
+from keras_resnet.training.data.containers.table import CONTAINERS
 from keras_resnet.weights.pretrained.lookup import resolve_model_path
 
 from .field_help import DATA, TRAINING_HELP
@@ -30,7 +31,8 @@ ARTIFACT = FlagHelp(
 )
 DATASET = FlagHelp(
     DATA,
-    "The data set with the test split: digits, a data set of tensorflow-datasets, or folder for the images in --data_dir.",
+    "The data set with the test split: digits, a data set of tensorflow-datasets, or what the images in --data_dir lie in: "
+    f"{comma_join(CONTAINERS)}.",
     default="the one that the network was trained on",
     placeholder="NAME",
 )
@@ -92,14 +94,14 @@ def check_dataset(flags: Flags) -> None:
 
 def open_dataset(flags: Flags, metadata: ClassifierMetadata) -> Dataset:
     """Opens --dataset, or the data set that the classifier was trained on; it must have the classifier's classes."""
-    from keras_resnet.training.data.dataset import FOLDER, Dataset
+    from keras_resnet.training.data.dataset import Dataset
 
     if not (flags.dataset or metadata.dataset):
         raise UserError(f"{flags.model_path} does not name the data set that its test images are from: give --dataset")
     dataset = Dataset(flags.dataset or metadata.dataset, flags.data_dir)
     if different := first_difference(metadata.labels, dataset.class_names):
         known, found = different
-        described = f"the folder {flags.data_dir}" if dataset.name == FOLDER else f"dataset {dataset.name!r}"
+        described = f"the {dataset.name} {flags.data_dir}" if dataset.name in CONTAINERS else f"dataset {dataset.name!r}"
         raise UserError(
             f"{flags.model_path} has other class names than {described}, or another order of them: "
             f"{known!r} instead of {found!r}"

@@ -4,8 +4,10 @@ A field that is missing here cannot become a flag. The table of the shortcuts ca
 without: their names stand here again, and a test compares them.
 """
 
+from keras_resnet.errors import comma_join
 from keras_resnet.models.orders import BLOCKS, ORDERS
 from keras_resnet.training.config import BAD_IMAGES, PRECISIONS, STACK_UNITS, STRATEGIES
+from keras_resnet.training.data.containers.table import CONTAINERS
 from keras_resnet.training.recipes import CHOICES, PARTS, RECIPES
 
 from .flags import FlagHelp
@@ -66,14 +68,15 @@ NETWORK_HELP = {
 TRAINING_HELP = {
     "dataset": FlagHelp(
         DATA,
-        "digits (comes with this package), a data set of tensorflow-datasets, or folder for the images in --data_dir.",
+        "digits (comes with this package), a data set of tensorflow-datasets, or what your images in --data_dir lie in: "
+        f"{comma_join(CONTAINERS)}.",
         default="none; needed unless --config names one",
         placeholder="NAME",
     ),
     "data_dir": FlagHelp(
         DATA,
-        "With --dataset=folder the folder of images, one subfolder per class; otherwise where tensorflow-datasets keeps its "
-        "data sets.",
+        "With --dataset=folder the folder of images, one subfolder per class, with another container its file or folder, or a "
+        "URL of it; otherwise where tensorflow-datasets keeps its data sets.",
         default="tensorflow-datasets' own",
         placeholder="FOLDER",
     ),

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from keras_resnet import environment
 from keras_resnet.class_names import first_difference
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.remote import AnyPath, as_path, check_reachable
+from keras_resnet.training.data.containers.table import CONTAINERS
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS, check_preset
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
 from keras_resnet.weights.pretrained.lookup import find_entry, is_name
@@ -34,7 +35,7 @@ def define_flags(flags: Flags) -> None:
     flags.define("labels", str, None, labels)
     dataset = (
         "The data set that has these classes, and that evaluate and export then use by default: digits, a data set of "
-        "tensorflow-datasets, or folder for the images in --data_dir."
+        f"tensorflow-datasets, or what the images in --data_dir lie in: {comma_join(CONTAINERS)}."
     )
     flags.define("dataset", str, None, FlagHelp(CLASSIFIER, dataset, placeholder="NAME"))
     flags.define("data_dir", str, None, dataclasses.replace(TRAINING_HELP["data_dir"], group=CLASSIFIER))

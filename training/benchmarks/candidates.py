@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Protocol, TypedDict
 
+JPEG_SIDE = 64  # pixels from which on images of data sets are JPEG files of all sizes, not arrays
 OURS = "ours"  # the key of the row that all others are compared with
 
 

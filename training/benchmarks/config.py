@@ -11,9 +11,8 @@ from keras_resnet.models.options import ModelOptions
 from keras_resnet.preprocessing import MAX_SIDE
 
 from ..config import PRECISIONS
-from .candidates import CANDIDATES, JPEG_INPUT, OURS, Candidate
+from .candidates import CANDIDATES, JPEG_INPUT, JPEG_SIDE, OURS, Candidate
 
-JPEG_SIDE = 64  # pixels from which on images of data sets are JPEG files of all sizes, not arrays
 LEARNING_RATE, MOMENTUM = 0.001, 0.9  # of every candidate's SGD, which has no weight decay
 
 

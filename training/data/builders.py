@@ -9,9 +9,10 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import constants
 
-from keras_resnet.errors import UserError, first_line
+from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import PATTERN, without_pattern
 
+from .containers.table import CONTAINERS
 from .digits import digits_dataset_builder as _digits  # noqa: F401  registers "digits"
 
 _links = contextlib.ExitStack()  # to folders whose names tensorflow-datasets would take for patterns
@@ -33,7 +34,8 @@ def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuil
         similar = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), n=3)
         hint = f"did you mean {' or '.join(similar)}? " if similar else ""
         raise UserError(
-            f"unknown dataset {name!r}: {hint}It must be digits, folder or a dataset of tensorflow-datasets"
+            f"unknown dataset {name!r}: {hint}It must be digits, a dataset of tensorflow-datasets, or one of "
+            f"{comma_join(CONTAINERS)}"
         ) from error
     except Exception as error:  # its records may be damaged in any way
         reason = re.sub(r"Failed to construct dataset .*?}\": ", "", first_line(error))
