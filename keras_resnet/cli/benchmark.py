@@ -10,7 +10,7 @@ from keras_resnet.export.benchmarks.exporters import EXPORTERS
 from keras_resnet.files import json_text, write_text
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.remote import as_local_path
-from keras_resnet.training.benchmarks.candidates import CANDIDATES, JPEG_INPUT, JPEG_SIDE
+from keras_resnet.training.benchmarks.candidates import CANDIDATES, IMAGENET_IMAGES, JPEG_INPUT, JPEG_SIDE, MIN_IMAGES
 
 from .command import Command
 from .field_help import NETWORK
@@ -27,7 +27,8 @@ ONLY_EXPORT = ("output_dir", "model_path", "threads")
 def define_flags(flags: Flags) -> None:
     task = (
         "What to measure, and to compare with the same in other libraries. train: this package's training step; fit: its "
-        "networks under Keras' fit; input: reading and augmenting images; build: building a network; export: the latency of "
+        "networks under Keras' fit; input: reading and augmenting images; start: the "
+        "time to the first step with as many images as ImageNet has; build: building a network; export: the latency of "
         "what `keras-resnet export` wrote."
     )
     flags.define("task", str, None, FlagHelp(MEASUREMENT, task, (*CANDIDATES, EXPORT)))
@@ -43,6 +44,8 @@ def define_flags(flags: Flags) -> None:
     define_network(flags, "none; needed except with --task=export")
     image_size = FlagHelp(NETWORK, "Height and width of the images in pixels.", default="the network's own")
     flags.define("image_size", int, None, image_size, at_least=1)
+    images = FlagHelp(MEASUREMENT, "Only with --task=start: how many images the folder has.", f"at least {MIN_IMAGES:,}")
+    flags.define("images", int, IMAGENET_IMAGES, images)
     flags.define("output_dir", str, None, FlagHelp(EXPORTS, "The folder that export wrote.", placeholder="FOLDER"))
     model_path = FlagHelp(
         EXPORTS,
@@ -80,6 +83,7 @@ class Result(Protocol):
 def benchmark(flags: Flags, arguments: list[str]) -> int:
     """Measures the speed of training, input, building or exports against Keras, PyTorch and others in one run."""
     wrong = [f"--{name}" for name in flags.given() if name not in COMMON and (name in ONLY_EXPORT) != (flags.task == EXPORT)]
+    wrong += ["--images"] if flags.is_given("images") and flags.task != "start" else []
     if wrong:
         raise UserError(f"--task={flags.task} does not take {comma_join(wrong)}")
     if flags.json:
@@ -102,7 +106,7 @@ def measure_training(flags: Flags) -> Result:
     if not flags.model:
         raise UserError(f"benchmark --task={flags.task} needs --model; see keras-resnet benchmark --help")
     check_model(**flags.values(("model", *VARIATIONS)))
-    choices = flags.values(("task", "model", *VARIATIONS, "image_size"))
+    choices = flags.values(("task", "model", *VARIATIONS, "image_size", "images"))
     return run(BenchmarkConfig(options=model_options(flags), **choices, **measurement(flags)), flags.verbosity, log_line)
 
 

@@ -256,6 +256,20 @@ def test_the_command_measures_input(tmp_path):
     assert "of peak" not in done.out
 
 
+@pytest.mark.slow
+def test_the_command_measures_the_start_with_many_images(tmp_path):
+    """Catches a run that looks into every image before its first step, and one that is measured after its start."""
+    flags = ("--batch_size=8", "--rounds=1", "--images=10000", "--width_multiplier=0.25", f"--json={tmp_path / 'b.json'}")
+    done = keras_resnet_command("benchmark", "--task=start", "--model=ResNet20V2", *flags)
+    assert done.returncode == 0, done.err
+    assert "10,000 JPEGs in 1,000 classes" in done.out
+    assert "the first step comes" in done.out
+    ours, digits = json.loads((tmp_path / "b.json").read_text())["candidates"]
+    assert min(ours["peak_memory"], digits["peak_memory"]) > 300
+    done = keras_resnet_command("benchmark", "--task=build", "--model=ResNet20V2", "--images=10000")
+    assert (done.returncode, done.err) == (2, "keras-resnet: --task=build does not take --images\n")
+
+
 def test_tf_image_code_gives_the_batches_that_ours_gives():
     from keras_resnet.training.benchmarks import input_pipeline
 

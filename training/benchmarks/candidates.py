@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Protocol, TypedDict
 
+IMAGENET_IMAGES, MIN_IMAGES = 1_281_167, 10_000  # of --task=start; fewer would be checked before the first step
 JPEG_SIDE = 64  # pixels from which on images of data sets are JPEG files of all sizes, not arrays
 OURS = "ours"  # the key of the row that all others are compared with
 
@@ -20,6 +21,7 @@ class Workload(Protocol):
     """What a process measures: made from a `BenchmarkConfig`, and from a graph or a folder of JPEGs if it needs one."""
 
     steps: int  # in one `run`
+    # Also `peak_memory`, in megabytes, if it is not that of this process.
 
     def load_data(self, steps: int) -> None:
         """Prepares data for at least `steps` steps."""
@@ -85,6 +87,10 @@ CANDIDATES = {
         "ours": Candidate("ours, under fit", "keras_fit.Ours"),
         "stock": Candidate("stock Keras, as users get it", "keras_fit.Stock", our_environment=False),
         "stock_same": Candidate("stock Keras, our environment", "keras_fit.Stock"),
+    },
+    "start": {
+        "ours": Candidate("a folder of JPEGs", "start.Folder", our_environment=False),
+        "digits": Candidate("the embedded digits", "start.Digits", our_environment=False),
     },
     "build": {
         "ours": Candidate("ours", "model_building.Ours"),

@@ -5,13 +5,13 @@ from typing import Any, Self
 
 from keras_resnet.benchmarks.applications import APPLICATIONS
 from keras_resnet.benchmarks.config import check_counts
-from keras_resnet.errors import UserError, check_at_most, comma_join
+from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, comma_join
 from keras_resnet.models import variants
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.preprocessing import MAX_SIDE
 
 from ..config import PRECISIONS
-from .candidates import CANDIDATES, JPEG_INPUT, JPEG_SIDE, OURS, Candidate
+from .candidates import CANDIDATES, IMAGENET_IMAGES, JPEG_INPUT, JPEG_SIDE, MIN_IMAGES, OURS, Candidate
 
 LEARNING_RATE, MOMENTUM = 0.001, 0.9  # of every candidate's SGD, which has no weight decay
 
@@ -29,6 +29,7 @@ class BenchmarkConfig:
         rounds: Measurements of each candidate.
         baselines: Keys of the candidates to compare against; None for all that apply.
         precision: Of computation, of `PRECISIONS`; weights are always float32. For training.
+        images: In the folder of --task=start.
         jit_compile: Whether XLA compiles the step, and `torch.compile` PyTorch's; else as each library does by itself.
     """
 
@@ -45,6 +46,7 @@ class BenchmarkConfig:
     baselines: tuple[str, ...] | None = None
     precision: str = "float32"
     jit_compile: bool = False
+    images: int = IMAGENET_IMAGES
 
     def __post_init__(self) -> None:
         if self.task not in CANDIDATES:
@@ -53,6 +55,8 @@ class BenchmarkConfig:
             raise UserError(f"unknown precision {self.precision!r}; it must be one of {comma_join(PRECISIONS)}")
         if self.image_size is not None:
             check_at_most("image_size", self.image_size, MAX_SIDE)
+        if not MIN_IMAGES <= self.images <= MAX_COUNT:
+            raise UserError(f"images is {self.images}; it must be at least {MIN_IMAGES:,} and at most {MAX_COUNT:,}")
         check_counts(self.batch_size, self.steps, self.rounds, fitted_to="a few seconds")
 
     @classmethod

@@ -12,8 +12,9 @@ from .config import BenchmarkConfig
 from .session import Measurement, StartInfo
 
 FORWARD_AND_BACKWARD = 3  # forward once, and backward about twice as much
-UNITS = {"input": "images/s", "train": "images/s", "fit": "images/s", "build": "seconds to build"}
-FIRST = {"input": "first batch, s", "train": "first step, s", "fit": "first epoch, s", "build": "first, s"}
+UNITS = {"input": "images/s", "train": "images/s", "fit": "images/s", "build": "seconds to build", "start": "seconds"}
+FIRST = {"input": "first batch, s", "train": "first step, s", "fit": "first epoch, s", "build": "first, s", "start": "first, s"}
+IN_SECONDS = ("build", "start")  # tasks whose values are seconds
 
 
 @dataclasses.dataclass
@@ -37,7 +38,7 @@ class TrainingEntry(Entry):
 
     def add(self, measurement: Measurement, config: BenchmarkConfig) -> None:
         seconds, self.steps = measurement["seconds"], measurement["steps"]
-        self.values.append(seconds if config.task == "build" else self.steps * config.batch_size / seconds)
+        self.values.append(seconds if config.task in IN_SECONDS else self.steps * config.batch_size / seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class TrainingResult:
     def ratios(self, entry: TrainingEntry) -> list[float]:
         """Returns how many times faster ours was than `entry`, round by round."""
         pairs = zip(self.entries[0].values, entry.values, strict=False)  # an entry that failed has fewer
-        return [theirs / ours if self.config.task == "build" else ours / theirs for ours, theirs in pairs]
+        return [theirs / ours if self.config.task in IN_SECONDS else ours / theirs for ours, theirs in pairs]
 
     def peak_fraction(self, entry: TrainingEntry) -> float | None:
         """Returns the entry's speed as a fraction of the machine's matrix multiplication."""
@@ -90,6 +91,7 @@ class TrainingResult:
         for entry in self.entries:
             yield from entry.notes
         yield from self._fast_input()
+        yield from self._start()
         yield machine(self.entries)
 
     def _fast_input(self) -> Iterator[str]:
@@ -99,6 +101,17 @@ class TrainingResult:
             if key in measured:
                 ratios = [ours / theirs for ours, theirs in zip(measured["fast"].values, measured[key].values, strict=True)]
                 yield f"{measured['fast'].title} is {statistics.median(ratios):.2f}x {measured[key].title}"
+
+    def _start(self) -> Iterator[str]:
+        """Yields how much longer the start with very many images takes, and how much more memory for each."""
+        if self.config.task == "start" and len(self.entries) == 2 and not any(entry.failure for entry in self.entries):
+            ours, digits = self.entries
+            later = [one - other for one, other in zip(ours.values, digits.values, strict=True)]
+            memory = 1e6 * ((ours.peak_memory or 0) - (digits.peak_memory or 0)) / self.config.images
+            yield (
+                f"the first step comes {statistics.median(later):.1f} s later ({min(later):.1f} to {max(later):.1f}) than with "
+                f"the digits, and {memory:.0f} bytes of memory more are taken for each image"
+            )
 
     def record(self) -> dict[str, Any]:
         """Returns what goes to a JSON file. ours, stock, ratios: the values of these two and their ratios, round by round."""

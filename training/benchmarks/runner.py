@@ -12,6 +12,7 @@ from keras_resnet.benchmarks.runner import Runner
 from .candidates import JPEG_INPUT, MATMUL, OURS, Candidate
 from .config import BenchmarkConfig, select_candidates
 from .jpeg_files import write_jpeg_files
+from .linked_images import write_linked_folder
 from .result import TrainingEntry, TrainingResult
 from .session import StartInfo
 
@@ -43,9 +44,13 @@ def benchmark(
 
     with contextlib.ExitStack() as stack:
         folder = None
-        if config.candidates is JPEG_INPUT:
+        if config.candidates is JPEG_INPUT or config.task == "start":
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="keras-resnet-benchmark-"))
-            write_jpeg_files(folder)
+            if config.task == "start":
+                report_progress(f"making {config.images:,} links")
+                write_linked_folder(folder, config.images)
+            else:
+                write_jpeg_files(folder)
         runner = stack.enter_context(Runner(SESSION, entries, verbosity, report_progress))
         runner.prepare(prepare)
         peak = None

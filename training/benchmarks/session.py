@@ -62,7 +62,7 @@ class TrainingSession(Session):
 
     def warm_up(self) -> None:
         """Runs as many steps as a measurement will have, and finds out how many where that is free."""
-        fixed = 1 if self.config.task == "build" else self.config.steps
+        fixed = 1 if self.config.task in ("build", "start") else self.config.steps
         steps = fixed or 1
         while True:
             self.workload.load_data(steps)
@@ -70,6 +70,9 @@ class TrainingSession(Session):
             if fixed or seconds > self.seconds_per_measurement / 2:
                 return
             steps = math.ceil(steps * min(self.seconds_per_measurement / seconds, MAX_GROWTH))
+
+    def peak_memory(self) -> float:
+        return getattr(self.workload, "peak_memory", 0.0) or super().peak_memory()
 
     def measure(self) -> Measurement:
         gc.collect()
