@@ -32,7 +32,8 @@ class Digits:
 
     def run(self) -> float:
         """Trains one step in a new process; returns the seconds that it took from its start."""
-        run = {"model": self.config.model, "image_size": self.config.side, "batch_size": self.config.batch_size, **self.data}
+        network = {"model": self.config.model, "image_size": self.config.side, "batch_size": self.config.batch_size}
+        run = {**network, "changes": self.config.changes, **self.data}
         with tempfile.TemporaryDirectory(prefix="keras-resnet-benchmark-") as folder:
             arguments = json.dumps({**run, "workdir": os.path.join(folder, "run"), "begin": time.time()})
             done = subprocess.run([sys.executable, "-m", __name__, arguments], capture_output=True, text=True, check=False)
@@ -66,6 +67,8 @@ def main(arguments: str) -> None:
     import keras
 
     from keras_resnet.benchmarks.session import peak_memory
+    from keras_resnet.models.options import ModelOptions
+    from keras_resnet.models.variants import VARIATIONS
 
     from .. import recipes
     from ..config import TrainConfig
@@ -77,8 +80,10 @@ def main(arguments: str) -> None:
             os._exit(0)
 
     recipe = recipes.get_recipe("short", batch_size=run["batch_size"])
-    data = {name: run[name] for name in ("dataset", "data_dir") if name in run}
-    config = TrainConfig(run["model"], recipe_name="short", recipe=recipe, image_size=run["image_size"], **data)
+    variations = {name: value for name, value in run["changes"].items() if name in VARIATIONS}
+    options = ModelOptions(**{name: value for name, value in run["changes"].items() if name not in VARIATIONS})
+    given = {name: run[name] for name in ("model", "image_size", "dataset", "data_dir") if name in run}
+    config = TrainConfig(**given, **variations, recipe_name="short", recipe=recipe, options=options)
     train(config, run["workdir"], [EndAfterFirstStep()])
 
 
