@@ -28,13 +28,15 @@ class TrainState(tf.train.experimental.PythonState):
         best: (accuracy, loss) on the validation split, the best so far.
         data_fingerprint: tells the data of the run from other data.
         stopped: whether a callback has ended the run.
+        bad_images: {where an unreadable image is: its name}, of those found so far.
     """
 
-    FIELDS = ("epoch", "step", "sums", "seconds", "best", "data_fingerprint", "stopped")
+    FIELDS = ("epoch", "step", "sums", "seconds", "best", "data_fingerprint", "stopped", "bad_images")
 
     def __init__(self, data_fingerprint: Sequence[int | str] = ()) -> None:
         self.epoch, self.step, self.sums, self.seconds = 0, 0, [0.0, 0.0, 0.0], 0.0
         self.best, self.data_fingerprint, self.stopped = [-1.0, 0.0], [*data_fingerprint], False
+        self.bad_images: dict[str, str] = {}
 
     def serialize(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.FIELDS})

@@ -97,6 +97,7 @@ class Trainer:
                 chief=context.chief,
             )
             continued = self.checkpoints.restore_latest()
+        context.dataset.bad_images_found.update(self.state.bad_images)
         check_same_data(self.state.data_fingerprint, context.data_fingerprint(), workdir)
         if self.state.best[0] >= 0 and not self.checkpoints.has_best():
             self.replace_lost_best()
@@ -265,6 +266,7 @@ class Trainer:
     def save(self) -> None:
         """Saves everything as it is after the last step."""
         self.loop.sync_moving_statistics()
+        self.state.bad_images = {**self.context.dataset.bad_images_found}
         self.checkpoints.save(self.global_step)
         self.last_save_time = time.perf_counter()
 

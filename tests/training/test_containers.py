@@ -18,6 +18,7 @@ from keras_resnet.models.options import ModelOptions
 from keras_resnet.training import recipes
 from keras_resnet.training.config import TrainConfig
 from keras_resnet.training.data import image_filter
+from keras_resnet.training.data.containers.archive import list_tar
 from keras_resnet.training.data.containers.table import CONTAINERS
 from keras_resnet.training.data.dataset import Dataset
 from keras_resnet.training.train import train
@@ -223,6 +224,41 @@ def test_a_run_has_the_same_weights_from_every_container_and_after_a_stop_within
             assert_same(final_weights(run), expected)
 
 
+class Change(keras.callbacks.Callback):
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) == 2:
+            self.change()
+
+
+@pytest.mark.parametrize("name", ["tar", "zip"])
+@pytest.mark.parametrize("grow", [True, False])
+def test_an_archive_that_changes_during_the_training_ends_it_in_one_line(tmp_path, monkeypatch, name, grow):
+    """Catches images that are replaced, or other bytes that are taken for them, because an archive was written again."""
+    monkeypatch.setattr(image_filter, "CHECKED_BYTES", 0)
+    path = MAKERS[name](tmp_path / f"data.{name}")
+    content = path.read_bytes()
+
+    def change():
+        path.write_bytes(content + bytes(1024) if grow else content[:3000])
+
+    with pytest.raises(UserError, match=rf"data\.{name} has changed since its images were listed; once it is as it was"):
+        train(config(name, path), tmp_path / "run", [Change(change)])
+
+
+def test_a_tar_that_is_cut_between_two_members_is_said_to_be_damaged(tmp_path):
+    path = tar(tmp_path / "data.tar")
+    with tarfile.open(path) as archive:
+        start = archive.getmember("./data/test/bee/02.jpg").offset
+    path.write_bytes(path.read_bytes()[:start])
+    listing = list_tar(path)
+    assert any("data.tar is damaged: it ends at byte" in note for note in listing.notes)
+    assert len(listing.splits["test"]) == COUNTS["test"] + 2
+
+
 def spoil(path, names):
     for name in names:
         (path / name).write_bytes(b"\xff\xd8\xff not an image")
@@ -237,12 +273,13 @@ def test_an_image_that_turns_out_bad_is_named_counted_and_replaced_alike_after_a
     test = train(config("folder", path), tmp_path / "whole")
     said = capfd.readouterr().err
     for name in ("train/ant/05.jpg", "train/bee/11.png", "test/bee/01.jpg"):
-        assert said.count(f"{path}/{name} cannot be read: begins like an image, but is damaged") == 1, name
+        assert said.count(f"{path}/{name} cannot be read: it begins like an image, but is damaged") == 1, name
     assert test["images"] == 2 * COUNTS["test"] - 1
     assert "3 images could not be read" in (tmp_path / "whole" / "report.html").read_text()
     with pytest.raises(TrainingInterrupted):
         train(config("folder", path), tmp_path / "stopped", [StopAfter(3)])
     train(config("folder", path), tmp_path / "stopped")
     assert_same(final_weights(tmp_path / "stopped"), final_weights(tmp_path / "whole"))
+    assert "3 images could not be read" in (tmp_path / "stopped" / "report.html").read_text()
     with pytest.raises(UserError, match=r"05\.jpg .*--on_bad_image=skip"):
         train(config("folder", path, on_bad_image="fail"), tmp_path / "failed")

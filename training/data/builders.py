@@ -31,7 +31,7 @@ def get_builder(name: str, data_dir: str | Path | None) -> tfds.core.DatasetBuil
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
-        similar = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), n=3)
+        similar = difflib.get_close_matches(name, [*CONTAINERS, *tfds.list_builders(with_community_datasets=False)], n=3)
         hint = f"did you mean {' or '.join(similar)}? " if similar else ""
         raise UserError(
             f"unknown dataset {name!r}: {hint}It must be digits, a dataset of tensorflow-datasets, or one of "

@@ -108,6 +108,11 @@ class Dataset:
         """Names of the unreadable images that were found so far."""
         return self._bad_images.names
 
+    @property
+    def bad_images_found(self) -> dict[str, str]:
+        """{where an unreadable image is: its name}, as a run that is continued finds them again."""
+        return self._bad_images.found
+
     @functools.cached_property
     def test(self) -> Split:
         """The split that is only ever reported."""

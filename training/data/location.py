@@ -6,7 +6,7 @@ from keras_resnet.errors import UserError
 from keras_resnet.files import PATTERN
 
 from .builders import get_builder
-from .containers.table import CONTAINERS, check_data_dir
+from .containers.table import CONTAINERS, SUFFIXES, check_data_dir
 
 
 def check_location(name: str, data_dir: str | Path | None, manual_dir: str | Path | None = None) -> None:
@@ -17,6 +17,8 @@ def check_location(name: str, data_dir: str | Path | None, manual_dir: str | Pat
         check_data_dir(name, data_dir)
         return
     if data_dir is not None and Path(data_dir).is_file():
-        raise UserError(f"data_dir is {data_dir}, which is a file; it must be a folder")
+        meant = SUFFIXES.get(Path(data_dir).suffix.lower())
+        hint = f"; is --dataset={meant} meant?" if meant else ""
+        raise UserError(f"data_dir is {data_dir}, which is a file; for dataset {name!r} it must be a folder{hint}")
     if not PATTERN.search(str(data_dir)):  # for such a folder, `get_builder` makes a link
         get_builder(name, data_dir)

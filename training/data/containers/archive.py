@@ -12,7 +12,7 @@ from keras_resnet import foreign_files, images
 from keras_resnet.errors import UserError, comma_join
 
 from .archive_layout import Layout, decode, lay_out
-from .binary_files import exists, is_folder, is_url, open_binary
+from .binary_files import exists, is_folder, is_url, local_version, open_binary
 from .folder import MAX_SUFFIXES_NAMED, missing_classes
 from .folder_listing import SPECIAL, SUFFIXES, Unused
 from .indexes.tar import Kind, TarIndex, index_tar
@@ -49,7 +49,10 @@ def list_tar(path: str | os.PathLike[str]) -> Listing:
         one = slice(row, row + 1)
         return RangeRecords.of([path], PackedStrings.of([index.names[row]]), np.zeros(1, np.int32), offsets[one], lengths[one])
 
-    layout = lay_out(where, index.names, index.kinds == Kind.FOLDER, rows >= 0, is_image, unused)
+    try:
+        layout = lay_out(where, index.names, index.kinds == Kind.FOLDER, rows >= 0, is_image, unused)
+    except UserError as error:
+        raise UserError("; ".join([*damage, str(error)])) from error
 
     def records_of(keys: PackedStrings, members: np.ndarray) -> RangeRecords:
         return RangeRecords.of([path], keys, np.zeros(len(keys), np.int32), offsets[members], lengths[members])
@@ -74,7 +77,9 @@ def list_zip(path: str | os.PathLike[str]) -> Listing:
     layout = lay_out(where, index.names, is_folder, ~is_folder & ~index.links, is_image, unused)
 
     def records_of(keys: PackedStrings, members: np.ndarray) -> ZipRecords:
-        return ZipRecords(path, keys, index._replace(names=PackedStrings.of(())), members, np.arange(len(keys)))
+        return ZipRecords(
+            path, keys, index._replace(names=PackedStrings.of(())), members, np.arange(len(keys)), local_version(path)
+        )
 
     return listing_of(layout, index.names, records_of, where, unused)
 

@@ -32,6 +32,31 @@ def open_binary(path: str) -> BinaryIO:
     return io.BufferedReader(RemoteFile(path)) if is_url(path) else open(path, "rb")
 
 
+class ContainerChangedError(OSError):
+    """A file with many images that is not as it was when they were listed. Its text gets out of a pipeline of TensorFlow."""
+
+
+def open_unchanged(path: str, version: FileVersion | None) -> BinaryIO:
+    """Opens a file for reading that must be as it was when its `version` was asked for; None for one that is not compared.
+
+    Raises:
+        ContainerChangedError: It has changed.
+        OSError: It cannot be opened.
+    """
+    file = open_binary(path)
+    if version is not None:
+        found = os.fstat(file.fileno())
+        if (found.st_size, found.st_mtime_ns) != version:
+            file.close()
+            raise ContainerChangedError(f"{path} has changed since its images were listed")
+    return file
+
+
+def local_version(path: str) -> FileVersion | None:
+    """The version of a file of this machine; None for one at a URL."""
+    return None if is_url(path) else version_of(path)
+
+
 def version_of(path: str) -> FileVersion:
     """Asks how long a file is, and when it was written."""
     if not is_url(path):

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_resnet import images
 
-from .binary_files import is_url, open_binary, version_of
+from .binary_files import FileVersion, is_url, local_version, open_binary, open_unchanged, version_of
 from .packed_strings import PackedStrings
 
 # What the file system says of a single file that will say the same tomorrow; after anything else the run had better stop.
@@ -134,6 +134,7 @@ class RangeRecords:
         keys: The name of each image.
         file_of, offsets, lengths: int32, int64 and int64 (M,), where each image lies; a length of -1 for one that is missing.
         rows: int64 (N,), which of the M these images are.
+        versions: Of the files, when the images were listed.
     """
 
     files: Sequence[str]
@@ -142,13 +143,14 @@ class RangeRecords:
     offsets: np.ndarray
     lengths: np.ndarray
     rows: np.ndarray
+    versions: Sequence[FileVersion | None]
 
     @classmethod
     def of(
         cls, files: Sequence[str], keys: PackedStrings, file_of: np.ndarray, offsets: np.ndarray, lengths: np.ndarray
     ) -> Self:
         """Makes records of all images."""
-        return cls(files, keys, file_of, offsets, lengths, np.arange(len(keys)))
+        return cls(files, keys, file_of, offsets, lengths, np.arange(len(keys)), [*map(local_version, files)])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -161,10 +163,10 @@ class RangeRecords:
 
     def read(self, index: int) -> bytes:
         row = int(self.rows[index])
-        path, offset, length = self.files[int(self.file_of[row])], int(self.offsets[row]), int(self.lengths[row])
+        number, offset, length = int(self.file_of[row]), int(self.offsets[row]), int(self.lengths[row])
         if length < 0:
             raise DamagedRecordError("has no image")
-        with open_binary(path) as file:
+        with open_unchanged(self.files[number], self.versions[number]) as file:
             file.seek(offset)
             content = file.read(length)
         if len(content) < length:

@@ -55,7 +55,7 @@ CONTAINERS = {
 def check_data_dir(name: str, data_dir: str | Path | None) -> None:
     """Raises a `UserError` if a container, a key of `CONTAINERS`, is not said to be anywhere, or is not there."""
     wanted = CONTAINERS[name].data_dir
-    if data_dir is None:
+    if data_dir is None or not os.fspath(data_dir):
         raise UserError(f"dataset {name!r} needs --data_dir, {wanted}")
     if is_remote(data_dir) or SHARD_PATTERN.search(os.fspath(data_dir)):
         return  # which takes a look at it

@@ -7,6 +7,7 @@ from keras_resnet.errors import UserError, comma_join, print_message
 from ...config import BAD_IMAGES
 
 MAX_NAMED = 20  # in a line of their own; the rest is only counted
+VERBS = ("is ", "has ", "begins ", "ends ")  # with which a reason may begin
 
 
 class BadImageError(Exception):
@@ -17,15 +18,20 @@ class BadImages:
     """The unreadable images that were found so far.
 
     Attributes:
-        names: Of each, once, in the order in which they were found.
+        found: {where an image is: its name}, in the order in which they were found. Names are distinct within a split only.
+        names: Of all.
     """
 
     def __init__(self, policy: str) -> None:
         """policy: "skip" or "fail", what to do about one."""
         if policy not in BAD_IMAGES:
             raise UserError(f"on_bad_image is {policy!r}; it must be one of {comma_join(BAD_IMAGES)}")
-        self.policy, self.names = policy, list[str]()
-        self._known, self._lock = set[str](), threading.Lock()
+        self.policy, self.found = policy, dict[str, str]()
+        self._lock = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.found.values())
 
     def add(self, name: str, location: str, reason: str) -> None:
         """Takes note of an image, and says so the first time.
@@ -41,14 +47,14 @@ class BadImages:
         if self.policy == "fail":
             raise BadImageError(f"{location} {reason}. --on_bad_image=skip leaves such images out")
         with self._lock:
-            if location in self._known:
+            if location in self.found:
                 return
             self.note(name, location)
-            if len(self.names) <= MAX_NAMED:
-                rest = "" if len(self.names) < MAX_NAMED else "; further ones are only counted"
-                print_message(f"{location} cannot be read: {reason}. It is left out, and replaced in training{rest}")
+            if len(self.found) <= MAX_NAMED:
+                rest = "" if len(self.found) < MAX_NAMED else ". Further ones are only counted"
+                because = f"it {reason}" if reason.startswith(VERBS) else reason
+                print_message(f"{location} cannot be read: {because}. In training the next image takes its place{rest}")
 
     def note(self, name: str, location: str) -> None:
         """Takes note of an image of which the user has been told."""
-        self.names.append(name)
-        self._known.add(location)  # names are distinct within a split only
+        self.found[location] = name

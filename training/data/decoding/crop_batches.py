@@ -78,6 +78,8 @@ class CropBatches:
         """Returns some crops: made together, or image by image if TensorFlow refuses one of them."""
         count = cast(int, rows.shape[0])
         images = tf.data.Dataset.from_tensor_slices((rows, self._contents(rows), uniforms, mirror))
+        # Graphs have no `try`: what fails in `together` is left out of it, so that the first element of both is `one_by_one`'s,
+        # which is only made then. An error that is not an image's comes up there again.
         together = images.map(self._crop).batch(count, drop_remainder=True)
         one_by_one = images.map(unconverted(self._crop_or_decode)).batch(count)
         crops, used = together.ignore_errors().concatenate(one_by_one).take(1).get_single_element()

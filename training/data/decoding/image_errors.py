@@ -22,6 +22,8 @@ def missing_file_as_user_error() -> Iterator[None]:
             raise
         if found := re.search(r"\bBadImageError: (.+)", message):
             raise UserError(found[1]) from error
+        if found := re.search(r"\bContainerChangedError: (.+)", message):
+            raise UserError(f"{found[1]}; once it is as it was, the same command continues") from error
         found = re.search(r"\b[A-Z]\w*Error: (.+)", message)
         reason = found[1] if found else next((line for line in message.splitlines() if line and line[-1] in ".'"), message)
         if "[Errno 2]" in reason:

@@ -110,6 +110,8 @@ def members_of(file: BinaryIO, size: int) -> Iterator[tarfile.TarInfo]:
         block = file.read(tarfile.BLOCKSIZE)
         if block.strip(b"\0") or 0 < len(block) < tarfile.BLOCKSIZE:
             raise tarfile.ReadError(f"it has a damaged header at byte {start:,}")
+        if not block:
+            raise tarfile.ReadError(f"it ends at byte {size:,}, after a member, without the mark of its end")
 
 
 def kind_of(member: tarfile.TarInfo) -> Kind:

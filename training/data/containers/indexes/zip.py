@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 
-from ..binary_files import open_binary
+from ..binary_files import FileVersion, open_binary, open_unchanged
 from ..packed_strings import PackedStrings, StringPacker
 from ..records import DamagedRecordError
 from .compression import check_is_not_compressed
@@ -68,6 +68,7 @@ class ZipRecords:
         index: The members of the archive.
         members: int64 (M,), which of them the images are.
         rows: int64 (N,), which of the M these images are.
+        version: Of the archive, when its members were listed.
     """
 
     path: str
@@ -75,6 +76,7 @@ class ZipRecords:
     index: ZipIndex
     members: np.ndarray
     rows: np.ndarray
+    version: FileVersion | None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -86,7 +88,7 @@ class ZipRecords:
         return f"{self.path}: {self.name(index)}"
 
     def read(self, index: int) -> bytes:
-        with open_binary(self.path) as file:
+        with open_unchanged(self.path, self.version) as file:
             return read_member(file, self.index, int(self.members[self.rows[index]]))
 
     def take(self, rows: np.ndarray | slice) -> Self:
