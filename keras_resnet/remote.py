@@ -58,7 +58,7 @@ class RemotePath(os.PathLike[str]):
         return f"RemotePath({self._url!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemotePath) and other._url == self._url
+        return isinstance(other, RemotePath) and os.fspath(other) == self._url
 
     def __hash__(self) -> int:
         return hash(self._url)
@@ -140,7 +140,7 @@ class RemotePath(os.PathLike[str]):
     def append_text(self, text: str) -> None:
         """Writes the file again with more at its end; an object cannot grow."""
         before = self.read_bytes() if self.exists() else b""
-        self._make_way()
+        self.make_way()
         with self._errors(), _gfile().GFile(self._url, "wb") as file:
             file.write(before + text.encode())
 
@@ -151,13 +151,13 @@ class RemotePath(os.PathLike[str]):
         files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
         for file in files:
             target = self if file == source else self / file.relative_to(source).as_posix()
-            target._make_way()
+            target.make_way()
             with self._errors():
                 if target.parent != self.parent:
                     _gfile().makedirs(str(target.parent))
                 _gfile().copy(str(file), str(target), overwrite=True)
 
-    def _make_way(self) -> None:
+    def make_way(self) -> None:
         """Removes the file where TensorFlow would append to it, in `ram://`; elsewhere it is there until the new one is."""
         if self._url.startswith("ram://"):
             self.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.training import recipes
 from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.config import TrainConfig
-from keras_resnet.training.data import splits
+from keras_resnet.training.data.decoding import lazy_images
 from keras_resnet.training.loop import TrainLoop
 from keras_resnet.training.train import Trainer, train
 from keras_resnet.training.workdir import open_workdir
@@ -355,7 +355,7 @@ def test_averaged_weights_are_evaluated_and_kept(tmp_path, data_dir, monkeypatch
 def test_images_that_do_not_fit_into_memory_are_trained_on_and_measured_all_the_same(tmp_path, data_dir, monkeypatch):
     small = config(data_dir, image_size=12, recipe=recipes.get_recipe("digits", epochs=1, batch_size=128, crop_padding=1))
     whole = train(small, tmp_path / "whole")
-    monkeypatch.setattr(splits, "available_memory", lambda: 1000)
+    monkeypatch.setattr(lazy_images, "available_memory", lambda: 1000)
     files = train(small, tmp_path / "files")
     assert files == pytest.approx(whole | {"seconds": files["seconds"]}, rel=1e-4)
     assert_same_weights(tmp_path / "files", tmp_path / "whole")

@@ -100,7 +100,7 @@ def test_the_network_of_a_record_is_another_than_the_named_one(entry):
 
 
 def test_the_index_is_read_from_the_disk_at_every_call_or_can_be_changed_by_its_user():
-    assert keras_resnet.list_pretrained()[0] is ENTRIES[0]
+    assert keras_resnet.list_pretrained()[0] is keras_resnet.list_pretrained()[0]
     keras_resnet.list_pretrained().clear()
     assert keras_resnet.list_pretrained() == ENTRIES
     assert len({hash(entry) for entry in ENTRIES}) == len(ENTRIES)

@@ -36,10 +36,17 @@ class Digits:
         run = {**network, "changes": self.config.changes, **self.data}
         with tempfile.TemporaryDirectory(prefix="keras-resnet-benchmark-") as folder:
             arguments = json.dumps({**run, "workdir": os.path.join(folder, "run"), "begin": time.time()})
-            done = subprocess.run([sys.executable, "-m", __name__, arguments], capture_output=True, text=True, check=False)
-        if done.returncode or not done.stdout:
-            raise RuntimeError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
-        result = json.loads(done.stdout.splitlines()[-1])
+            command = [sys.executable, "-m", __name__, arguments]
+            with tempfile.TemporaryFile("w+") as errors:
+                with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+                    assert process.stdout
+                    line = next((line for line in process.stdout if line.startswith("{")), "")
+                    process.kill()  # its work is done, and nobody needs its end
+                errors.seek(0)
+                said = errors.read().strip().splitlines() or ["it said nothing"]
+        if not line:
+            raise RuntimeError(said[-1])
+        result = json.loads(line)
         self.peak_memory = max(self.peak_memory, result["peak_memory"])
         return result["seconds"]
 
@@ -77,7 +84,7 @@ def main(arguments: str) -> None:
     class EndAfterFirstStep(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
             print(json.dumps({"seconds": time.time() - run["begin"], "peak_memory": peak_memory()}), flush=True)
-            os._exit(0)
+            sys.exit()
 
     recipe = recipes.get_recipe("short", batch_size=run["batch_size"])
     variations = {name: value for name, value in run["changes"].items() if name in VARIATIONS}

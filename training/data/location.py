@@ -5,7 +5,6 @@ from pathlib import Path
 from keras_resnet.errors import UserError
 from keras_resnet.files import PATTERN
 
-from .builders import get_builder
 from .containers.table import CONTAINERS, SUFFIXES, check_data_dir
 
 
@@ -20,5 +19,7 @@ def check_location(name: str, data_dir: str | Path | None, manual_dir: str | Pat
         meant = SUFFIXES.get(Path(data_dir).suffix.lower())
         hint = f"; is --dataset={meant} meant?" if meant else ""
         raise UserError(f"data_dir is {data_dir}, which is a file; for dataset {name!r} it must be a folder{hint}")
+    from .builders import get_builder  # of tensorflow-datasets, which some have without TensorFlow
+
     if not PATTERN.search(str(data_dir)):  # for such a folder, `get_builder` makes a link
         get_builder(name, data_dir)

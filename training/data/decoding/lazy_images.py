@@ -37,11 +37,19 @@ class ImageSource(Protocol):
 class LazyImages:
     """The prepared images of a split, prepared when they are first read: supports `len`, `shape` and `[rows]` of an array."""
 
-    def __init__(self, split: ImageSource, preprocessing: Preprocessing, remember: bool) -> None:
-        """remember: Whether to keep them in memory from then on."""
+    def __init__(
+        self, split: ImageSource, preprocessing: Preprocessing, pixels: np.ndarray | None, state: np.ndarray | None = None
+    ) -> None:
+        """Takes what there is of the images.
+
+        Args:
+            split: The images before they are prepared.
+            preprocessing: How.
+            pixels: uint8 (N, H, W, C), where they are kept in memory; None if they are not.
+            state: uint8 (N,), of each; by default `UNREAD`.
+        """
         self.split, self.preprocessing = split, preprocessing
-        self._pixels = sparse_array((len(split), *preprocessing.shape)) if remember else None
-        self._state = np.zeros(len(split), np.uint8)
+        self._pixels, self._state = pixels, np.zeros(len(split), np.uint8) if state is None else state
 
     @classmethod
     def of(cls, split: ImageSource, preprocessing: Preprocessing) -> Self:
@@ -53,7 +61,7 @@ class LazyImages:
                 f"{len(split):,} images of {side} pixels take {format_bytes(needed)}, half of the free memory is "
                 f"{format_bytes(available)}: they are prepared again whenever they are needed"
             )
-        return cls(split, preprocessing, needed <= available)
+        return cls(split, preprocessing, sparse_array((len(split), *preprocessing.shape)) if needed <= available else None)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -74,11 +82,8 @@ class LazyImages:
 
     def take(self, rows: np.ndarray | slice) -> "LazyImages":
         """Returns the images at `rows`, as far as they are prepared."""
-        taken = LazyImages(self.split.take(rows), self.preprocessing, self._pixels is not None)
-        taken._state = self._state[rows]
-        if self._pixels is not None:
-            taken._pixels = self._pixels[rows]
-        return taken
+        pixels = None if self._pixels is None else self._pixels[rows]
+        return LazyImages(self.split.take(rows), self.preprocessing, pixels, self._state[rows])
 
     def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the images at `rows`, uint8 (n, H, W, C), or the next readable ones, and which they are, int64 (n,)."""
