@@ -131,7 +131,7 @@ PARTS = {
         2 * network.norms * scaling.small_all_reduce(gpus) / network.compute(batch)
     ),
     "JPEGs at 224, on the host's cores": lambda network, batch, gpus: (
-        scaling.input_needed(network, batch) / scaling.input_possible() - 1 if network is RESNET50 else None
+        max(0, scaling.input_needed(network, batch) / scaling.input_possible() - 1) if network is RESNET50 else None
     ),
     "order, random numbers, start of the pipeline": lambda network, batch, gpus: (
         value("epoch_start") / scaling.epoch(network, batch, gpus)
