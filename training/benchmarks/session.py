@@ -62,7 +62,9 @@ class TrainingSession(Session):
 
     def warm_up(self) -> None:
         """Runs as many steps as a measurement will have, and finds out how many where that is free."""
-        fixed = 1 if self.config.task in ("build", "start") else self.config.steps
+        if self.config.task == "start":
+            return  # each run is a process of its own, as cold as the first
+        fixed = 1 if self.config.task == "build" else self.config.steps
         steps = fixed or 1
         while True:
             self.workload.load_data(steps)
