@@ -88,7 +88,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
             ("import", "--model=ResNet20V1", "--weights=imagenet", "--output_path={0}/a.keras", "--dataset=digits"),
             ["ResNet50V1"],
         ),
-        (("benchmark", "--task=dreams", "--model=ResNet20V1"), ["unknown --task 'dreams'", "input, train, fit, build"]),
+        (("benchmark", "--task=dreams", "--model=ResNet20V1"), ["unknown --task 'dreams'", "input, train, fit, start, build"]),
         (("benchmark", "--task=build", "--model=ResNet20V1", "--json={0}/none/b.json"), ["none/b.json", "not there"]),
         (("benchmark", "--task=build", "--model=ResNet21V1"), ["ResNet21V1", "ResNet20V1"]),
         (("evaluate", "--model_path={1}/model.keras", "--dataset=mnistt"), ["unknown dataset 'mnistt'"]),
