@@ -74,7 +74,7 @@ class TrainingSession(Session):
             steps = math.ceil(steps * min(self.seconds_per_measurement / seconds, MAX_GROWTH))
 
     def peak_memory(self) -> float:
-        return getattr(self.workload, "peak_memory", 0.0) or super().peak_memory()
+        return getattr(getattr(self, "workload", None), "peak_memory", 0.0) or super().peak_memory()
 
     def measure(self) -> Measurement:
         gc.collect()
