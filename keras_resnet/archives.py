@@ -8,10 +8,11 @@ import os
 import struct
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import IO
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.foreign_files import check_is_file, library_errors, open_file
+from keras_resnet.positioned_file import PositionedFile
 
 MAX_DIRECTORY = 16 << 20  # bytes of the list of members; each takes about a hundred
 MAX_EXPANSION = 20  # of what is compressed, beyond the first `FREE_BYTES`; weights hardly compress
@@ -123,31 +124,16 @@ def open_member(path: str | os.PathLike[str], archive: zipfile.ZipFile, name: st
             yield opened
 
 
-class StoredMember(io.RawIOBase):
+class StoredMember(PositionedFile):
     """The bytes of a member that is not compressed, as a file of its own: `ZipExtFile` goes back by reading all again."""
 
     def __init__(self, file: IO[bytes], member: zipfile.ZipInfo) -> None:
-        super().__init__()
+        super().__init__(member.file_size)
         file.seek(member.header_offset)
         header = file.read(HEADER.size)
         *_, name_length, extra_length = HEADER.unpack(header)
-        self._file, self._size, self._position = file, member.file_size, 0
-        self._start = member.header_offset + HEADER.size + name_length + extra_length
+        self._file, self._start = file, member.header_offset + HEADER.size + name_length + extra_length
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(base + offset, 0)
-        return self._position
-
-    def readinto(self, buffer: Any, /) -> int:
-        self._file.seek(self._start + self._position)
-        piece = self._file.read(max(min(len(buffer), self._size - self._position), 0))
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
+    def read_at(self, position: int, count: int) -> bytes:
+        self._file.seek(self._start + position)
+        return self._file.read(count)

@@ -14,7 +14,8 @@ from conftest import ROOT
 # Each entry, a module or a room, may import those before it; those in one tuple do not import each other.
 LAYERS = {
     "keras_resnet": (
-        ("errors", "recursion", "html", "metrics"), "remote", "remote_copies", "foreign_files", ("records", "archives", "hdf5"),
+        ("errors", "recursion", "html", "metrics", "positioned_file"), "remote_path", "remote",
+        "remote_copies", "foreign_files", ("records", "archives", "hdf5"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "_numpy_internals", "files", "environment", "batch_normalization", "images", "class_names",
          "keras_files"),

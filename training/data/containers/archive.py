@@ -10,9 +10,10 @@ import numpy as np
 
 from keras_resnet import foreign_files, images
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.remote import is_remote
 
 from .archive_layout import Layout, decode, lay_out
-from .binary_files import exists, is_folder, is_url, local_version, open_binary
+from .binary_files import exists, is_folder, local_version, open_binary
 from .folder import MAX_SUFFIXES_NAMED, missing_classes
 from .folder_listing import SPECIAL, SUFFIXES, Unused
 from .indexes.tar import Kind, TarIndex, index_tar
@@ -91,7 +92,7 @@ def check_archive(path: str | os.PathLike[str]) -> str:
         UserError: There is none, or a folder.
     """
     path = os.fspath(path)
-    if not is_url(path):
+    if not is_remote(path):
         foreign_files.check_is_file(path)
     elif is_folder(path) or not exists(path):
         problem = "is a folder" if exists(path) else "does not exist"
@@ -101,7 +102,7 @@ def check_archive(path: str | os.PathLike[str]) -> str:
 
 def location_of(path: str) -> tuple[Path, Unused]:
     """The archive as the folder in which its members lie, for messages."""
-    where = Path(path.rpartition("/")[2] if is_url(path) else path)
+    where = Path(path.rpartition("/")[2] if is_remote(path) else path)
     return where, Unused(where)
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet import images
+from keras_resnet.remote import is_remote
 
-from .binary_files import FileVersion, is_url, local_version, open_binary, open_unchanged, version_of
+from .binary_files import FileVersion, local_version, open_binary, open_unchanged, version_of
 from .packed_strings import PackedStrings
 
 # What the file system says of a single file that will say the same tomorrow; after anything else the run had better stop.
@@ -92,7 +93,7 @@ class FileRecords:
     def read(self, index: int) -> bytes:
         path = self.location(index)
         try:
-            with open_binary(path) if is_url(path) else images.open_file(path) as file:
+            with open_binary(path) if is_remote(path) else images.open_file(path) as file:
                 return file.read()
         except OSError as error:
             if error.errno in (None, *LASTING) or (error.errno == errno.ENOENT and os.path.islink(path)):
@@ -103,7 +104,7 @@ class FileRecords:
         return dataclasses.replace(self, rows=self.rows[rows])
 
     def total_bytes(self, limit: int) -> int:
-        if is_url(self.root) and len(self) > MAX_ASKED:
+        if is_remote(self.root) and len(self) > MAX_ASKED:
             return limit + 1
         total = 0
         for index in range(len(self)):

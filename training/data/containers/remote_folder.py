@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.errors import UserError
+from keras_resnet.remote import is_remote
+from keras_resnet.remote_path import remote_errors
 
 from .archive import begins_like_an_image, listing_of
 from .archive_layout import lay_out
-from .binary_files import is_folder, is_url, remote_errors
+from .binary_files import is_folder
 from .folder import list_folder
 from .folder_listing import Unused
 from .listing import Listing
@@ -22,7 +24,7 @@ from .records import FileRecords
 
 def list_folder_or_url(path: str) -> Listing:
     """Lists a folder of images, see `list_folder`, or one at a URL."""
-    return list_remote_folder(path) if is_url(path) else list_folder(path)
+    return list_remote_folder(path) if is_remote(path) else list_folder(path)
 
 
 def list_remote_folder(url: str) -> Listing:

@@ -10,9 +10,10 @@ import numpy as np
 
 from keras_resnet.errors import UserError
 from keras_resnet.records import parse_json
+from keras_resnet.remote import is_remote
 
 from .archive_layout import decode, is_hidden
-from .binary_files import is_folder, is_url, open_binary
+from .binary_files import is_folder, open_binary
 from .folder_listing import KNOWN_SUFFIXES, Unused
 from .indexes.shard_index import Index, cached_index, pack, unpack
 from .indexes.tar import Kind, read_members
@@ -49,7 +50,7 @@ def list_webdataset(path: str | os.PathLike[str]) -> Listing:
     """
     path = os.fspath(path)
     shards = find_shards(path, lambda name: name.lower().endswith(SUFFIXES), "*.tar")
-    unused = Unused(Path() if is_url(path) else Path(path) if is_folder(path) else Path(path).parent)
+    unused = Unused(Path() if is_remote(path) else Path(path) if is_folder(path) else Path(path).parent)
     damage = []
 
     def images_of(shard: str) -> ShardImages:
@@ -58,7 +59,7 @@ def list_webdataset(path: str | os.PathLike[str]) -> Listing:
             damage.append(f"{shard} is damaged: {end}; what stands before it is used")
         for reason, field in ((NO_IMAGE, "without_image"), (NO_LABEL, "without_label")):
             for key in unpack(index, field):
-                unused.add(reason, Path(os.path.basename(shard) if is_url(shard) else shard) / decode(key))
+                unused.add(reason, Path(os.path.basename(shard) if is_remote(shard) else shard) / decode(key))
         return ShardImages.of(index)
 
     names = class_names_beside(shards)

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_resnet.errors import UserError
+from keras_resnet.remote import is_remote
 
-from ..binary_files import is_url, open_binary
+from ..binary_files import open_binary
 from ..packed_strings import PackedStrings
 from .compression import check_is_not_compressed
 from .example_fields import Buffer, Range, bytes_in, features_of, fields_of, text_of
@@ -104,7 +105,7 @@ def opened(path: str) -> Iterator[Buffer]:
     """Maps a file into memory; one at a URL is read."""
     with open_binary(path) as file:
         check_is_not_compressed(path, file, "tfrecord")
-        if is_url(path) or not file.seek(0, 2):
+        if is_remote(path) or not file.seek(0, 2):
             file.seek(0)
             yield file.read()
             return

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from keras_resnet.files import atomic
+from keras_resnet.remote import is_remote
 
-from ..binary_files import is_url, version_of
+from ..binary_files import version_of
 from ..packed_strings import PackedStrings
 
 FORMAT = 1  # of the arrays; an index of another one is made again
@@ -41,7 +42,7 @@ def cached_index(path: str, kind: str, make: Callable[[str], Index]) -> Index:
 
 def index_path(path: str, kind: str) -> Path:
     """Where the index of a file is kept, whatever the file's content: a changed one takes the place of the old."""
-    whole = path if is_url(path) else os.path.abspath(path)
+    whole = path if is_remote(path) else os.path.abspath(path)
     digest = hashlib.sha256(os.fsencode(f"{kind}\0{whole}")).hexdigest()
     return cache_folder() / f"{digest[:32]}.npz"
 

@@ -6,8 +6,9 @@ import os
 from keras_resnet.class_names import check_are_lines, read_class_names, without_numbers
 from keras_resnet.errors import UserError
 from keras_resnet.records import parse_json
+from keras_resnet.remote_copies import local
 
-from ..binary_files import exists, is_url, open_binary
+from ..binary_files import exists, open_binary
 from .files import Shards, split_of
 
 TEXT_FILES = ("classes.txt", "classnames.txt", "class_names.txt", "labels.txt")
@@ -32,7 +33,7 @@ def class_names_beside(shards: Shards) -> tuple[str, ...] | None:
 
 
 def names_in_text(path: str) -> tuple[str, ...]:
-    names = read_class_names(path) if not is_url(path) else tuple(filter(None, map(str.strip, text_of(path).splitlines())))
+    names = read_class_names(local(path))
     return without_numbers(names) or names
 
 

@@ -12,8 +12,10 @@ import tensorflow as tf
 
 from keras_resnet.errors import UserError
 from keras_resnet.foreign_files import check_is_file
+from keras_resnet.remote import is_remote
+from keras_resnet.remote_path import remote_errors
 
-from ..binary_files import exists, is_folder, is_url, names_in, remote_errors
+from ..binary_files import exists, is_folder, names_in
 from ..folder import SPLIT_NAMES, plain
 from ..folder_listing import NOT_A_SPLIT, Unused
 
@@ -43,14 +45,14 @@ def find_shards(path: str, is_shard: Callable[[str], bool], kind: str) -> Shards
         UserError: There are none, or the split of one is not clear.
     """
     if is_folder(path):
-        unused = Unused(Path(path.rpartition("/")[2] if is_url(path) else path))
+        unused = Unused(Path(path.rpartition("/")[2] if is_remote(path) else path))
         found, notes = sort_by_split(shards_in(path, is_shard), unused), unused.lines()
         if not found:
             raise UserError(f"{path} has no shards ({kind}), nor have its folders train, validation and test")
     else:
         found, notes = sort_by_split({shard: split_of(os.path.basename(shard)) for shard in expand(path)}, None), ()
     for shard in itertools.chain.from_iterable(found.values()):
-        if not is_url(shard):
+        if not is_remote(shard):
             check_is_file(shard)
     missing = itertools.chain.from_iterable(map(missing_shards, found.values()))
     return Shards(found, (*notes, *missing))
@@ -130,7 +132,7 @@ def expand(pattern: str) -> list[str]:
 
 
 def matching(pattern: str) -> list[str]:
-    if not is_url(pattern):
+    if not is_remote(pattern):
         return glob.glob(pattern)
     with remote_errors(pattern):
         return tf.io.gfile.glob(pattern)

@@ -9,8 +9,9 @@ import numpy as np
 
 from keras_resnet.class_names import read_class_names, without_numbers
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.remote import is_remote
 
-from ..binary_files import exists, is_folder, is_url, names_in
+from ..binary_files import exists, is_folder, names_in
 from ..folder import SPLIT_NAMES
 from ..labels import classes_of, is_labeled, no_labels
 from ..listing import Listing, check_class_names, in_order
@@ -126,7 +127,7 @@ def find_manifest(path: str) -> str:
 def names_beside(folder: str) -> Sequence[str] | None:
     """Returns the names of the classes that a file beside the manifest has, without their numbers; None if there is none."""
     path = os.path.join(folder, CLASS_NAMES_FILE)
-    if is_url(path) or not os.path.lexists(path):
+    if is_remote(path) or not os.path.lexists(path):
         return None
     names = read_class_names(path)
     return without_numbers(names) or names
@@ -135,7 +136,7 @@ def names_beside(folder: str) -> Sequence[str] | None:
 def rooted(folder: str, paths: PackedStrings) -> tuple[str, PackedStrings]:
     """Returns the root of `FileRecords` and their paths: relative to the manifest, or all whole if one lies elsewhere."""
     root = os.path.join(folder, "") if folder else ""
-    absolute = os.fsencode(root if is_url(root) else os.path.join(os.path.abspath(folder), ""))
+    absolute = os.fsencode(root if is_remote(root) else os.path.join(os.path.abspath(folder), ""))
     if not any(WHOLE.match(paths[row]) for row in range(len(paths))):
         return root, paths
     below = PackedStrings.of(paths[row].removeprefix(absolute) for row in range(len(paths)))

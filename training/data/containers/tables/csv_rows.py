@@ -11,7 +11,6 @@ from keras_resnet import foreign_files
 from keras_resnet.class_names import UTF_16_MARKS
 from keras_resnet.errors import UserError, comma_join, first_line
 
-from ..binary_files import is_url, open_binary
 from ..folder import SPLIT_NAMES, plain
 from ..labels import LABEL_COLUMNS, find_column
 
@@ -90,7 +89,7 @@ def read_rows(path: str, notes: list[str]) -> Iterator[Row]:
 @contextlib.contextmanager
 def open_text(path: str) -> Iterator[TextIO]:
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(open_binary(path) if is_url(path) else foreign_files.open_file(path))
+        file = stack.enter_context(foreign_files.open_file(path))
         encoding = "utf-16" if file.read(2) in UTF_16_MARKS else "utf-8-sig"
         file.seek(0)
         yield stack.enter_context(io.TextIOWrapper(file, encoding, newline=""))

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.foreign_files import special_kind
+from keras_resnet.remote import is_remote
 
-from ..binary_files import exists, is_folder, is_url, names_in
+from ..binary_files import exists, is_folder, names_in
 from ..folder import SPLIT_NAMES, plain
 
 SUFFIX = ".parquet"
@@ -73,14 +74,14 @@ def parquet_files(folder: str) -> Iterator[str]:
 
 def is_seen(path: str, seen: set[str]) -> bool:
     """Whether a file or folder has been here before, which it has from now on."""
-    real = path if is_url(path) else os.path.realpath(path)
+    real = path if is_remote(path) else os.path.realpath(path)
     there = real in seen
     seen.add(real)
     return there
 
 
 def check_regular(path: str) -> None:
-    if not is_url(path) and (found := special_kind(path)):
+    if not is_remote(path) and (found := special_kind(path)):
         raise UserError(f"{path} is {found}; it must be a parquet file")
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.errors import UserError, first_line, print_message
+from keras_resnet.remote import is_remote
 
 from ...memory import available_memory, format_bytes
-from ..binary_files import is_url, open_binary
+from ..binary_files import open_binary
 from ..packed_strings import PackedStrings
 from ..records import DamagedRecordError
 
@@ -41,7 +42,7 @@ def open_parquet(path: str) -> Any:
     parquet = pyarrow_parquet()
     import pyarrow as pa
 
-    file = open_binary(path) if is_url(path) else pa.OSFile(path, "rb")
+    file = open_binary(path) if is_remote(path) else pa.OSFile(path, "rb")
     return parquet.ParquetFile(file, page_checksum_verification=True)
 
 

@@ -8,7 +8,9 @@ import stat
 
 import numpy as np
 
-from ..binary_files import is_url, names_in
+from keras_resnet.remote import is_remote
+
+from ..binary_files import names_in
 from ..packed_strings import PackedStrings
 
 FILE, MISSING, NOT_A_FILE = range(3)
@@ -32,7 +34,7 @@ def file_states(root: str, paths: PackedStrings) -> np.ndarray:
     while by_folder:
         below, rows = by_folder.popitem()
         folder = os.fsencode(root) + below
-        remote = is_url(os.fsdecode(folder))
+        remote = is_remote(os.fsdecode(folder))
         names = remote_names(folder) if remote else local_names(folder) if len(rows) > FEW else frozenset[bytes]()
         for row in rows:
             path = paths[row]
