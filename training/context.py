@@ -18,7 +18,9 @@ from keras_resnet.weights.loading import preprocessing_for
 from .config import TrainConfig
 from .data.batches import TrainBatches
 from .data.class_weights import class_weights
-from .data.dataset import Dataset
+from .data.containers.listing import Listing
+from .data.containers.table import CONTAINERS
+from .data.dataset import Dataset, open_container
 from .data.splits import ArraySplit, Split
 from .distribute.strategies import is_chief, make_strategy
 from .loop import TrainLoop
@@ -127,9 +129,10 @@ def create_context(config: TrainConfig, connected: tf.distribute.Strategy | None
     """
     strategy = connected or connect(config)
     check_without_data(config, strategy)
+    listing = open_container(config.dataset, config.data_dir) if config.dataset in CONTAINERS else None
     with strategy.scope(), dtype_policy_scope(config.precision):
-        pretrained = load_before_data(config)
-    data = open_data(config)
+        pretrained = load_before_data(config, listing)
+    data = open_data(config, listing)
     with strategy.scope(), dtype_policy_scope(config.precision):
         network = build_network(config, data, strategy, pretrained)
         train, validation = prepare_images(config, data, network.preprocessing)
@@ -154,9 +157,10 @@ def check_without_data(config: TrainConfig, strategy: tf.distribute.Strategy) ->
     looped_from(config, strategy)
 
 
-def open_data(config: TrainConfig) -> TrainingData:
-    """Opens the data set, fetches it if need be, and checks that the batches can be made of it."""
-    dataset = Dataset(config.dataset, config.data_dir, manual_dir=config.manual_dir, on_bad_image=config.on_bad_image)
+def open_data(config: TrainConfig, listing: Listing | None) -> TrainingData:
+    """Opens the data set, fetches it if need be, and checks that the batches can be made of it. listing: of a container."""
+    folders = {"data_dir": config.data_dir, "manual_dir": config.manual_dir}
+    dataset = Dataset(config.dataset, **folders, on_bad_image=config.on_bad_image, listing=listing)
     check_kept_head(config, dataset.class_names)
     train, validation = dataset.train_and_validation(config.validation_fraction, config.seed)
     check_batch_size(config.recipe, len(train))

@@ -78,7 +78,7 @@ def pack(workdir: Path, name: str, data_dir: str | None, folder: Path) -> Pretra
     dataset = Dataset(config.dataset, data_dir or config.data_dir)
     if dataset.class_names != metadata.labels:
         raise UserError(f"{path} has other class names than its data set: {comma_join(metadata.labels, 3)}")
-    test = dataset.test.prepared(metadata.preprocessing)
+    test = dataset.test.prepared(metadata.preprocessing).readable()
     model = load_model(path)
     structure = Structure.of_model(model)
     assert structure, path

@@ -13,7 +13,7 @@ from keras_resnet.benchmarks.torch_model import TorchModel, channels_last
 
 from .candidates import WorkloadInfo
 from .config import LEARNING_RATE, MOMENTUM, BenchmarkConfig
-from .synthetic import synthetic_data
+from .synthetic import DEVICE_BYTES, synthetic_data
 
 DTYPES = {"mixed_bfloat16": torch.bfloat16, "mixed_float16": torch.float16}
 
@@ -62,3 +62,9 @@ class PyTorch:
 
     def info(self) -> WorkloadInfo:
         return {"macs": None, "versions": {"PyTorch": torch.__version__}}
+
+
+class ManyImages(PyTorch):
+    """The same with as many images at a time as `device_check` gives to ours."""
+
+    max_bytes = DEVICE_BYTES

@@ -79,7 +79,6 @@ CONSTANTS = {
 }  # fmt: skip
 
 VALIDATION, EPOCHS = 0.1, 90  # the default `validation_fraction`, and the recipe he2016_imagenet
-LARGEST_BATCHES = {"Goyal et al. 2017": 8192, "You et al. 2018": 32_768, "Yamazaki et al. 2019": 81_920}
 
 
 def value(name: str) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from .config import BenchmarkConfig
 
 MAX_BYTES = 200_000_000  # of images at a time
+DEVICE_BYTES = 1_000_000_000  # the same where epochs are to take seconds on a GPU
 
 
 @dataclasses.dataclass(frozen=True)

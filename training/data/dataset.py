@@ -16,6 +16,7 @@ from .containers.listing import Listing
 from .containers.table import CONTAINERS, FOLDER, check_data_dir
 from .decoding.bad_images import BadImages
 from .image_filter import read_splits
+from .location import check_folders
 from .splits import ArraySplit, EncodedSplit, Split
 from .tfds import TfdsDataset, class_names_of_builder, get_builder
 
@@ -77,6 +78,7 @@ class Dataset:
         *,
         manual_dir: str | Path | None = None,
         on_bad_image: str = "skip",
+        listing: Listing | None = None,
     ) -> None:
         """Opens a dataset, and downloads and prepares it first if necessary.
 
@@ -85,20 +87,18 @@ class Dataset:
             data_dir: What the container is; where tensorflow-datasets keeps its prepared datasets.
             manual_dir: Folder with archives that the user downloaded, see `downloads.prepare`.
             on_bad_image: "skip" or "fail".
+            listing: What `open_container` returned, if that has been called already.
 
         Raises:
             UserError: There is no such dataset, or it cannot be used.
         """
         self._bad_images = BadImages(on_bad_image)
-        if manual_dir is not None and not Path(manual_dir).is_dir():
-            raise UserError(f"manual_dir is {manual_dir}, which is not a folder; it must hold archives that you downloaded")
+        check_folders(name, data_dir, manual_dir)
         self.name = name
         self._stored: StoredDataset
         if name in CONTAINERS:
-            self._stored = StoredRecords(open_container(name, data_dir), self._bad_images)
+            self._stored = StoredRecords(listing or open_container(name, data_dir), self._bad_images)
         else:
-            if data_dir is not None and Path(data_dir).is_file():
-                raise UserError(f"data_dir is {data_dir}, which is a file; it must be a folder")
             self._stored = TfdsDataset(name, data_dir, manual_dir, self._bad_images)
         self.class_names = self._stored.class_names
         self._test_split = next((split for split in ("test", "validation") if split in self._stored.splits), None)

@@ -55,12 +55,11 @@ class TfdsDataset:
         """Returns a split: decoded if all images have one size and fit into memory, else encoded, on disk."""
         with self._damage_named(split):
             info, shape = self._builder.info.splits[split], self._image.shape
-            listed = self._listed(split)
             fits = None not in shape and info.num_examples * np.prod(shape) <= MEMORY_FRACTION * available_memory()
-            if fits and is_png(listed.records):
+            if fits and self._begins_with_png(split):
                 with contextlib.suppress(tf.errors.InvalidArgumentError):  # an image does not decode; below it is named
                     return self._decoded(split)
-            return self._encoded(split, listed)
+            return self._encoded(split, self._listed(split))
 
     def names(self, split: str) -> list[str]:
         """Returns a name for each example: its position, which does not change in a prepared dataset."""
@@ -72,9 +71,19 @@ class TfdsDataset:
         images, labels = values[self._image_key], values[self._label_key]
         return ArraySplit(np.asarray(images)[..., :3], np.asarray(labels, np.int64))
 
+    def _files(self, split: str) -> list[str]:
+        return [os.fspath(path) for path in self._builder.info.splits[split].filepaths]
+
+    def _begins_with_png(self, split: str) -> bool:
+        """Whether the first image is a PNG: of these all decoders make the same pixels, which of a JPEG they do not."""
+        for example in tf.data.TFRecordDataset(self._files(split)).take(1).as_numpy_iterator():
+            images = tf.train.Example.FromString(example).features.feature[self._image_key].bytes_list.value
+            return bool(images) and images[0].startswith(PNG_START)
+        return False
+
     def _listed(self, split: str) -> LabeledRecords:
         """Lists the images of a split in the order of its files, without reading them."""
-        files = [os.fspath(path) for path in self._builder.info.splits[split].filepaths]
+        files = self._files(split)
         features = Features(self._image_key, self._label_key, class_name="", name="")
         try:
             indexes = [cached_index(file, f"tfrecord {features!r}", lambda path: read_shard(path, features)) for file in files]
@@ -99,8 +108,8 @@ class TfdsDataset:
     def _encoded(self, split: str, listed: LabeledRecords) -> Split:
         channels = 1 if self._image.shape[-1] == 1 else 3
         read = read_splits({split: listed}, self._bad_images, channels)[split]
-        names, kept = map(all_names, (listed.records, read.records))
-        self._left_out |= {*names} - {*kept}
+        if len(read.records) < len(listed):  # a million names take much memory
+            self._left_out |= {*all_names(listed.records)} - {*all_names(read.records)}
         return read.split
 
     def _read(self, split: str, *features: str) -> dict[str, np.ndarray]:
@@ -129,11 +138,6 @@ class TfdsDataset:
         with self._damage_named(split):
             first = min(LABELS_CHECKED, self._builder.info.splits[split].num_examples)
             return bool((self._read(f"{split}[:{first}]", self._label_key)[self._label_key] != -1).any())
-
-
-def is_png(records: Records) -> bool:
-    """Whether the first image is a PNG: of these all decoders make the same pixels, which of a JPEG they do not."""
-    return len(records) > 0 and records.read(0).startswith(PNG_START)
 
 
 def all_names(records: Records) -> Iterator[str]:

@@ -8,6 +8,7 @@ from keras_resnet.errors import UserError
 from keras_resnet.preprocessing import Preprocessing
 
 from ..config import TrainConfig
+from ..data.containers.listing import Listing
 from ..data.dataset import class_names_of
 from .classifier import check_kept_head, pretrained_classifier
 from .preflight import check_augmentation
@@ -20,12 +21,16 @@ class Pretrained(NamedTuple):
     preprocessing: Preprocessing
 
 
-def load_before_data(config: TrainConfig) -> Pretrained | None:
+def load_before_data(config: TrainConfig, listing: Listing | None) -> Pretrained | None:
     """Builds the network with `config.weights`, for the classes of a data set that may not be there yet.
 
-    None without weights, and where only the prepared data set tells its classes, or what is wrong with it.
+    None without weights, and where only the prepared data set tells its classes, or what is wrong with it. listing: of a
+    container.
     """
-    if not config.weights or not (class_names := names_before_download(config)):
+    if not config.weights:
+        return None
+    class_names = listing.class_names if listing else names_before_download(config)
+    if not class_names:
         return None
     check_kept_head(config, class_names)
     return load_pretrained(config, len(class_names))

@@ -21,7 +21,8 @@ def follow(config: TrainConfig) -> list[dict[str, Any]]:
     """
     context = create_context(config)
     model = context.classifier()
-    images, labels = context.validation_split.images[:IMAGES], context.validation_split.labels[:IMAGES]
+    examples = context.validation_split.take(slice(IMAGES)).readable()
+    images, labels = examples.images[:], examples.labels
 
     def measure(epoch: int, loss: float | None) -> dict[str, Any]:
         context.network.copy_to(model)

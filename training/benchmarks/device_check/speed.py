@@ -14,7 +14,7 @@ from .bench import Bench, CheckFailed, Figures
 SESSION = f"{__name__}.SpeedSession"
 OURS = Candidate("keras_resnet", "device_check.tensorflow_workloads.Ours")
 FIT = Candidate("keras_resnet, fit", "device_check.workloads.Fit", our_environment=False)
-PYTORCH = Candidate("PyTorch", "device_check.pytorch_workload.PyTorch", our_environment=False, needs_graph=True)
+PYTORCH = Candidate("PyTorch", "pytorch.ManyImages", our_environment=False, needs_graph=True)
 
 
 class SpeedSession(TrainingSession):

@@ -10,13 +10,12 @@ from ...data.splits import ArraySplit
 from ...distribute.strategies import make_strategy
 from .. import train_loop
 from ..config import BenchmarkConfig
-from ..synthetic import synthetic_data
-from .workloads import MAX_BYTES
+from ..synthetic import DEVICE_BYTES, synthetic_data
 
 
 class Ours(train_loop.Ours):
     def load_data(self, steps: int) -> None:
-        data = synthetic_data(self.config, steps, 1, MAX_BYTES)
+        data = synthetic_data(self.config, steps, 1, DEVICE_BYTES)
         self.split, self.epochs, self.steps = ArraySplit(data.images, data.labels), data.epochs, data.steps
 
     @property

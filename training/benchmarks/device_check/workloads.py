@@ -6,16 +6,14 @@ import keras
 import numpy as np
 
 from .. import keras_fit
-from ..synthetic import synthetic_data
-
-MAX_BYTES = 1_000_000_000  # of images: epochs that take seconds on a GPU
+from ..synthetic import DEVICE_BYTES, synthetic_data
 
 
 class Fit(keras_fit.Ours):
     """Our network under Keras' `fit`, with any backend."""
 
     def load_data(self, steps: int) -> None:
-        data = synthetic_data(self.config, steps, 1, MAX_BYTES)
+        data = synthetic_data(self.config, steps, 1, DEVICE_BYTES)
         self.images, self.labels, self.epochs, self.steps = data.images, data.labels, data.epochs, data.steps
 
     @property

@@ -51,10 +51,6 @@ class Records(Protocol):
         """Returns how many bytes the images have, encoded; it may stop counting above `limit`."""
         ...
 
-    def content(self, index: tf.Tensor) -> tf.Tensor | None:
-        """Adds to a graph what reads the bytes at an index without Python: a string scalar; None if only Python can."""
-        ...
-
 
 class DamagedRecordError(Exception):
     """An image that cannot be read, today or tomorrow. Its text stands after the image's name."""
@@ -117,6 +113,7 @@ class FileRecords:
         return total
 
     def content(self, index: tf.Tensor) -> tf.Tensor:
+        """Adds to a graph what reads the bytes at an index without Python: a string scalar."""
         path = self.paths.lookup(tf.gather(self._rows_tensor, index))
         return tf.io.read_file(tf.strings.join([os.fsencode(self.root), path]))
 
@@ -179,9 +176,6 @@ class RangeRecords:
 
     def total_bytes(self, limit: int) -> int:
         return int(np.maximum(self.lengths[self.rows], 0).sum())
-
-    def content(self, index: tf.Tensor) -> None:
-        return None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

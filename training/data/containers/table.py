@@ -62,6 +62,10 @@ def check_data_dir(name: str, data_dir: str | Path | None) -> None:
     if not os.path.exists(data_dir):
         raise UserError(f"data_dir is {data_dir}, which does not exist; it must be {wanted}")
     if name == FOLDER and not os.path.isdir(data_dir):
-        suffix = os.path.splitext(data_dir)[1].lower()
-        hint = f" is --dataset={SUFFIXES[suffix]} meant?" if suffix in SUFFIXES else ""
-        raise UserError(f"data_dir is {data_dir}, which is a file; it must be {wanted}{hint and ';'}{hint}")
+        raise UserError(f"data_dir is {data_dir}, which is a file; it must be {wanted}{hint(data_dir)}")
+
+
+def hint(data_dir: str | Path) -> str:
+    """What a file may be, by its name, to end a message with; "" if that says nothing."""
+    suffix = os.path.splitext(data_dir)[1].lower()
+    return f"; is --dataset={SUFFIXES[suffix]} meant?" if suffix in SUFFIXES else ""

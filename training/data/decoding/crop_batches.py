@@ -1,5 +1,6 @@
 """Batches of random crops of encoded images, decoded and cropped at once by TensorFlow's operations wherever these can."""
 
+import contextlib
 from typing import Protocol, cast
 
 import numpy as np
@@ -7,8 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from ...recipes import JPEG_DECODINGS, JpegDecoding
-from ..containers.records import DamagedRecordError, Records
-from ..parallel import CORES, parallel_map
+from ..containers.records import DamagedRecordError, FileRecords, Records
+from ..parallel import CORES
 from .lazy_images import first_readable
 from .plain_images import is_plain_jpeg, is_plain_png
 from .random_crops import crop_pixels, decode_and_crop, mirrored
@@ -87,29 +88,23 @@ class CropBatches:
 
     def _contents(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns the bytes of images that only Python can read, "" for those that cannot be read; else only ""."""
-        if self._split.records.content(tf.constant(0, tf.int64)) is not None:
+        if isinstance(self._split.records, FileRecords):
             return tf.fill(tf.shape(rows), "")
         return tf.ensure_shape(tf.numpy_function(self._read, [rows], tf.string, stateful=False), rows.shape)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        contents = np.empty(len(rows), object)
-
-        def read(place: int) -> None:
-            try:
-                contents[place] = self._split.records.read(rows[place])
-            except (DamagedRecordError, OSError):  # which decoding meets again, and says
-                contents[place] = b""
-
-        for _ in parallel_map(read, range(len(rows))):
-            pass
+        contents = np.full(len(rows), b"", object)
+        for place, row in enumerate(rows):
+            with contextlib.suppress(DamagedRecordError, OSError):  # which decoding meets again, and says
+                contents[place] = self._split.records.read(row)
         return contents
 
     def _crop_of(
         self, row: tf.Tensor, content: tf.Tensor, uniforms: tf.Tensor, mirror: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns a crop, and the index of its image."""
-        read = self._split.records.content(row)
-        content = content if read is None else read
+        records = self._split.records
+        content = records.content(row) if isinstance(records, FileRecords) else content
         channels, size, min_area, decoding = self._split.channels, self._size, self._min_area, self._decoding
 
         def crop_jpeg() -> tuple[tf.Tensor, tf.Tensor]:

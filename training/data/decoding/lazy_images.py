@@ -102,11 +102,7 @@ class LazyImages:
     def readable_rows(self) -> np.ndarray:
         """Returns which images can be read; reads those that have not been read yet."""
 
-        def read(row: int) -> None:
-            if self._state[row] == UNREAD:
-                self._prepare(row)
-
-        for _ in parallel_map(read, range(len(self))):
+        for _ in parallel_map(self._prepare, np.flatnonzero(self._state == UNREAD).tolist()):
             pass
         rows = np.flatnonzero(self._state == READ)
         if not len(rows):

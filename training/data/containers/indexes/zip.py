@@ -97,9 +97,6 @@ class ZipRecords:
     def total_bytes(self, limit: int) -> int:
         return int(self.index.sizes[self.members[self.rows]].sum())
 
-    def content(self, index: object) -> None:
-        return None
-
 
 def read_member(file: BinaryIO, index: ZipIndex, member: int) -> bytes:
     """Reads the content of a member, and compares its checksum.

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import tensorflow as tf
 
 from keras_resnet.errors import UserError, first_line, print_message
 from keras_resnet.remote import is_remote
@@ -202,6 +201,3 @@ class ParquetRecords:
         """Returns how many bytes the images have: of a part of a row group, that part of its bytes."""
         per_row = np.array([group.size / group.rows for group in self.cache.groups])
         return int(per_row[np.searchsorted(self.starts, self.rows, "right") - 1].sum())
-
-    def content(self, index: tf.Tensor) -> None:
-        return None
