@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,8 +126,36 @@ def lay_out(
     check_class_names(top, class_names, tree.subfolders)
     in_split = class_folders(top, by_split)
 
-    split_of, label_of = np.full((2, len(tree.paths) + 1), -1)  # of each folder; the last is that of files in none
-    above = np.zeros(len(tree.paths) + 1, bool)  # whether it is above the classes
+    split_of, label_of, above = places_of_folders(tree, roots, in_split)
+    for row in np.flatnonzero(above[folders] & (split_of[folders] < 0)).tolist():
+        unused.add(NOT_IN_A_CLASS, where / tree.paths[folders[row]] / last_part(names[row]))
+    used = np.zeros(len(folders), bool)
+    for row in map(int, np.flatnonzero(split_of[folders] >= 0)):
+        if reason := reason_against(last_part(names[row]), row, is_image):
+            unused.add(reason, where / tree.paths[folders[row]] / last_part(names[row]))
+        used[row] = not reason
+    if not used.any():
+        check_has_no_archives(where, names, is_file)
+    rows = {split: np.flatnonzero(used & (split_of[folders] == index)) for index, split in enumerate(roots)}
+    labels = {split: label_of[folders[found]] for split, found in rows.items()}
+    return Layout(class_names, roots, in_split, rows, labels, f"{tree.path(top)}/".lstrip("/"))
+
+
+def places_of_folders(
+    tree: FolderTree, roots: Mapping[str, Path], in_split: Mapping[str, Sequence[str]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds what each folder of the tree is. The last of each array stands for the folder of files that are in none.
+
+    Args:
+        tree: The folders.
+        roots: {split: where its class folders are}.
+        in_split: {split: their names}, in the order of the labels.
+
+    Returns:
+        Which of the splits it is of, and the label of its class, -1 for none; and whether it is above the classes.
+    """
+    split_of, label_of = np.full((2, len(tree.paths) + 1), -1)
+    above = np.zeros(len(tree.paths) + 1, bool)
     for index, (split, root) in enumerate(roots.items()):
         labels = {name: label for label, name in enumerate(in_split[split])}
         prefix = f"{tree.path(root)}/".lstrip("/")
@@ -135,22 +163,15 @@ def lay_out(
             if path.startswith(prefix) and (label := labels.get(path[len(prefix) :].partition("/")[0])) is not None:
                 split_of[number], label_of[number] = index, label
             above[number] |= prefix.startswith(f"{path}/".lstrip("/"))
-    for row in np.flatnonzero(above[folders] & (split_of[folders] < 0)).tolist():
-        unused.add(NOT_IN_A_CLASS, where / tree.paths[folders[row]] / last_part(names[row]))
+    return split_of, label_of, above
 
-    used = np.zeros(len(folders), bool)
-    for row in map(int, np.flatnonzero(split_of[folders] >= 0)):
-        name = last_part(names[row])
-        suffix = os.path.splitext(name)[1].lower()
-        used[row] = suffix in KNOWN_SUFFIXES or (not suffix and is_image(row))
-        if not used[row]:
-            reason = ARCHIVES if suffix in ARCHIVE_SUFFIXES else NOT_CALLED_IMAGES
-            unused.add(reason, where / tree.paths[folders[row]] / name)
-    if not used.any():
-        check_has_no_archives(where, names, is_file)
-    rows = {split: np.flatnonzero(used & (split_of[folders] == index)) for index, split in enumerate(roots)}
-    labels = {split: label_of[folders[found]] for split, found in rows.items()}
-    return Layout(class_names, roots, in_split, rows, labels, f"{tree.path(top)}/".lstrip("/"))
+
+def reason_against(name: str, row: int, is_image: Callable[[int], bool]) -> str:
+    """Why a file in the folder of a class is not used; "" for an image."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix in KNOWN_SUFFIXES or (not suffix and is_image(row)):
+        return ""
+    return ARCHIVES if suffix in ARCHIVE_SUFFIXES else NOT_CALLED_IMAGES
 
 
 def folders_of(
