@@ -50,8 +50,8 @@ def read(path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
     Raises:
         UserError: if it cannot be read, or is not a weight file.
     """
-    read_format = find_reader(path)
     limits.check_file(path)
+    read_format = find_reader(path)
     with library_errors(path):
         tensors = read_format(path, limits)
     for name in tensors:

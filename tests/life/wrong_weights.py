@@ -299,7 +299,7 @@ BAD_WEIGHTS = {  # what the message says
     "huge header": (content((1 << 40).to_bytes(8, "little") + b"{" + b" " * 1000), "cannot be read|not JSON"),
     "deep header": (content((50_000).to_bytes(8, "little") + b'{"a":' * 10_000), "nested|not JSON"),
     "zeros": (zeros(128 << 20), "is not a weight file"),
-    "large file": (zeros(3 << 30), "is not a weight file"),
+    "large file": (zeros(3 << 30), "bytes"),
     "tar": (tar_with_large_header, "tar archive"),
     "gzip": (content(b"\x1f\x8b\x08\x00" + bytes(100)), "gzip"),
     "Git LFS": (content(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"), "Git LFS"),

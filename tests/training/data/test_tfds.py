@@ -206,7 +206,7 @@ DAMAGE = {  # what is done to a file of a prepared set: (the file, what the erro
     lambda file: file.unlink(): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
     lambda file: file.write_bytes(b""): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
     lambda file: file.write_bytes(b"\xff" * 99): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
-    without("kind"): ("*train.tfrecord*", r"20 labels in its train split that are out of range, such as -1 of train\[0\]"),
+    without("kind"): ("*train.tfrecord*", "has a damaged file in its train split: remove"),
     without("photo"): ("*train.tfrecord*", r"20 of 20 images cannot be read: .*tfrecord.*: train\[0\] has no image"),
 }
 

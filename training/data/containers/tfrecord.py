@@ -59,6 +59,7 @@ def list_tfrecord(path: str | os.PathLike[str]) -> Listing:
         if end := index["end"].tobytes().decode():
             damage.append(f"{shard} is damaged: {end}; what stands before it is used")
         images = ShardImages.of(index)
+        images = images._replace(labels=PackedStrings.of(label or str(UNLABELED).encode() for label in images.labels))
         texts = (decode(text) for text in images.labels)
         called[shard] = dict(zip(texts, map(decode, unpack(index, "class_names")), strict=True))
         return images
@@ -96,10 +97,9 @@ def find_features(where: str, shards: Shards) -> Features:
 
 
 def read_shard(path: str, features: Features) -> Index:
-    """Goes through a shard; labels of integers and of text are both text, and "-1" that of an example without one."""
+    """Goes through a shard; labels of integers and of text are both text, and "" that of an example without one."""
     index = index_examples(path, features.image, features.label, features.class_name, features.name)
-    labels = PackedStrings.of(label or str(UNLABELED).encode() for label in index.labels)
-    images = ShardImages(names_of(index), index.offsets, index.lengths, labels, index.label_of)
+    images = ShardImages(names_of(index), index.offsets, index.lengths, index.labels, index.label_of)
     return images.arrays() | pack("class_names", index.class_names) | {"end": np.frombuffer(index.end.encode(), np.uint8)}
 
 
