@@ -31,6 +31,11 @@ class Conv2D(keras.layers.Conv2D):
         return convolve(inputs, kernel)
 
 
+def without_xla(layer: keras.Layer) -> type[keras.Layer]:
+    """The class for a copy of a layer: this package's for a `Conv2D` of Keras with groups, for others their own."""
+    return Conv2D if type(layer) is keras.layers.Conv2D and layer.groups > 1 else type(layer)
+
+
 @functools.cache
 def has_gradient(dtype: Any, data_format: str) -> bool:
     """Whether TensorFlow has kernels for the gradient of a convolution in groups here: cuDNN's on GPUs, oneDNN's on CPUs.

@@ -14,7 +14,7 @@ from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import atomic
 from keras_resnet.foreign_files import check_is_file
 from keras_resnet.group_normalization import GroupNormalization
-from keras_resnet.grouped_convolution import Conv2D
+from keras_resnet.grouped_convolution import Conv2D, without_xla
 from keras_resnet.keras_files import check_keras_file
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.other_formats import check_not_other_format, written_by
@@ -25,9 +25,8 @@ from keras_resnet.standardized_convolution import StandardizedConv2D
 FAST = {  # this package's layers, by Keras' of the same configuration
     keras.layers.BatchNormalization: BatchNormalization,
     keras.layers.GroupNormalization: GroupNormalization,
-    keras.layers.Conv2D: Conv2D,  # of more than one group
 }
-STOCK = {fast: stock for stock, fast in FAST.items()} | {StandardizedConv2D: keras.layers.Conv2D}
+STOCK = {fast: stock for stock, fast in FAST.items()} | dict.fromkeys((Conv2D, StandardizedConv2D), keras.layers.Conv2D)
 
 
 def to_stock(model: keras.Model) -> keras.Model:
@@ -58,8 +57,8 @@ def _with_layers(model: keras.Model, replacements: Mapping[type[keras.Layer], ty
     def clone_layer(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         record = config.pop("preprocessing", None) if type(layer) in STOCK else None  # Keras' own take no such argument
-        one_group = type(layer) is keras.layers.Conv2D and layer.groups == 1  # nothing is faster than Keras' own
-        clone = (type(layer) if one_group else replacements.get(type(layer), type(layer))).from_config(config)
+        own_class = without_xla(layer) if replacements is FAST else type(layer)
+        clone = replacements.get(type(layer), own_class).from_config(config)
         if record := record or getattr(layer, "preprocessing", None):
             clone.preprocessing = record  # see `preprocessing.recorded_preprocessing`
         return clone
@@ -72,7 +71,7 @@ def _with_layers(model: keras.Model, replacements: Mapping[type[keras.Layer], ty
     except Exception as error:  # whatever the constructors and weights of others' layers do
         reason = "a Lambda, whose code is not copied" if "Lambda" in str(error) else first_line(error)
         raise UserError(f"{model.name} has a layer that cannot be copied: {reason}") from error
-    hidden = [layer.name for layer in all_layers(clone) if type(layer) in {*replacements} - {keras.layers.Conv2D}]
+    hidden = [layer.name for layer in all_layers(clone) if type(layer) in replacements]
     if hidden:
         raise UserError(f"normalization inside a wrapper or a custom layer cannot be converted: {comma_join(hidden)}")
     if not model.trainable:
