@@ -27,7 +27,7 @@ LAYERS = {
         ("residual_units", "unit_specs"), ("builder", "condensed"), "backbone",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_formats"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
+        ("structure", "stored_tensors", "checkpoint_formats", "architectures"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
         ("matching", "applications", "pretrained"), "availability", "loading",
     ),
     "keras_resnet/analysis": (
