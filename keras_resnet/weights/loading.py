@@ -178,6 +178,11 @@ class TimmRecord:
     crop_pct: float
     test_input_size: tuple[int, int, int] | None = None
     test_crop_pct: float | None = None
+    crop_mode: str = "center"
+
+    def __post_init__(self) -> None:
+        if self.crop_mode != "center":
+            raise UserError(f"crop_mode is {self.crop_mode!r}; here it is 'center', as for all of timm's ResNets")
 
     @property
     def preprocessing(self) -> Preprocessing:
