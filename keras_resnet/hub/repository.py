@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.metadata import Origin
+from keras_resnet.metadata import ClassifierMetadata, Origin
 from keras_resnet.records import read_json
 from keras_resnet.remote_copies import remember_copy
 
@@ -95,6 +95,16 @@ class Repository:
         revision = self.hub_name.revision if self.hub_name else ""
         name = str(HubName(self.hub_name.repo)) if self.hub_name else self.name
         return Origin(name, revision, self.config.architecture if self.config else "", self.license)
+
+    def metadata(self, model: str) -> ClassifierMetadata | None:
+        """What config.json says, as a `.keras` file of the classifier has it; None if it does not say how images are prepared.
+
+        model: our name of the network.
+        """
+        network = self.config
+        if network is None or network.preprocessing is None:
+            return None
+        return ClassifierMetadata(model, "", network.class_names, network.preprocessing, self.origin)
 
     def weights(self) -> Path:
         """The file with the weights; from the hub one of safetensors, which cannot hold code.

@@ -2,6 +2,7 @@
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.hub.network_config import NetworkConfig
+from keras_resnet.hub.repository import Repository
 
 # fmt: off
 TIMM_ARCHITECTURES: dict[str, str] = {  # timm 1.0.31, models/resnet.py and models/resnetv2.py
@@ -147,6 +148,18 @@ def model_of(network: NetworkConfig) -> str:
         return TRANSFORMERS_ARCHITECTURES[network.architecture]
     known = comma_join(TRANSFORMERS_ARCHITECTURES)
     raise UserError(f"transformers' {network.architecture} is not a network of this zoo; it has {known}")
+
+
+def model_of_repository(repository: Repository) -> str:
+    """The name of our network for what the config.json of a repository says.
+
+    Raises:
+        UserError: if it says nothing, or this zoo has no such network.
+    """
+    try:
+        return model_of(repository.network)
+    except UserError as error:
+        raise UserError(f"{repository.name}: {error}") from error
 
 
 def model_of_timm(architecture: str) -> str:
