@@ -11,6 +11,7 @@ import keras_resnet
 from keras_resnet.class_names import first_difference
 from keras_resnet.classifier import with_preprocessing
 from keras_resnet.errors import UserError
+from keras_resnet.metadata import Origin, recorded_origin
 from keras_resnet.models import builder, variants
 from keras_resnet.models.condensed import CondensedRun, Condenser
 from keras_resnet.models.options import ModelOptions
@@ -51,8 +52,8 @@ def condensed_classifier(
     return condensed_model(config, classes, input_tensor=preprocessing.layer()(pixels))
 
 
-def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing]:
-    """Builds a classifier with the weights of `config.weights` with their preprocessing, which is returned too."""
+def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing, Origin | None]:
+    """Builds a classifier with the weights of `config.weights`; returns also their preprocessing, and whose they are."""
     assert config.weights
     variations = {name: getattr(config, name) for name in VARIATIONS}
     check_available(config.weights, config.model, **variations, width_multiplier=config.options.width_multiplier)
@@ -66,7 +67,8 @@ def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Mode
     preprocessing = keras_resnet.preprocessing_for(network)
     if config.image_size:
         preprocessing = dataclasses.replace(preprocessing, height=config.image_size, width=config.image_size)
-    return with_preprocessing(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
+    rgb = dataclasses.replace(preprocessing, channel_order="rgb")
+    return with_preprocessing(network, preprocessing), rgb, recorded_origin(network)
 
 
 def channels_of(model: str, weights: str) -> int:
