@@ -31,7 +31,8 @@ LAYERS = {
         ("names", "licenses", "cards", "network_config"), ("client", "timm_config", "transformers_config"), "repository",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_formats", "architectures"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
+        ("structure", "stored_tensors", "checkpoint_formats", "architectures", "published"),
+        ("hdf5_layers", "state_dicts"), "readers", "inner_network",
         ("matching", "applications", "pretrained"), "availability", "loading",
     ),
     "keras_resnet/analysis": (

@@ -1,0 +1,48 @@
+"""Reads the table of published weights, and finds rows of it by a pattern, without Keras."""
+
+import csv
+import fnmatch
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+
+from keras_resnet.errors import UserError, first_line
+
+from .entries import PublishedWeights
+
+TABLE = Path(__file__).with_name("weights.csv")
+COLUMNS = ("name", "architecture", "model", "refused", "source", "license", "size", "classes", "top1", "top5")
+
+
+@functools.cache
+def read_table(path: Path = TABLE) -> tuple[PublishedWeights, ...]:
+    """Reads a table as `tests/references/make_published.py` writes it: square RGB images, empty where a number is unknown.
+
+    Raises:
+        UserError: if it cannot be read, or is damaged.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return tuple(entry_of(row) for row in csv.DictReader(file, strict=True))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        reason = first_line(error) or type(error).__name__
+        raise UserError(f"{path}, the table of published weights, cannot be read: {reason}; install keras-resnet-zoo again") from error
+
+
+def entry_of(row: dict[str, str]) -> PublishedWeights:
+    size = int(row["size"])
+    numbers = {name: float(row[name]) if row[name] else None for name in ("top1", "top5")}
+    texts = {name: row[name] for name in COLUMNS[:6]}
+    return PublishedWeights(**texts, input_shape=(size, size, 3), classes=int(row["classes"]), **numbers)
+
+
+def matching(pattern: str, entries: Iterable[PublishedWeights]) -> list[PublishedWeights]:
+    """Those that a pattern of the shell, such as "resnet50*", matches by one of their names, whatever the case of letters.
+
+    Raises:
+        UserError: for a pattern that is not a text.
+    """
+    if not isinstance(pattern, str):
+        raise UserError(f"the pattern is {pattern!r}; it is a text such as 'resnet50*'")
+    wanted = pattern.lower()
+    return [entry for entry in entries if any(fnmatch.fnmatchcase(name.lower(), wanted) for name in entry.names())]
