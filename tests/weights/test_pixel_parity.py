@@ -19,6 +19,7 @@ from PIL import Image
 from keras_resnet import UserError
 from keras_resnet.hub.transformers_config import transformers_preprocessing
 from keras_resnet.preprocessing import Preprocessing, open_image
+from keras_resnet.records import from_record
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
 from keras_resnet.weights.loading import timm_record
 
@@ -59,7 +60,7 @@ def test_photographs_are_decoded_as_by_the_libraries(photo):
 
 @pytest.mark.parametrize(("entry", "photo"), CASES)
 def test_resize_and_crop_give_the_librarys_pixels(entry, photo):
-    golden, ours = entry["photographs"][photo], Preprocessing(**entry["preprocessing"])
+    golden, ours = entry["photographs"][photo], from_record(entry["preprocessing"], Preprocessing)
     exact = "sha256" in golden
     check_same(ours.load_image(FOLDER / photo), golden, "sha256" if exact else "ours")
     if not exact and entry["source"] not in OTHER_TRANSFORMS:
@@ -79,7 +80,7 @@ def test_the_sources_that_are_exact_are():
 def test_the_crop_of_transformers_begins_a_pixel_earlier():
     """Catches a `crop_rounding` that is not read: for the photographs here it decides."""
     (entry,) = [entry for entry in named("transformers") if entry["transform"].startswith("BitImageProcessor(448")]
-    rounded = Preprocessing(**{**entry["preprocessing"], "crop_rounding": "half_to_even"})
+    rounded = from_record({**entry["preprocessing"], "crop_rounding": "half_to_even"}, Preprocessing)
     others = [
         photo
         for photo, golden in entry["photographs"].items()
@@ -135,9 +136,7 @@ def test_a_processor_of_transformers_is_read_as_what_was_compared(text, processo
     """Catches goldens that are right about a record which no `preprocessor_config.json` is read as."""
     (compared,) = [entry["preprocessing"] for entry in named("transformers") if entry["transform"] == text]
     found = transformers_preprocessing({"image_mean": [0.0] * 3, "image_std": [1.0] * 3, **processor}, 3)
-    assert found == Preprocessing(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in compared.items()}
-    )
+    assert found == from_record(compared, Preprocessing)
 
 
 def test_the_goldens_hold_all_trained_tags_and_each_of_their_transforms():

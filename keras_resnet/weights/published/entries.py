@@ -6,7 +6,7 @@ from collections.abc import Iterator
 PACKAGE = "keras_resnet"  # the source of the weights that come with this package
 
 REFERENCES = {  # where the accuracy of a source's weights was published, and how it was measured
-    "timm": "timm, results/results-imagenet.csv of 8 August 2026: ImageNet's validation set, center crop of this size",
+    "timm": "timm, results/results-imagenet.csv at commit aa4b585: ImageNet's validation set, center crop of this size",
     "torchvision": "torchvision 0.29, `_metrics` of each `Weights`: ImageNet's validation set, center crop of this size",
     "keras.applications": "keras.io/api/applications: ImageNet's validation set",
     "BiT": "github.com/google-research/big_transfer, README.md: ImageNet's validation set",

@@ -26,7 +26,9 @@ def read_table(path: Path = TABLE) -> tuple[PublishedWeights, ...]:
             return tuple(entry_of(row) for row in csv.DictReader(file, strict=True))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         reason = first_line(error) or type(error).__name__
-        raise UserError(f"{path}, the table of published weights, cannot be read: {reason}; install keras-resnet-zoo again") from error
+        raise UserError(
+            f"{path}, the table of published weights, cannot be read: {reason}; install keras-resnet-zoo again"
+        ) from error
 
 
 def entry_of(row: dict[str, str]) -> PublishedWeights:
