@@ -32,10 +32,10 @@ def read_table(path: Path = TABLE) -> tuple[PublishedWeights, ...]:
 
 
 def entry_of(row: dict[str, str]) -> PublishedWeights:
-    size = int(row["size"])
-    numbers = {name: float(row[name]) if row[name] else None for name in ("top1", "top5")}
-    texts = {name: row[name] for name in COLUMNS[:6]}
-    return PublishedWeights(**texts, input_shape=(size, size, 3), classes=int(row["classes"]), **numbers)
+    """A row of the table, with its numbers."""
+    name, architecture, model, refused, source, license, size, classes, top1, top5 = (row[column] for column in COLUMNS)
+    shape, accuracies = (int(size), int(size), 3), [float(text) if text else None for text in (top1, top5)]
+    return PublishedWeights(name, architecture, model, refused, source, license, shape, int(classes), *accuracies)
 
 
 def matching(pattern: str, entries: Iterable[PublishedWeights]) -> list[PublishedWeights]:
