@@ -11,11 +11,13 @@ import csv
 import sys
 from collections import defaultdict
 
+from keras_resnet.models.variants import VARIANTS
 from keras_resnet.weights.architectures import TIMM_ARCHITECTURES, TIMM_REFUSED, TORCHVISION_ARCHITECTURES
 from keras_resnet.weights.published.table import COLUMNS, TABLE
 
 SWISH = "its activation is swish"
-LAST_UNITS = "its strides are in the last units of the stages"  # as of ResNet50V2Slim, which no v1 here has
+LAST_UNITS = "its strides are in the last units of the stages, and its padding is TensorFlow's"
+PADDING = "its padding is TensorFlow's"
 
 # fmt: off
 KERAS_APPLICATIONS = {  # keras.io/api/applications; v1 is taken from Kaiming He's, whose license is MIT
@@ -27,17 +29,17 @@ KERAS_APPLICATIONS = {  # keras.io/api/applications; v1 is taken from Kaiming He
     "ResNet152V2": ("ResNet152V2Slim", "", 299, 78.0, 94.2),
 }
 SLIM = {  # tensorflow/models, research/slim/README.md; v2 is for 299 pixels there, and has a class for the background
-    "resnet_v1_50":  ("", 224, 1000, 75.2, 92.2),
-    "resnet_v1_101": ("", 224, 1000, 76.4, 92.9),
-    "resnet_v1_152": ("", 224, 1000, 76.8, 93.2),
-    "resnet_v2_50":  ("ResNet50V2Slim", 299, 1001, 75.6, 92.8),
-    "resnet_v2_101": ("ResNet101V2Slim", 299, 1001, 77.0, 93.7),
-    "resnet_v2_152": ("ResNet152V2Slim", 299, 1001, 77.8, 94.1),
+    "resnet_v1_50":  ("ResNet50V1TFSlim", 224, 1000, 75.2, 92.2),
+    "resnet_v1_101": ("ResNet101V1TFSlim", 224, 1000, 76.4, 92.9),
+    "resnet_v1_152": ("ResNet152V1TFSlim", 224, 1000, 76.8, 93.2),
+    "resnet_v2_50":  ("ResNet50V2TFSlim", 299, 1001, 75.6, 92.8),
+    "resnet_v2_101": ("ResNet101V2TFSlim", 299, 1001, 77.0, 93.7),
+    "resnet_v2_152": ("ResNet152V2TFSlim", 299, 1001, 77.8, 94.1),
 }
 GARDEN = {  # tensorflow/models, official/vision/MODEL_GARDEN.md: the archive that the checkpoint is in
-    "resnet-50-i224":      ("ResNet50V1_5", 224, 77.1, 93.5),
-    "resnet-101-i224":     ("ResNet101V1_5", 224, 78.3, 94.2),
-    "resnet-152-i224":     ("ResNet152V1_5", 224, 78.7, 94.3),
+    "resnet-50-i224":      ("ResNet50V1_5Garden", 224, 77.1, 93.5),
+    "resnet-101-i224":     ("ResNet101V1_5Garden", 224, 78.3, 94.2),
+    "resnet-152-i224":     ("ResNet152V1_5Garden", 224, 78.7, 94.3),
     "resnet-rs-50-i160":   ("", 160, 79.1, 94.5),
     "resnet-rs-101-i160":  ("", 160, 80.2, 94.9),
     "resnet-rs-101-i192":  ("", 192, 81.3, 95.6),
@@ -69,16 +71,18 @@ KERAS_HUB_OF_TIMM = {  # keras-hub, tools/checkpoint_conversion/convert_resnet_c
     "resnet_101_imagenet": "resnet101.a1_in1k", "resnet_152_imagenet": "resnet152.a1_in1k",
     "resnet_v2_50_imagenet": "resnetv2_50.a1h_in1k", "resnet_v2_101_imagenet": "resnetv2_101.a1h_in1k",
 }
-KERAS_HUB_REFUSED = {  # by what follows resnet_vd_, where the network is not timm's D of that depth
-    18: "its first stage begins with a projection",
-    34: "its first stage begins with a projection",
-    200: "its stages have 3, 12, 48 and 3 units",
+KERAS_HUB_VD = {  # by what follows resnet_vd_, where the network is not timm's D of that depth: its name here, and what it has
+    18: ("ResNet18VD", "its first stage begins with a projection"),
+    34: ("ResNet34VD", "its first stage begins with a projection"),
+    200: ("ResNet200VD", "its stages have 3, 12, 48 and 3 units"),
 }
 # fmt: on
 
 
 def row(name, architecture, model, source, license, size, classes, top1=None, top5=None, refused=""):
-    assert bool(model) != bool(refused), name
+    """An entry; one whose network is not in the table of variants is refused, for the reason given."""
+    model, refused = (model, "") if model in VARIANTS else ("", refused)
+    assert model or refused, name
     values = (name, architecture, model, refused, source, license, size, classes, top1, top5)
     return dict(zip(COLUMNS, ("" if value is None else value for value in values), strict=True))
 
@@ -133,8 +137,8 @@ def of_keras_hub():
             yield row(preset, preset, model, "KerasHub", license, config.input_size[1], config.num_classes)
             continue
         depth = int(preset.split("_")[2])
-        refused = KERAS_HUB_REFUSED.get(depth, "")
-        yield row(preset, preset, "" if refused else f"ResNet{depth}D", "KerasHub", "", 224, 1000, refused=refused)
+        model, refused = KERAS_HUB_VD.get(depth, (f"ResNet{depth}D", ""))
+        yield row(preset, preset, model, "KerasHub", "", 224, 1000, refused=refused)
 
 
 def of_others():
@@ -149,10 +153,10 @@ def of_others():
     for name, (model, size, top1) in DISTILLED.items():
         yield row(f"{name}.npz", f"BiT-{name.partition('_')[0]}", model, "BiT", "apache-2.0", size, 1000, top1)
     for name, (model, size, classes, *top) in SLIM.items():
-        refused = "" if model else LAST_UNITS
+        refused = LAST_UNITS if "_v1_" in name else PADDING
         yield row(f"{name}.ckpt", name, model, "TF-Slim", "apache-2.0", size, classes, *top, refused=refused)
     for name, (model, size, *top) in GARDEN.items():
-        architecture, refused = name.rpartition("-")[0], "" if model else SWISH
+        architecture, refused = name.rpartition("-")[0], PADDING if model else SWISH
         yield row(name, architecture, model, "Model Garden", "apache-2.0", size, 1001, *top, refused=refused)
 
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable
 from pathlib import Path
 
-from keras_resnet.errors import UserError, first_line
+from keras_resnet.errors import UserError, comma_join, first_line
 
 from .entries import PublishedWeights
 
@@ -23,9 +23,12 @@ def read_table(path: Path = TABLE) -> tuple[PublishedWeights, ...]:
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            return tuple(entry_of(row) for row in csv.DictReader(file, strict=True))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        reason = first_line(error) or type(error).__name__
+            rows = csv.DictReader(file, strict=True)
+            if tuple(rows.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"its columns are not {comma_join(COLUMNS)}")
+            return tuple(entry_of(row) for row in rows)
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise UserError(
             f"{path}, the table of published weights, cannot be read: {reason}; install keras-resnet-zoo again"
         ) from error
