@@ -13,13 +13,14 @@ INSTALL = "pip install keras-resnet-zoo[hub]"
 
 
 def client(name: HubName) -> Any:
-    """The module `huggingface_hub`.
+    """The package `huggingface_hub`, with its modules `constants` and `errors`.
 
     Raises:
         UserError: where it is not installed.
     """
     try:
-        import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors
     except ImportError as error:
         raise UserError(f"{name} is on the Hugging Face Hub: reading it needs `{INSTALL}`") from error
     return huggingface_hub
