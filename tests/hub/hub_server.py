@@ -55,7 +55,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers `/owner/name/resolve/revision/file`, and lists the files of a revision."""
 
     hub: HubServer
-    protocol_version = "HTTP/1.1"
 
     def do_HEAD(self):
         self.answer(body=False)

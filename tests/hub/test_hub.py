@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import types
 
 import numpy as np
@@ -49,10 +50,17 @@ def server(weights):
     server.close()
 
 
+def set_endpoint(server, monkeypatch):
+    """As `HF_ENDPOINT` does, which the client reads when it is imported."""
+    template = f"{server.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(hub.constants, "ENDPOINT", server.endpoint)
+    monkeypatch.setattr(hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
 @pytest.fixture
 def cache(server, tmp_path, monkeypatch):
     """The client of this process asks the server, and has an empty cache."""
-    monkeypatch.setattr(hub.constants, "ENDPOINT", server.endpoint)
+    set_endpoint(server, monkeypatch)
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
     repository.hub_repository.cache_clear()
@@ -133,7 +141,8 @@ def test_what_is_cached_is_asked_for_again_or_cannot_be_had_offline(server, cach
 def test_a_server_that_has_gone_costs_what_is_cached(weights, tmp_path, cache, monkeypatch):
     gone = HubServer()
     gone.add(NAME, timm_repository(model__safetensors=weights))
-    monkeypatch.setattr(hub.constants, "ENDPOINT", gone.endpoint)
+    set_endpoint(gone, monkeypatch)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between the client's attempts
     keras_resnet.from_pretrained(f"hf://{NAME}", include_top=False)
     repository.hub_repository.cache_clear()
     gone.close()
