@@ -35,6 +35,11 @@ Args:
     block: "basic" (two 3x3) or "bottleneck" (1x1, 3x3, 1x1), where the depth allows.
     unit: the order inside the unit (He et al. 2016, Figure 4): {units}.
     shortcut: one of {shortcuts}.
+    stem: one of {stems} (`keras_resnet.models.stems`); the last five end raw and go with order full_preactivation only.
+    projection: "1x1", or "avg_pool" for a mean of 2x2 pixels before it (He et al. 2019, Figure 2(c)).
+    antialias: "none", or what takes the place of strides: "blur" (Zhang 2019) or "avg".
+    attention: "none", "se" (Hu et al. 2018), with another ratio "se(0.25)", or "eca" (Wang et al. 2020).
+    normalization: "batch", "group" (Wu & He 2018), or "group_standardized", with standardized kernels (Kolesnikov et al. 2020).
     width_multiplier: factor on the stages' widths; a stem that would be wider than the first stage follows.
     stochastic_depth: how often training leaves out the last unit's branch; the rate grows linearly from the first unit on
         (Huang et al. 2016).
@@ -86,16 +91,26 @@ def constructor(model_name: str) -> Callable[..., Model]:
         block: str | None = None,
         unit: str | None = None,
         shortcut: str | None = None,
+        stem: str | None = None,
+        projection: str | None = None,
+        antialias: str | None = None,
+        attention: str | None = None,
+        normalization: str | None = None,
         width_multiplier: float = 1.0,
         stochastic_depth: float = 0.0,
         zero_init_residual: bool = False,
         classifier_dropout: float = 0.0,
         output_stride: int | None = None,
     ) -> Model:
-        varied = variants.with_overrides(row, block=block, unit=unit, shortcut=shortcut)
+        variations = dict(
+            zip(
+                variants.VARIATIONS, (block, unit, shortcut, stem, projection, antialias, attention, normalization), strict=True
+            )
+        )
+        varied = variants.with_overrides(row, **variations)
         if lookup.is_name(weights):
             entry = lookup.find_entry(model_name, str(weights))
-            arguments.check_unvaried(entry, block, unit, shortcut, width_multiplier)
+            arguments.check_unvaried(entry, variations, width_multiplier)
             counted = isinstance(classes, numbers.Integral) and classes is not True  # `build` refuses others
             arguments.check_arguments(entry, channels=None, classes=classes if include_top and counted else None)
             input_shape = arguments.fitting_shape(entry, input_shape, include_top, 2 if layers.channel_axis() == -1 else 0)
@@ -123,6 +138,7 @@ def constructor(model_name: str) -> Callable[..., Model]:
         classes=family.classes,
         units=comma_join(map(repr, ORDERS)),
         shortcuts=shortcuts.FORMS,
+        stems=comma_join(variants.STEM_NAMES),
         pretrained=comma_join(map(repr, lookup.names_of_files(model_name))) or "none",
         **{key: getattr(row, key) for key in ("depth", "block", "unit", "shortcut")},
     )

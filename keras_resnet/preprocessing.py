@@ -207,7 +207,8 @@ def norm_layers(model: keras.Model) -> list[Any]:
     """The model's own normalization layers, fast and stock, in order."""
     import keras
 
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    kinds = (keras.layers.BatchNormalization, keras.layers.GroupNormalization)
+    return [layer for layer in model.layers if isinstance(layer, kinds)]
 
 
 def preprocessing_from_json(text: Any) -> Preprocessing:

@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from collections.abc import Mapping
 
 import keras
 
@@ -12,23 +13,32 @@ from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import atomic
 from keras_resnet.foreign_files import check_is_file
+from keras_resnet.group_normalization import GroupNormalization
 from keras_resnet.keras_files import check_keras_file
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.other_formats import check_not_other_format, written_by
 from keras_resnet.recursion import raise_recursion_limit
 from keras_resnet.remote_copies import local
+from keras_resnet.standardized_convolution import StandardizedConv2D
+
+FAST = {  # this package's layers, by Keras' of the same configuration
+    keras.layers.BatchNormalization: BatchNormalization,
+    keras.layers.GroupNormalization: GroupNormalization,
+}
+STOCK = {fast: stock for stock, fast in FAST.items()} | {StandardizedConv2D: keras.layers.Conv2D}
 
 
 def to_stock(model: keras.Model) -> keras.Model:
     """Copies a network into stock layers, with `keras.layers.BatchNormalization`.
 
     Its file loads in plain Keras, without this package. `preprocessing_for` still works on the returned model, but not on what
-    is loaded from its file: `save_classifier` writes a file that knows its preprocessing.
+    is loaded from its file: `save_classifier` writes a file that knows its preprocessing. Standardized kernels become
+    constants: what is trained on from there is no longer standardized.
 
     Raises:
         UserError: if the model is neither functional nor Sequential, or has normalization inside a wrapper.
     """
-    return _with_norms(model, BatchNormalization, keras.layers.BatchNormalization)
+    return _with_layers(model, STOCK)
 
 
 def to_fast(model: keras.Model) -> keras.Model:
@@ -37,20 +47,19 @@ def to_fast(model: keras.Model) -> keras.Model:
     Raises:
         UserError: if the model is neither functional nor Sequential, or has normalization inside a wrapper.
     """
-    return _with_norms(model, keras.layers.BatchNormalization, BatchNormalization)
+    return _with_layers(model, FAST)
 
 
-def _with_norms(model: keras.Model, old: type[keras.Layer], new: type[keras.Layer]) -> keras.Model:
-    """Clones `model` with its weights, and makes every layer that is exactly an `old` a `new`."""
+def _with_layers(model: keras.Model, replacements: Mapping[type[keras.Layer], type[keras.Layer]]) -> keras.Model:
+    """Clones `model` with its weights, where every layer that is exactly of a class in `replacements` becomes another."""
 
     def clone_layer(layer: keras.Layer) -> keras.Layer:
-        layer_class, config = (new if type(layer) is old else type(layer)), layer.get_config()
-        if not issubclass(layer_class, keras.layers.BatchNormalization):
-            return layer_class.from_config(config)
-        config.pop("preprocessing", None)  # Keras' own layer takes no such argument
-        norm = layer_class.from_config(config)
-        norm.preprocessing = getattr(layer, "preprocessing", None)  # see `preprocessing.recorded_preprocessing`
-        return norm
+        config = layer.get_config()
+        record = config.pop("preprocessing", None) if type(layer) in STOCK else None  # Keras' own take no such argument
+        clone = replacements.get(type(layer), type(layer)).from_config(config)
+        if record := record or getattr(layer, "preprocessing", None):
+            clone.preprocessing = record  # see `preprocessing.recorded_preprocessing`
+        return clone
 
     if not (isinstance(model, keras.Model) and is_functional(functional_part(model))):
         raise UserError(f"only functional and Sequential models can be converted: {describe_model(model)}")
@@ -60,7 +69,7 @@ def _with_norms(model: keras.Model, old: type[keras.Layer], new: type[keras.Laye
     except Exception as error:  # whatever the constructors and weights of others' layers do
         reason = "a Lambda, whose code is not copied" if "Lambda" in str(error) else first_line(error)
         raise UserError(f"{model.name} has a layer that cannot be copied: {reason}") from error
-    hidden = [layer.name for layer in all_layers(clone) if type(layer) is old]
+    hidden = [layer.name for layer in all_layers(clone) if type(layer) in replacements]
     if hidden:
         raise UserError(f"normalization inside a wrapper or a custom layer cannot be converted: {comma_join(hidden)}")
     if not model.trainable:
@@ -83,6 +92,9 @@ def copy_weights(original: keras.Layer, copy: keras.Layer) -> None:
     Keras' `Normalization` is one of those: it would go on with the mean that it was built with.
     """
     copy.set_weights(original.get_weights())
+    for old, new in zip(all_layers(original), all_layers(copy), strict=True):
+        if isinstance(old, StandardizedConv2D) and not isinstance(new, StandardizedConv2D):
+            new.kernel.assign(old.standardized_kernel())
     for layer in all_layers(copy):
         getattr(layer, "finalize_state", lambda: None)()
 

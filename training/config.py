@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from keras_resnet.errors import MAX_COUNT, UserError, check_at_most, comma_join
 from keras_resnet.models.options import ModelOptions
+from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import MAX_SIDE
 from keras_resnet.records import from_record, read_json
 
@@ -31,7 +32,8 @@ class TrainConfig:
         dataset: name of the data set.
         recipe_name: name of the recipe that `recipe` was made from.
         recipe: how to train, with all overrides applied.
-        block, unit, shortcut: variations of the network; None for its own.
+        block, unit, shortcut, stem, projection, antialias, attention, normalization: variations of the network, see
+            `models.variants.VARIATIONS`; None for its own.
         options: further options of the network.
         weights: file to start from, "imagenet", or a name in `keras_resnet.list_pretrained()`; None for random weights.
         skip_head: leave the classifier out of what is loaded from `weights`.
@@ -60,6 +62,11 @@ class TrainConfig:
     block: str | None = None
     unit: str | None = None
     shortcut: str | None = None
+    stem: str | None = None
+    projection: str | None = None
+    antialias: str | None = None
+    attention: str | None = None
+    normalization: str | None = None
     options: ModelOptions = dataclasses.field(default_factory=ModelOptions)
     weights: str | None = None
     skip_head: bool = False
@@ -108,6 +115,11 @@ class TrainConfig:
             raise UserError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be above 0")
         if self.skip_head and not self.weights:
             raise UserError("skip_head goes with weights: it leaves the classifier out of what is loaded")
+
+    @property
+    def variations(self) -> dict[str, str | None]:
+        """How the network departs from the row of its name, see `models.variants.with_overrides`."""
+        return {name: getattr(self, name) for name in VARIATIONS}
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON holds it."""

@@ -151,8 +151,7 @@ def connect(config: TrainConfig) -> tf.distribute.Strategy:
 
 def check_without_data(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
     """Raises a `UserError` for a network that cannot be built, and for batches that the replicas cannot divide."""
-    variations = {name: getattr(config, name) for name in variants.VARIATIONS}
-    check_variant(variants.with_overrides(variants.get_variant(config.model), **variations), config.options)
+    check_variant(variants.with_overrides(variants.get_variant(config.model), **config.variations), config.options)
     check_accumulation(config.recipe, strategy.num_replicas_in_sync)
     looped_from(config, strategy)
 

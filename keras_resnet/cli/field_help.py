@@ -6,6 +6,7 @@ without: their names stand here again, and a test compares them.
 
 from keras_resnet.errors import comma_join
 from keras_resnet.models.orders import BLOCKS, ORDERS
+from keras_resnet.models.variants import PROJECTIONS, STEM_NAMES
 from keras_resnet.training.config import BAD_IMAGES, PRECISIONS, STACK_UNITS, STRATEGIES
 from keras_resnet.training.data.containers.table import CONTAINERS
 from keras_resnet.training.recipes import CHOICES, PARTS, RECIPES
@@ -44,6 +45,38 @@ NETWORK_HELP = {
         "What runs beside the residual branch: an option of He et al. 2015 (A: identity with zero padding; B: projection where "
         "the shape changes; C: projection everywhere), no shortcut, or one of He et al. 2016, whose numbers may be left out.",
         SHORTCUTS,
+        "the named network's",
+    ),
+    "stem": FlagHelp(
+        NETWORK,
+        "What reads the images: the paper's, three 3x3 convolutions (deep, tiered, wide), those and a fourth in place of the "
+        "maximum (rs), or, for order full_preactivation, one without norm and ReLU at its end (the others).",
+        STEM_NAMES,
+        "the named network's",
+    ),
+    "projection": FlagHelp(
+        NETWORK,
+        "How a projection reduces the resolution: by its stride, or by a mean of 2x2 pixels before it (He et al. 2019).",
+        PROJECTIONS,
+        "the named network's",
+    ),
+    "antialias": FlagHelp(
+        NETWORK,
+        "What takes the place of strides: nothing, a binomial filter (Zhang 2019), or a mean of 2x2 pixels.",
+        ("none", "blur", "avg"),
+        "the named network's",
+    ),
+    "attention": FlagHelp(
+        NETWORK,
+        "What a branch ends in: nothing, squeeze-and-excitation with its ratio (Hu et al. 2018), or efficient channel "
+        "attention (Wang et al. 2020).",
+        ("none", "se(0.0625)", "eca"),
+        "the named network's",
+    ),
+    "normalization": FlagHelp(
+        NETWORK,
+        "Batch normalization, group normalization (Wu & He 2018), or that with standardized kernels (Kolesnikov et al. 2020).",
+        ("batch", "group", "group_standardized"),
         "the named network's",
     ),
     "width_multiplier": FlagHelp(NETWORK, "Factor on the number of channels of every stage.", "above 0"),

@@ -20,10 +20,9 @@ def define_network(flags: Flags, model_default: str = "") -> None:
     flags.define_fields(ModelOptions, OPTIONS, NETWORK_HELP)
 
 
-def check_model(model: str, block: str | None, unit: str | None, shortcut: str | None) -> None:
+def check_model(model: str, **variations: str | None) -> None:
     """Refuses an unknown network or variation before TensorFlow is loaded."""
-    row = variants.get_variant(model)
-    variants.stage_depths(variants.with_overrides(row, block=block, unit=unit, shortcut=shortcut))
+    variants.stage_depths(variants.with_overrides(variants.get_variant(model), **variations))
 
 
 def model_options(flags: Flags) -> ModelOptions:

@@ -58,7 +58,7 @@ def train(flags: Flags, arguments: list[str]) -> None:
 
 def check_before_tensorflow(config: TrainConfig, workdir: AnyPath, verbosity: str) -> None:
     """Raises a `UserError` for what can be known to be wrong without TensorFlow, see `preflight.check_run`."""
-    check_model(config.model, config.block, config.unit, config.shortcut)
+    check_model(config.model, **config.variations)
     environment.configure(verbosity, tensorflow=False)
     from keras_resnet.training.network.preflight import check_run
 

@@ -13,7 +13,9 @@ from keras_resnet.errors import UserError, check_at_most, comma_join
 from keras_resnet.recursion import raise_recursion_limit
 
 from . import layers, naming, shortcuts, variants
-from .layers import norm, relu
+from .antialiasing import get_antialiasing
+from .attention import get_attention
+from .normalizations import get_normalization
 from .options import ModelOptions
 from .orders import operations
 from .residual_units import ResidualUnit
@@ -22,7 +24,7 @@ from .unit_specs import UnitRun, output_strides, stage_widths, unit_runs
 from .variants import Variant
 
 MAX_WIDTH = 8192  # of a stage's units: 16 times ResNet-50's, which has 6 billion parameters then
-LAYERS_PER_UNIT = 18  # at most: a bottleneck with a gate
+LAYERS_PER_UNIT = 24  # at most: a bottleneck with a gate and attention
 MAX_CLASSES = 10**7
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
@@ -91,6 +93,7 @@ def check_variant(variant: Variant, options: ModelOptions) -> None:
     """Raises a `UserError` for a variant and options that do not fit together, before anything is built."""
     plain = shortcuts.get_shortcut(variant.shortcut) is shortcuts.no_shortcut
     variants.stage_depths(variant)
+    get_antialiasing(variant.antialias), get_attention(variant.attention), get_normalization(variant.normalization)
     if not STEMS[variant.stem].ends_in_activation and variant.unit != "full_preactivation":
         raise UserError(f"the {variant.stem} stem has units of order full_preactivation only, not {variant.unit}")
     if plain and options.stochastic_depth:
@@ -146,20 +149,27 @@ def resolve_input(
 
 def features(x: KerasTensor, variant: Variant, options: ModelOptions, add_units: AddUnits) -> KerasTensor:
     """Builds all but the head: (N, H, W, C) -> (N, H/4, W/4, C') for CIFAR, (N, H/32, W/32, C') for ImageNet."""
-    stem, widths = STEMS[variant.stem], stage_widths(variant, options)
+    stem, normalization = STEMS[variant.stem], get_normalization(variant.normalization)
     unit = ResidualUnit(
         order=variant.unit,
         block=variant.block,
         stride_on=1 if variant.block == "bottleneck" and variant.stride_on == "3x3" else 0,
         shortcut=shortcuts.get_shortcut(variant.shortcut),
+        normalization=normalization,
+        antialias=get_antialiasing(variant.antialias),
+        attention=get_attention(variant.attention),
+        projection=variant.projection,
+        groups=variant.groups,
+        group_width=variant.group_width,
         use_bias=stem.use_bias,
         zero_init=options.zero_init_residual,
     )
-    x = stem.build(x, min(stem.stem_width, widths[0]))
+    factor = stage_widths(variant, options)[0] / variants.FAMILIES[variant.family].widths[0]
+    x = stem.build(x, factor, normalization, unit.antialias)
     x = add_units(x, unit, unit_runs(variant, options))
     # "an extra activation right after its element-wise addition": the one that a further unit would have begun with.
     for kind, _ in operations(variant.unit, variant.block)[0]:
-        x = norm(x, name=naming.HEAD_NORM) if kind == "norm" else relu(x, name=naming.HEAD_RELU)
+        x = normalization.norm(x, name=naming.HEAD_NORM) if kind == "norm" else layers.relu(x, name=naming.HEAD_RELU)
     return x
 
 

@@ -1,5 +1,6 @@
 """The layers of a ResNet as the papers had them: padding, initializer, epsilon and momentum live here, once."""
 
+import math
 from typing import Any, cast
 
 import keras
@@ -7,11 +8,14 @@ from keras import KerasTensor
 
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError
+from keras_resnet.group_normalization import GroupNormalization
+from keras_resnet.standardized_convolution import StandardizedConv2D
 
 from .naming import sublayer
 
-BATCH_NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
+NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
 BATCH_NORM_MOMENTUM = 0.9  # Torch's 0.1: the share of the old value, in Keras' words
+NORM_GROUPS = 32  # Wu & He 2018, arXiv:1803.08494, section 4.1
 CHANNELS_FIRST_HINT = "choose keras.config.set_image_data_format('channels_last'), or KERAS_BACKEND=jax or torch"
 
 
@@ -64,9 +68,11 @@ def conv(
     stride: int = 1,
     *,
     dilation: int = 1,
+    groups: int = 1,
     use_bias: bool = False,
     bias: float = 0.0,
     zero: bool = False,
+    standardized: bool = False,
     name: str,
 ) -> KerasTensor:
     """Convolution, padded symmetrically: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
@@ -80,9 +86,11 @@ def conv(
         kernel_size: of the square kernel.
         stride: of the convolution.
         dilation: distance of the pixels that the kernel reads.
+        groups: of channels, each of which reads those of its own group only.
         use_bias: whether there are biases, one per filter.
         bias: initial value of the biases, if there are any.
         zero: begin with a kernel of zeros.
+        standardized: each filter of the kernel has mean 0 and variance 1, see `StandardizedConv2D`.
         name: of the layer; a padding layer before it is called `{name}_pad`.
 
     Raises:
@@ -92,12 +100,13 @@ def conv(
     if stride > 1:
         x = pad(x, kernel_size // 2, name=sublayer(name, "pad"))
         padding = "valid"
-    y = keras.layers.Conv2D(
+    y = (StandardizedConv2D if standardized else keras.layers.Conv2D)(
         filters,
         kernel_size,
         stride,
         padding,
         dilation_rate=dilation,
+        groups=groups,
         use_bias=use_bias,
         kernel_initializer="zeros" if zero else he_normal_fan_out(),
         bias_initializer=bias_initializer,
@@ -118,21 +127,21 @@ def pad(x: KerasTensor, size: int, *, name: str) -> KerasTensor:
     return keras.layers.ZeroPadding2D(size, name=name)(x) if size else x
 
 
-def norm(x: KerasTensor, *, zero: bool = False, name: str) -> KerasTensor:
+def batch_norm(x: KerasTensor, *, zero: bool = False, name: str) -> KerasTensor:
     """Applies batch normalization; `zero`: begin with gammas of zero."""
     gamma = "zeros" if zero else "ones"
-    return BatchNormalization(channel_axis(), BATCH_NORM_MOMENTUM, BATCH_NORM_EPSILON, gamma_initializer=gamma, name=name)(x)
+    return BatchNormalization(channel_axis(), BATCH_NORM_MOMENTUM, NORM_EPSILON, gamma_initializer=gamma, name=name)(x)
+
+
+def group_norm(x: KerasTensor, *, zero: bool = False, name: str) -> KerasTensor:
+    """Applies group normalization, in 32 groups, or fewer where 32 do not divide the channels; `zero` as in `batch_norm`."""
+    groups, gamma = math.gcd(NORM_GROUPS, channels(x)), cast(Any, "zeros" if zero else "ones")
+    return GroupNormalization(groups, channel_axis(), NORM_EPSILON, gamma_initializer=gamma, name=name)(x)
 
 
 def relu(x: KerasTensor, *, name: str) -> KerasTensor:
     """max(x, 0)."""
     return keras.layers.ReLU(name=name)(x)
-
-
-def conv_norm(x: KerasTensor, filters: int, kernel_size: int, stride: int = 1, *, name: str) -> KerasTensor:
-    """Applies the layers `{name}_conv` and `{name}_norm`."""
-    x = conv(x, filters, kernel_size, stride, name=sublayer(name, "conv"))
-    return norm(x, name=sublayer(name, "norm"))
 
 
 def add(x: KerasTensor | None, y: KerasTensor, *, name: str) -> KerasTensor:
@@ -175,7 +184,27 @@ def max_pool_padded_with_neg_inf(x: KerasTensor, *, name: str) -> KerasTensor:
 
     A stock layer pads both sides alike with minus infinity only where its stride is 1.
     """
-    return subsample(keras.layers.MaxPooling2D(3, 1, "same", name=name)(x), 2, name=sublayer(name, "subsample"))
+    return subsample(overlapping_maximum(x, name=name), 2, name=sublayer(name, "subsample"))
+
+
+def overlapping_maximum(x: KerasTensor, *, name: str) -> KerasTensor:
+    """3x3 maximum of what is inside the image around each pixel: (N, H, W, C) -> (N, H, W, C)."""
+    return keras.layers.MaxPooling2D(3, 1, "same", name=name)(x)
+
+
+def average_pool(x: KerasTensor, stride: int, padding: str = "valid", *, name: str) -> KerasTensor:
+    """The mean of 2x2 pixels: (N, H, W, C) -> (N, floor(H/s), floor(W/s), C) for a stride of 2, one pixel less for 1.
+
+    "same" means over what is inside the image, at the bottom right too: (N, ceil(H/s), ceil(W/s), C).
+    """
+    return keras.layers.AveragePooling2D(2, stride, padding, name=name)(x)
+
+
+def reflect(x: KerasTensor) -> KerasTensor:
+    """Adds on all four sides the pixels next to the outermost ones: (N, H, W, C) -> (N, H + 2, W + 2, C)."""
+    spatial, rest = ((1, 1), (1, 1)), ((0, 0),)
+    padding = (*rest, *spatial, *rest) if channel_axis() == -1 else (*rest * 2, *spatial)
+    return cast(KerasTensor, keras.ops.pad(x, padding, mode="reflect"))
 
 
 def subsample(x: KerasTensor, stride: int, *, name: str) -> KerasTensor:

@@ -11,16 +11,23 @@ from typing import Self
 
 PARTS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")  # from the images to the classes
 
-STEM_CONV, STEM_NORM, STEM_RELU, STEM_POOL = "stem_conv", "stem_norm", "stem_relu", "stem_pool"
+STEM_CONV, STEM_NORM, STEM_RELU, STEM_MAX, STEM_POOL = "stem_conv", "stem_norm", "stem_relu", "stem_max", "stem_pool"
 HEAD_NORM, HEAD_RELU, HEAD_POOL, HEAD_DROPOUT = "head_norm", "head_relu", "head_pool", "head_dropout"
 LOGITS_LAYER = "head_dense"
 PREDICTIONS_LAYER = "predictions"  # the classifier's activation, as keras.applications calls it
 
-ADD, DROP_PATH, SHORTCUT = "add", "drop", "shortcut"  # what a unit has one of; the rest is numbered, such as "conv1"
+# What a unit has one of; the rest is numbered, such as "conv1".
+ADD, DROP_PATH, SHORTCUT, ANTIALIAS = "add", "drop", "shortcut", "antialias"
 
 _UNIT_LAYER = re.compile(r"stage(?P<stage>\d+)_unit(?P<unit>\d+)_(?P<operation>\w+)")
 _BRANCH_OPERATION = re.compile(rf"(conv|norm|relu)\d+|{ADD}")
+_CONV = re.compile(rf"stem_conv\d*|stage\d+_unit\d+_(conv\d+|{SHORTCUT}_conv)")
 _END_OPERATION = re.compile(rf"relu\d+|{ADD}")
+
+
+def stem_layer(operation: str, number: int) -> str:
+    """Names a layer of the stem, the first of its kind without number: "stem_conv", "stem_conv2"."""
+    return f"stem_{operation}{number if number > 1 else ''}"
 
 
 def stage_name(stage: int) -> str:
@@ -56,7 +63,7 @@ def is_norm(name: str) -> bool:
 
 def is_conv(name: str) -> bool:
     """Tells whether a layer of this name is a convolution of the stem, a branch or a projection with a norm."""
-    return name.rpartition("_")[2].startswith("conv")
+    return _CONV.fullmatch(name) is not None
 
 
 def part_of(name: str) -> str | None:

@@ -6,18 +6,14 @@ with a norm in v1, by the bare convolution in v2. Every shortcut maps (N, H, W, 
 None where there is none. It also returns what is done to the branch before the addition, as a function `f(branch) -> branch`.
 """
 
-import dataclasses
-import functools
-import math
 from collections.abc import Callable
 from typing import Protocol
 
 from keras import KerasTensor
 
-from keras_resnet.errors import UserError, comma_join
-
 from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
 from .naming import sublayer
+from .rows import Parameter, Row, choose, forms
 
 ShortcutOutputs = tuple[KerasTensor | None, Callable[[KerasTensor], KerasTensor]]
 
@@ -127,45 +123,22 @@ def gated(x: KerasTensor, g: KerasTensor, filters: int, stride: int, *, name: st
     return multiply(x, scale(g, -1.0, 1.0, name=sublayer(name, "complement")), name=sublayer(name, "gated"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Parameter:
-    """A number of a shortcut, which the function takes by this name: finite, from `minimum` up and below `limit`."""
-
-    name: str
-    default: float
-    minimum: float = -math.inf
-    limit: float = math.inf
-
-
-@dataclasses.dataclass(frozen=True)
-class Shortcut:
-    """A row: the function, where it is from, and the numbers that it takes."""
-
-    function: Callable[..., ShortcutOutputs]
-    reference: str
-    parameters: tuple[Parameter, ...] = ()
-
-    def form(self, name: str) -> str:
-        """How a user writes it, with the default numbers: "dropout(0.5)"."""
-        return f"{name}({','.join(f'{p.default:g}' for p in self.parameters)})" if self.parameters else name
-
-
 # fmt: off
 SHORTCUTS = {
-    "A":                    Shortcut(option_a, "He et al. 2015, section 3.3 (A)"),
-    "B":                    Shortcut(option_b, "He et al. 2015, section 3.3 (B)"),
-    "C":                    Shortcut(option_c, "He et al. 2015, section 4.1 (C)"),
-    "none":                 Shortcut(no_shortcut, "He et al. 2015, section 3.3, Plain Network"),
-    "constant_scaling":     Shortcut(constant_scaling, "He et al. 2016, Figure 2(b), Table 1",
-                                     (Parameter("shortcut_factor", 0.5), Parameter("branch_factor", 0.5))),
-    "exclusive_gating":     Shortcut(exclusive_gating, "He et al. 2016, Figure 2(c), Table 1", (Parameter("bias", -6.0),)),
-    "shortcut_only_gating": Shortcut(shortcut_only_gating, "He et al. 2016, Figure 2(d), Table 1", (Parameter("bias", -6.0),)),
-    "conv1x1":              Shortcut(option_c, "He et al. 2016, Figure 2(e), Table 1, 1x1 conv"),
-    "dropout":              Shortcut(dropout_shortcut, "He et al. 2016, Figure 2(f), Table 1",
-                                     (Parameter("rate", 0.5, minimum=0, limit=1),)),
+    "A":                    Row(option_a, "He et al. 2015, section 3.3 (A)"),
+    "B":                    Row(option_b, "He et al. 2015, section 3.3 (B)"),
+    "C":                    Row(option_c, "He et al. 2015, section 4.1 (C)"),
+    "none":                 Row(no_shortcut, "He et al. 2015, section 3.3, Plain Network"),
+    "constant_scaling":     Row(constant_scaling, "He et al. 2016, Figure 2(b), Table 1",
+                                (Parameter("shortcut_factor", 0.5), Parameter("branch_factor", 0.5))),
+    "exclusive_gating":     Row(exclusive_gating, "He et al. 2016, Figure 2(c), Table 1", (Parameter("bias", -6.0),)),
+    "shortcut_only_gating": Row(shortcut_only_gating, "He et al. 2016, Figure 2(d), Table 1", (Parameter("bias", -6.0),)),
+    "conv1x1":              Row(option_c, "He et al. 2016, Figure 2(e), Table 1, 1x1 conv"),
+    "dropout":              Row(dropout_shortcut, "He et al. 2016, Figure 2(f), Table 1",
+                                (Parameter("rate", 0.5, minimum=0, limit=1),)),
 }
 # fmt: on
-FORMS = f"{comma_join(row.form(name) for name, row in SHORTCUTS.items())}; the numbers may be left out"
+FORMS = forms(SHORTCUTS)
 
 
 def get_shortcut(text: str) -> ShortcutFunction:
@@ -174,20 +147,4 @@ def get_shortcut(text: str) -> ShortcutFunction:
     Raises:
         UserError: for an unknown name, another number of numbers, or a number out of range.
     """
-    name, opened, rest = str(text).replace(" ", "").partition("(")
-    if name not in SHORTCUTS or bool(opened) != rest.endswith(")"):
-        raise UserError(f"unknown shortcut {text!r}; the shortcuts are {FORMS}")
-    row = SHORTCUTS[name]
-    if not row.parameters and not opened:
-        return row.function
-    try:
-        values = [float(number) for number in rest[:-1].split(",")] if opened else [p.default for p in row.parameters]
-    except ValueError:
-        values = []
-    if not row.parameters or len(values) != len(row.parameters) or not all(map(math.isfinite, values)):
-        names = comma_join(p.name for p in row.parameters) or "no number"
-        raise UserError(f"shortcut {text!r}: {name} takes {names}; the shortcuts are {FORMS}")
-    for p, value in zip(row.parameters, values, strict=True):
-        if not p.minimum <= value < p.limit:
-            raise UserError(f"shortcut {text!r}: the {p.name} is at least {p.minimum:g} and below {p.limit:g}")
-    return functools.partial(row.function, **{p.name: value for p, value in zip(row.parameters, values, strict=True)})
+    return choose(SHORTCUTS, text, "shortcut")

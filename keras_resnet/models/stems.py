@@ -5,34 +5,13 @@ from collections.abc import Callable
 
 from keras import KerasTensor
 
-from .layers import conv, max_pool, max_pool_padded_with_neg_inf, norm, relu
-from .naming import STEM_CONV, STEM_NORM, STEM_POOL, STEM_RELU
+from . import naming
+from .antialiasing import Reduce, average
+from .layers import max_pool, max_pool_padded_with_neg_inf, overlapping_maximum, relu
+from .normalizations import Normalization
 
 # A pre-activation network's first activation comes "right after conv1 and before splitting into two paths" (He et al. 2016,
 # section 5): in the paper's networks it is the norm and the ReLU of the stem, and the first unit has none of its own.
-
-
-def cifar_stem(x: KerasTensor, width: int) -> KerasTensor:
-    """3x3, norm, ReLU: (N, H, W, C) -> (N, H, W, width). He et al. 2015, section 4.2."""
-    x = conv(x, width, 3, name=STEM_CONV)
-    return relu(norm(x, name=STEM_NORM), name=STEM_RELU)
-
-
-def imagenet_stem(x: KerasTensor, width: int) -> KerasTensor:
-    """7x7 with stride 2, norm, ReLU, 3x3 maximum with stride 2: (N, H, W, C) -> (N, H/4, W/4, width). 2015, Table 1."""
-    x = conv(x, width, 7, stride=2, name=STEM_CONV)
-    x = relu(norm(x, name=STEM_NORM), name=STEM_RELU)
-    return max_pool(x, name=STEM_POOL)
-
-
-def slim_stem(x: KerasTensor, width: int) -> KerasTensor:
-    """7x7 with stride 2 and biases, and the 3x3 maximum of its raw output, padded with zeros, as keras.applications has it."""
-    return max_pool(conv(x, width, 7, stride=2, use_bias=True, name=STEM_CONV), name=STEM_POOL)
-
-
-def timm_stem(x: KerasTensor, width: int) -> KerasTensor:
-    """7x7 with stride 2, and the 3x3 maximum of its raw output, which padding never wins: timm's and KerasHub's v2."""
-    return max_pool_padded_with_neg_inf(conv(x, width, 7, stride=2, name=STEM_CONV), name=STEM_POOL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,25 +19,68 @@ class Stem:
     """A stem, and what the units after it depend on.
 
     Attributes:
-        build: maps images to the input of the first unit, (N, H, W, C) -> (N, H/stem_stride, W/stem_stride, width).
-        stem_width: filters of the stem's convolution in the paper's network.
-        stem_stride: image pixels per pixel of the stem's output.
+        kernel_size: of its convolutions.
+        filters: of each of them where the first stage is as wide as in the paper.
+        stem_stride: image pixels per pixel of the stem's output: 1, or 4 by the first convolution and what follows the last.
+        max_pool: the 3x3 maximum with stride 2 that follows; None for a convolution in its place.
         ends_in_activation: the stem ends in norm and ReLU, which the first unit uses in place of its own pre-activation.
         downsample_in_last_unit: the last unit of each stage but the last carries the stride, not the first of the next one.
-        use_bias: see `residual_units.ResidualUnit`.
+        use_bias: in the last convolution, and see `residual_units.ResidualUnit`.
+        widens: it becomes wider with the stages, where others only become narrower.
     """
 
-    build: Callable[[KerasTensor, int], KerasTensor]
-    stem_width: int
-    stem_stride: int
+    kernel_size: int
+    filters: tuple[int, ...]
+    stem_stride: int = 4
+    max_pool: Callable[..., KerasTensor] | None = max_pool
     ends_in_activation: bool = True
     downsample_in_last_unit: bool = False
     use_bias: bool = False
+    widens: bool = False
+
+    def build(self, x: KerasTensor, factor: float, normalization: Normalization, antialias: Reduce | None) -> KerasTensor:
+        """Images to the input of the first unit, (N, H, W, C) -> (N, H/stem_stride, W/stem_stride, filters[-1] * factor).
+
+        factor: of the first stage's width.
+        """
+        factor = factor if self.widens else min(1, factor)
+        last, stride = len(self.filters), 2 if self.stem_stride > 1 else 1
+        for number, filters in enumerate(self.filters, start=1):
+            width, raw = max(1, round(filters * factor)), number == last and not self.ends_in_activation
+            bias = {"use_bias": True} if self.use_bias and number == last else {}
+            x = normalization.conv(x, width, self.kernel_size, stride, name=naming.stem_layer("conv", number), **bias)
+            stride = 1
+            if not raw:
+                x = normalization.norm(x, name=naming.stem_layer("norm", number))
+                x = relu(x, name=naming.stem_layer("relu", number))
+        if self.stem_stride == 1:
+            return x
+        if self.max_pool is None:
+            x = normalization.conv(x, width, 3, 1 if antialias else 2, name=naming.stem_layer("conv", last + 1))
+            x = antialias(x, 2, name=naming.STEM_POOL) if antialias else x
+            x = normalization.norm(x, name=naming.stem_layer("norm", last + 1))
+            return relu(x, name=naming.stem_layer("relu", last + 1))
+        if antialias is None:
+            return self.max_pool(x, name=naming.STEM_POOL)
+        x = x if antialias is average else overlapping_maximum(x, name=naming.STEM_MAX)
+        return antialias(x, 2, name=naming.STEM_POOL)
 
 
+raw_max = max_pool_padded_with_neg_inf
+
+# fmt: off
 STEMS = {
-    "cifar": Stem(cifar_stem, 16, 1),
-    "imagenet": Stem(imagenet_stem, 64, 4),
-    "slim": Stem(slim_stem, 64, 4, ends_in_activation=False, downsample_in_last_unit=True, use_bias=True),
-    "timm": Stem(timm_stem, 64, 4, ends_in_activation=False),
+    "cifar":       Stem(3, (16,), stem_stride=1),             # He et al. 2015, section 4.2
+    "imagenet":    Stem(7, (64,)),                            # He et al. 2015, Table 1
+    "deep":        Stem(3, (32, 32, 64)),                     # He et al. 2019, arXiv:1812.01187, Figure 2(b): C and D
+    "tiered":      Stem(3, (24, 32, 64)),                     # timm's "t"
+    "wide":        Stem(3, (64, 64, 128)),                    # timm's "s", from Gluon
+    "rs":          Stem(3, (32, 32, 64), max_pool=None),      # Bello et al. 2021, arXiv:2103.07579, section 4.1
+    # Of pre-activation networks, ending raw.
+    "slim":        Stem(7, (64,), ends_in_activation=False, downsample_in_last_unit=True, use_bias=True),  # keras.applications
+    "timm":        Stem(7, (64,), max_pool=raw_max, ends_in_activation=False),  # and KerasHub: padding never wins the maximum
+    "timm_deep":   Stem(3, (32, 32, 64), max_pool=raw_max, ends_in_activation=False),
+    "timm_tiered": Stem(3, (24, 32, 64), max_pool=raw_max, ends_in_activation=False),
+    "bit":         Stem(7, (64,), ends_in_activation=False, widens=True),  # Kolesnikov et al. 2020: padded with zeros
 }
+# fmt: on

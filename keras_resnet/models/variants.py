@@ -2,11 +2,16 @@
 
 import dataclasses
 import difflib
+import functools
 import re
+from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
 
 from .orders import BLOCKS, ORDERS
+
+# Rows of `stems.STEMS`, which needs Keras.
+STEM_NAMES = ("cifar", "imagenet", "deep", "tiered", "wide", "rs", "slim", "timm", "timm_deep", "timm_tiered", "bit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +27,13 @@ class Variant:
         stride_on: the convolution of a bottleneck that carries the stride, "1x1" or "3x3".
         widen_factor: factor on the stages' widths.
         stem: a row of `stems.STEMS`; by default the one that the papers have for the family.
+        groups, group_width: of the 3x3 convolution of a bottleneck: how many groups, and how wide each is where the stage has
+            64; "32x4d" of ResNeXt (Xie et al. 2017, arXiv:1611.05431), 1 and 64 of the papers, 1 and 128 of Wide ResNet-50-2.
+        units: units per stage, where the depth does not tell them.
+        projection: "1x1" or "avg_pool", see `residual_units.ResidualUnit`.
+        antialias: a row of `antialiasing.ANTIALIASING`.
+        attention: see `attention.get_attention`.
+        normalization: a row of `normalizations.NORMALIZATIONS`.
     """
 
     family: str
@@ -32,6 +44,13 @@ class Variant:
     stride_on: str = "1x1"
     widen_factor: int = 1
     stem: str = ""
+    groups: int = 1
+    group_width: int = 64
+    units: tuple[int, ...] = ()
+    projection: str = "1x1"
+    antialias: str = "none"
+    attention: str = "none"
+    normalization: str = "batch"
 
     def __post_init__(self) -> None:
         if not self.stem:
@@ -54,6 +73,15 @@ FAMILIES = {
     "imagenet": Family("imagenet", (64, 128, 256, 512), image_size=224, classes=1000),
 }
 
+
+V15 = functools.partial(Variant, "imagenet", unit="original", shortcut="B", stride_on="3x3")  # timm's resnet.py, torchvision
+V2 = functools.partial(Variant, "imagenet", unit="full_preactivation", shortcut="B", stride_on="3x3")  # timm's resnetv2.py
+D, T, E = ({"stem": stem, "projection": "avg_pool"} for stem in ("deep", "tiered", "wide"))
+S = {"stem": "wide"}
+X32X4, X32X8, X64X4 = ({"groups": groups, "group_width": width} for groups, width in ((32, 4), (32, 8), (64, 4)))
+SE, ECA, RS = {"attention": "se"}, {"attention": "eca"}, {"stem": "rs", "projection": "avg_pool", "attention": "se(0.25)"}
+BIT = {"stem": "bit", "normalization": "group_standardized"}
+V2D = {"stem": "timm_deep", "projection": "avg_pool"}
 
 # fmt: off
 VARIANTS = {
@@ -115,16 +143,115 @@ VARIANTS = {
     # He et al. 2015, Figure 3, middle.
     "PlainNet18":       Variant("imagenet", 18, "basic", "original", "none"),
     "PlainNet34":       Variant("imagenet", 34, "basic", "original", "none"),
+    # He et al. 2019, arXiv:1812.01187, Figure 2: C and D. timm: T (a tiered stem), S (a wide one) and small ones.
+    "ResNet10T":                V15(10, "basic", **T),
+    "ResNet14T":                V15(14, "bottleneck", **T),
+    "ResNet18D":                V15(18, "basic", **D),
+    "ResNet26":                 V15(26, "bottleneck"),
+    "ResNet26D":                V15(26, "bottleneck", **D),
+    "ResNet26T":                V15(26, "bottleneck", **T),
+    "ResNet34D":                V15(34, "basic", **D),
+    "ResNet50C":                V15(50, "bottleneck", stem="deep"),
+    "ResNet50D":                V15(50, "bottleneck", **D),
+    "ResNet50S":                V15(50, "bottleneck", **S),
+    "ResNet50T":                V15(50, "bottleneck", **T),
+    "ResNet101C":               V15(101, "bottleneck", stem="deep"),
+    "ResNet101D":               V15(101, "bottleneck", **D),
+    "ResNet101S":               V15(101, "bottleneck", **S),
+    "ResNet152C":               V15(152, "bottleneck", stem="deep"),
+    "ResNet152D":               V15(152, "bottleneck", **D),
+    "ResNet152S":               V15(152, "bottleneck", **S),
+    "ResNet200D":               V15(200, "bottleneck", **D),
+    # Wu & He 2018, arXiv:1803.08494.
+    "ResNet50GN":               V15(50, "bottleneck", normalization="group"),
+    # Zagoruyko & Komodakis 2016, arXiv:1605.07146, Table 8: the 3x3 twice as wide.
+    "WideResNet50_2":           V15(50, "bottleneck", group_width=128),
+    "WideResNet101_2":          V15(101, "bottleneck", group_width=128),
+    # Xie et al. 2017, arXiv:1611.05431, Table 1; 32x8d to 32x32d: Mahajan et al. 2018, arXiv:1805.00932; 64x4d: Table 4.
+    "ResNeXt50_32x4d":          V15(50, "bottleneck", **X32X4),
+    "ResNeXt50D_32x4d":         V15(50, "bottleneck", **D, **X32X4),
+    "ResNeXt101_32x4d":         V15(101, "bottleneck", **X32X4),
+    "ResNeXt101_32x8d":         V15(101, "bottleneck", **X32X8),
+    "ResNeXt101_32x16d":        V15(101, "bottleneck", groups=32, group_width=16),
+    "ResNeXt101_32x32d":        V15(101, "bottleneck", groups=32, group_width=32),
+    "ResNeXt101_64x4d":         V15(101, "bottleneck", **X64X4),
+    # Hu et al. 2018, arXiv:1709.01507, and timm's combinations with the above.
+    "SEResNet18":               V15(18, "basic", **SE),
+    "SEResNet34":               V15(34, "basic", **SE),
+    "SEResNet50":               V15(50, "bottleneck", **SE),
+    "SEResNet50T":              V15(50, "bottleneck", **T, **SE),
+    "SEResNet101":              V15(101, "bottleneck", **SE),
+    "SEResNet152":              V15(152, "bottleneck", **SE),
+    "SEResNet152D":             V15(152, "bottleneck", **D, **SE),
+    "SEResNet200D":             V15(200, "bottleneck", **D, **SE),
+    "SEResNet269D":             V15(269, "bottleneck", **D, **SE),
+    "SEResNeXt26D_32x4d":       V15(26, "bottleneck", **D, **X32X4, **SE),
+    "SEResNeXt26T_32x4d":       V15(26, "bottleneck", **T, **X32X4, **SE),
+    "SEResNeXt50_32x4d":        V15(50, "bottleneck", **X32X4, **SE),
+    "SEResNeXt101_32x4d":       V15(101, "bottleneck", **X32X4, **SE),
+    "SEResNeXt101_32x8d":       V15(101, "bottleneck", **X32X8, **SE),
+    "SEResNeXt101D_32x8d":      V15(101, "bottleneck", **D, **X32X8, **SE),
+    "SEResNeXt101_64x4d":       V15(101, "bottleneck", **X64X4, **SE),
+    # Wang et al. 2020, arXiv:1910.03151, and timm's combinations; the light one: Aflalo et al. 2020, arXiv:2002.08258.
+    "ECAResNet26T":             V15(26, "bottleneck", **T, **ECA),
+    "ECAResNet50D":             V15(50, "bottleneck", **D, **ECA),
+    "ECAResNet50T":             V15(50, "bottleneck", **T, **ECA),
+    "ECAResNet101D":            V15(101, "bottleneck", **D, **ECA),
+    "ECAResNet200D":            V15(200, "bottleneck", **D, **ECA),
+    "ECAResNet269D":            V15(269, "bottleneck", **D, **ECA),
+    "ECAResNetLight":           V15(50, "bottleneck", **ECA, units=(1, 1, 11, 3), projection="avg_pool"),
+    "ECAResNeXt26T_32x4d":      V15(26, "bottleneck", **T, **X32X4, **ECA),
+    "ECAResNeXt50T_32x4d":      V15(50, "bottleneck", **T, **X32X4, **ECA),
+    # Zhang 2019, arXiv:1904.11486 (blur), and timm's means in place of strides (AA).
+    "ResNetBlur18":             V15(18, "basic", antialias="blur"),
+    "ResNetBlur50":             V15(50, "bottleneck", antialias="blur"),
+    "ResNetBlur50D":            V15(50, "bottleneck", **D, antialias="blur"),
+    "ResNetBlur101D":           V15(101, "bottleneck", **D, antialias="blur"),
+    "ResNetAA34D":              V15(34, "basic", **D, antialias="avg"),
+    "ResNetAA50":               V15(50, "bottleneck", antialias="avg"),
+    "ResNetAA50D":              V15(50, "bottleneck", **D, antialias="avg"),
+    "ResNetAA101D":             V15(101, "bottleneck", **D, antialias="avg"),
+    "SEResNetAA50D":            V15(50, "bottleneck", **D, **SE, antialias="avg"),
+    "SEResNeXtAA101D_32x8d":    V15(101, "bottleneck", **D, **X32X8, **SE, antialias="avg"),
+    "SEResNeXtAA201D_32x8d":    V15(203, "bottleneck", **E, **X32X8, **SE, antialias="avg", units=(3, 24, 36, 4)),
+    # Bello et al. 2021, arXiv:2103.07579, Table 9 (units) and section 4; the names are the paper's, not the layers.
+    "ResNetRS50":               V15(50, "bottleneck", **RS),
+    "ResNetRS101":              V15(101, "bottleneck", **RS),
+    "ResNetRS152":              V15(152, "bottleneck", **RS),
+    "ResNetRS200":              V15(200, "bottleneck", **RS),
+    "ResNetRS270":              V15(272, "bottleneck", **RS, units=(4, 29, 53, 4)),
+    "ResNetRS350":              V15(350, "bottleneck", **RS, units=(4, 36, 72, 4)),
+    "ResNetRS420":              V15(419, "bottleneck", **RS, units=(4, 44, 87, 4)),
+    # timm's resnetv2_* of basic units, with a deep stem and means before projections (D), and with group norms.
+    "ResNet18V2Timm":           V2(18, "basic", stem="timm"),
+    "ResNet18DV2Timm":          V2(18, "basic", **V2D),
+    "ResNet34V2Timm":           V2(34, "basic", stem="timm"),
+    "ResNet34DV2Timm":          V2(34, "basic", **V2D),
+    "ResNet50DV2Timm":          V2(50, "bottleneck", **V2D),
+    "ResNet50TV2Timm":          V2(50, "bottleneck", stem="timm_tiered", projection="avg_pool"),
+    "ResNet101DV2Timm":         V2(101, "bottleneck", **V2D),
+    "ResNet152DV2Timm":         V2(152, "bottleneck", **V2D),
+    "ResNet50DGNV2Timm":        V2(50, "bottleneck", **V2D, normalization="group"),
+    # Kolesnikov et al. 2020 (BiT), arXiv:1912.11370, section 4.
+    "BiTR50x1":                 V2(50, "bottleneck", **BIT),
+    "BiTR50x3":                 V2(50, "bottleneck", **BIT, widen_factor=3),
+    "BiTR101x1":                V2(101, "bottleneck", **BIT),
+    "BiTR101x3":                V2(101, "bottleneck", **BIT, widen_factor=3),
+    "BiTR152x2":                V2(152, "bottleneck", **BIT, widen_factor=2),
+    "BiTR152x4":                V2(152, "bottleneck", **BIT, widen_factor=4),
 }
 
-# Units per stage. He et al. 2015, Table 1; 200: He et al. 2016, section 5.
+# Units per stage. He et al. 2015, Table 1; 200: He et al. 2016, section 5; 10, 14, 26 and 269: timm.
 IMAGENET_STAGES: dict[str, dict[int, tuple[int, ...]]] = {
-    "basic":      {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)},
-    "bottleneck": {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)},
+    "basic":      {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)},
+    "bottleneck": {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3),
+                   200: (3, 24, 36, 3), 269: (3, 30, 48, 8)},
 }
 # fmt: on
 
-VARIATIONS = ("block", "unit", "shortcut")  # what of a row a constructor's arguments may vary, see `with_overrides`
+# What of a row a constructor's arguments may vary, see `with_overrides`.
+VARIATIONS = ("block", "unit", "shortcut", "stem", "projection", "antialias", "attention", "normalization")
+PROJECTIONS = ("1x1", "avg_pool")
 
 # Depth = layers * n + ends, for three stages of n units.
 CIFAR_FORMULAS = {
@@ -157,27 +284,28 @@ def get_variant(name: str) -> Variant:
     raise UserError(f"unknown model {name!r}: {hint}`keras-resnet list` shows all {len(VARIANTS)}")
 
 
-def with_overrides(
-    variant: Variant, *, block: str | None = None, unit: str | None = None, shortcut: str | None = None
-) -> Variant:
-    """The row with another block, order or shortcut.
+def with_overrides(variant: Variant, **variations: str | None) -> Variant:
+    """The row with another value in some columns of `VARIATIONS`; None leaves a column as it is.
 
     Another block brings its own shortcut along where none is given: on CIFAR the papers' basic networks have option A, their
     bottlenecks projections.
 
     Raises:
-        UserError: for an unknown block or order.
+        UserError: for a value that there is not. Those of other columns than these the builder checks.
     """
-    if block not in (None, *BLOCKS):
-        raise UserError(f"unknown block {block!r}; the blocks are {comma_join(BLOCKS)}")
-    if unit not in (None, *ORDERS):
-        raise UserError(f"unknown unit {unit!r}; the orders inside a unit are {comma_join(ORDERS)}")
-    if block not in (None, variant.block):
-        if shortcut is None and variant.family == "cifar" and variant.shortcut != "none":
-            shortcut = {"basic": "A", "bottleneck": "B"}[block]
-        variant = dataclasses.replace(variant, block=block)
-    given = {"unit": unit, "shortcut": shortcut}
-    return dataclasses.replace(variant, **{key: value for key, value in given.items() if value is not None})
+    given: dict[str, Any] = {name: value for name, value in variations.items() if value is not None}
+    block = given.get("block")
+    for column, valid, of_what in (
+        ("block", BLOCKS, "blocks"),
+        ("unit", ORDERS, "orders inside a unit"),
+        ("stem", STEM_NAMES, "stems"),
+        ("projection", PROJECTIONS, "projections"),
+    ):
+        if column in given and given[column] not in valid:
+            raise UserError(f"unknown {column} {given[column]!r}; the {of_what} are {comma_join(valid)}")
+    if block not in (None, variant.block) and variant.family == "cifar" and variant.shortcut != "none":
+        given = {"shortcut": {"basic": "A", "bottleneck": "B"}[block], **given}
+    return dataclasses.replace(variant, **given)
 
 
 def stage_depths(variant: Variant) -> tuple[int, ...]:
@@ -187,6 +315,8 @@ def stage_depths(variant: Variant) -> tuple[int, ...]:
         UserError: for a depth that does not fit, with the formula and the nearest depths that do.
     """
     depth, block = variant.depth, variant.block
+    if variant.units:
+        return variant.units
     if variant.family == "imagenet":
         stages = IMAGENET_STAGES[block]
         if depth not in stages:

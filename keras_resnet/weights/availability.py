@@ -24,15 +24,7 @@ def check_exists(path: str, path_or_name: object) -> None:
         raise UserError(f"no weights {path_or_name!r}: it is the path of a file, or {valid_names()}")
 
 
-def check_available(
-    weights: str,
-    model: str,
-    *,
-    block: str | None = None,
-    unit: str | None = None,
-    shortcut: str | None = None,
-    width_multiplier: float = 1,
-) -> None:
+def check_available(weights: str, model: str, *, width_multiplier: float = 1, **variations: str | None) -> None:
     """Raises a `UserError` for weights that a named network cannot have, whatever is in the file.
 
     Those are a name of other networks' weights, a file that is not there, and one that is not of weights.
@@ -40,12 +32,12 @@ def check_available(
     Args:
         weights: a name or the path of a file, see `load_weights`.
         model: name of the network.
-        block, unit, shortcut, width_multiplier: what makes it another network than the one of that name.
+        width_multiplier, **variations: what makes it another network than the one of that name, see `variants.VARIATIONS`.
     """
     if lookup.is_name(weights):
-        check_unvaried(lookup.find_entry(model, weights), block, unit, shortcut, width_multiplier)
+        check_unvaried(lookup.find_entry(model, weights), variations, width_multiplier)
     elif weights == applications.IMAGENET:
-        if model not in applications.NETWORKS and (block, unit, shortcut) == (None, None, None):
+        if model not in applications.NETWORKS and not any(variations.values()):
             raise UserError(applications.no_weights_for(model.lower()))
     elif not is_remote(weights):
         check_exists(weights, weights)

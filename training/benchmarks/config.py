@@ -22,7 +22,7 @@ class BenchmarkConfig:
 
     Args:
         task: A key of `CANDIDATES`.
-        model: A named network, which `block`, `unit`, `shortcut` and `options` vary as the constructors' arguments do.
+        model: A named network, which the fields in `VARIATIONS` and `options` vary as the constructors' arguments do.
         batch_size: Images per step.
         image_size: Height and width of the images in pixels; None for the network's own.
         steps: Steps per measurement; 0 fits them to a few seconds.
@@ -38,6 +38,11 @@ class BenchmarkConfig:
     block: str | None = None
     unit: str | None = None
     shortcut: str | None = None
+    stem: str | None = None
+    projection: str | None = None
+    antialias: str | None = None
+    attention: str | None = None
+    normalization: str | None = None
     options: ModelOptions = dataclasses.field(default_factory=ModelOptions)
     batch_size: int = 128
     image_size: int | None = None

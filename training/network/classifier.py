@@ -54,8 +54,7 @@ def condensed_classifier(
 def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing]:
     """Builds a classifier with the weights of `config.weights` with their preprocessing, which is returned too."""
     assert config.weights
-    variations = {name: getattr(config, name) for name in VARIATIONS}
-    check_available(config.weights, config.model, **variations, width_multiplier=config.options.width_multiplier)
+    check_available(config.weights, config.model, **config.variations, width_multiplier=config.options.width_multiplier)
     network = build_model(config, classes, input_shape=(None, None, channels_of(config.model, config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
     if recorded_preprocessing(network) is None:

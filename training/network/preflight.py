@@ -32,17 +32,14 @@ def check_run(config: TrainConfig, workdir: AnyPath) -> None:
     on_disk = isinstance(workdir, Path)  # what a server has takes TensorFlow to see
     if on_disk and may_be_chief(config.strategy) and (existing := open_existing(workdir, config)):
         existing.close()
-    row = variants.with_overrides(
-        variants.get_variant(config.model), block=config.block, unit=config.unit, shortcut=config.shortcut
-    )
+    row = variants.with_overrides(variants.get_variant(config.model), **config.variations)
     stages = len(variants.stage_depths(row))
     check_freeze(config.recipe, [part for part in PARTS if part[:-1] != "stage" or int(part[-1]) <= stages], config.model)
     check_accumulation(config.recipe)
     check_location(config.dataset, config.data_dir, config.manual_dir)
     if config.weights:
         width_multiplier = config.options.width_multiplier
-        variations = {name: getattr(config, name) for name in variants.VARIATIONS}
-        availability.check_available(config.weights, config.model, **variations, width_multiplier=width_multiplier)
+        availability.check_available(config.weights, config.model, **config.variations, width_multiplier=width_multiplier)
     if side := known_side(config):
         check_augmentation(config.recipe, side)
 

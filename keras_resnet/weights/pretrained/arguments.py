@@ -1,5 +1,6 @@
 """Arguments of a constructor that trained weights decide: what they are by default, and which others fit."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
@@ -29,17 +30,15 @@ def check_arguments(entry: PretrainedWeights, *, channels: int | None, classes: 
         )
 
 
-def check_unvaried(
-    entry: PretrainedWeights, block: str | None, unit: str | None, shortcut: str | None, width_multiplier: float
-) -> None:
+def check_unvaried(entry: PretrainedWeights, variations: Mapping[str, str | None], width_multiplier: float) -> None:
     """Raises a `UserError` for a network that is not the named one, which the arguments make another.
 
-    What a constructor takes besides these changes no weights, such as output_stride.
+    variations: see `variants.VARIATIONS`. What a constructor takes besides these changes no weights, such as output_stride.
     """
     row = get_variant(entry.model)
     varied: dict[str, Any] = {}
-    if with_overrides(row, block=block, unit=unit, shortcut=shortcut) != row:
-        varied = {"block": block, "unit": unit, "shortcut": shortcut}
+    if with_overrides(row, **variations) != row:
+        varied.update(variations)
     if width_multiplier != 1:
         varied["width_multiplier"] = width_multiplier
     if given := comma_join(f"{name}={value!r}" for name, value in varied.items() if value is not None):
