@@ -1,8 +1,8 @@
 """Reads any weight file as `{name: array}`. The file's first bytes tell its format, and nothing inside is ever executed.
 
 Tensors of PyTorch files keep their names, `layer1.0.conv1.weight`; those of Keras files are called after their layer and
-variable, `conv1_conv.kernel`, and in a model inside the model after that as well, `resnet50/conv1_conv.kernel`; those of `.npz` files
-and of TensorFlow's checkpoints likewise, `resnet/root_block/standardized_conv2d.kernel`.
+variable, `conv1_conv.kernel`, and in a model inside the model after that as well, `resnet50/conv1_conv.kernel`; those of
+`.npz` files, TensorFlow's checkpoints and KerasHub's presets likewise, `resnet/root_block/standardized_conv2d.kernel`.
 
 Keras is imported only for a `.keras` file that says nothing about its layers' names, TensorFlow only for a checkpoint.
 """
@@ -21,9 +21,11 @@ from keras_resnet.keras_files import CONFIG_MEMBER, MAX_NAME, WEIGHTS_MEMBER, ch
 from keras_resnet.records import shown
 
 from .hdf5_layers import UnnamedLayersError, read_h5
+from .keras_hub_presets import is_preset, read_preset
 from .numpy_archives import is_npz, read_npz
 from .state_dicts import check_is_state_dict, read_safetensors, read_torch
 from .stored_tensors import UNLIMITED, SizeLimits
+from .structure import CLASS
 from .tensorflow_checkpoints import checkpoint_prefix, read_checkpoint
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def read(path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
     Raises:
         UserError: if it cannot be read, or is not a weight file.
     """
-    if os.path.isfile(path):  # and not what the names of a checkpoint's files begin with
+    if os.path.isfile(path):  # and neither a preset nor what the names of a checkpoint's files begin with
         limits.check_file(path)
     read_format = find_reader(path)
     with library_errors(path):
@@ -73,6 +75,8 @@ def find_reader(path: str) -> Callable[[str, SizeLimits], dict[str, np.ndarray]]
     """
     if checkpoint_prefix(path) is not None:
         return read_checkpoint
+    if is_preset(path):
+        return read_preset
     with open_file(path) as file:
         start = file.read(START)
     with library_errors(path):
@@ -128,7 +132,7 @@ def hint(start: bytes) -> str:
 def keras_layers(path: str, inside: str = "") -> list[dict[str, Any]]:
     """The configurations of the layers that a `.keras` file describes; an empty list for other files.
 
-    Their `strides`, if any, are lists of whole numbers.
+    Their `strides`, if any, are lists of whole numbers; `class_name` is the layer's class.
 
     Args:
         path: of the file.
@@ -146,7 +150,8 @@ def keras_layers(path: str, inside: str = "") -> list[dict[str, Any]]:
         children = [*config.get("layers", ()), config.get("layer")]  # the latter in a wrapper, such as `TimeDistributed`
         configs = [child["config"] for child in children if is_keras_object(child)]
         config = next((child for child in configs if child.get("name") == name), {})
-    return [with_strides_as_list(path, layer["config"]) for layer in config.get("layers", ()) if is_keras_object(layer)]
+    layers = [layer for layer in config.get("layers", ()) if is_keras_object(layer)]
+    return [with_strides_as_list(path, {**layer["config"], CLASS: layer.get("class_name")}) for layer in layers]
 
 
 def with_strides_as_list(path: str, layer: dict[str, Any]) -> dict[str, Any]:

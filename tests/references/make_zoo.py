@@ -67,7 +67,9 @@ def transformers_network(name):
     if name == "bit-50":
         model = transformers.BitForImageClassification(transformers.BitConfig(num_labels=1000))
         return model, (448, 448), lambda x: model(x).logits
-    depths = {"resnet-18": [2, 2, 2, 2], "resnet-34": [3, 4, 6, 3], "resnet-50": [3, 4, 6, 3], "resnet-101": [3, 4, 23, 3]}[name]
+    depths = {"resnet-18": [2, 2, 2, 2], "resnet-34": [3, 4, 6, 3], "resnet-50": [3, 4, 6, 3], "resnet-101": [3, 4, 23, 3]}[
+        name
+    ]
     basic = name in ("resnet-18", "resnet-34")
     sizes = [64, 128, 256, 512] if basic else [256, 512, 1024, 2048]
     config = transformers.ResNetConfig(
