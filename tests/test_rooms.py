@@ -31,8 +31,9 @@ LAYERS = {
         ("names", "licenses", "cards", "network_config"), ("client", "timm_config", "transformers_config"), "repository",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_formats", "architectures"), ("hdf5_layers", "state_dicts"), "readers", "inner_network",
-        ("matching", "applications", "pretrained"), "availability", "loading",
+        ("structure", "stored_tensors", "checkpoint_format", "architectures"), ("torch_formats", "keras_formats"),
+        ("checkpoint_formats", "hdf5_layers", "state_dicts", "numpy_archives", "tensorflow_checkpoints"), "keras_hub_presets",
+        "readers", "inner_network", ("matching", "applications", "pretrained", "claims"), "availability", "channels", "loading",
     ),
     "keras_resnet/analysis": (
         ("figures", "results", "network", "autodiff"), ("batch", "forward", "logits"),
