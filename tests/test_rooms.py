@@ -21,7 +21,7 @@ LAYERS = {
          "keras_files"),
         ("preprocessing", "child_process"), "models", ("metadata", "other_formats"), ("hub", "saving"),
         "weights", "constructors",
-        ("classifier", "pretrained"), "published", "info", "analysis", "benchmarks", ("training", "export"), "cli",
+        "classifier", "published", "info", "pretrained", "analysis", "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"),

@@ -90,6 +90,13 @@ def test_the_defaults_are_not_those_of_the_weights(cache):
     assert model.layers[-1].activation.__name__ == "softmax"
 
 
+def test_other_channels_have_no_rule(cache):
+    model = keras_resnet.from_pretrained(f"hf://{NAME}", include_top=False, input_shape=(None, None, 1))
+    expected = deterministic.tensor("conv1.weight", (64, 3, 7, 7)).transpose(2, 3, 1, 0).sum(axis=2, keepdims=True)
+    np.testing.assert_allclose(model.get_layer("stem_conv").kernel, expected, atol=1e-6)
+    assert keras_resnet.preprocessing_for(model).mean == pytest.approx((sum(EXPECTED.mean) / 3,))
+
+
 @pytest.mark.parametrize(
     ("arguments", "shape"),
     [({"include_top": False, "pooling": "avg"}, (None, 512)), ({"classes": 5}, (None, 5))],
@@ -182,7 +189,10 @@ REFUSED = {
     "empty": ("hf://someone/empty", ["config.json is missing"]),
     "unknown": ("hf://someone/unknown", ["timm's architecture 'vit_base_patch16_224' is not a network of this zoo"]),
     "refused": ("hf://someone/evos", ["timm's resnetv2_50d_evos is not a network of this zoo: its normalization is EvoNorm"]),
-    "lies": ("hf://someone/liar", ["config.json says resnet34 (ResNet34V1) with 3 classes", "its weights are not", "missing"]),
+    "lies": (
+        "hf://someone/liar",
+        ["config.json says resnet34 (ResNet34V1) with 3 classes", "its weights are those of ResNet18V1", "missing"],
+    ),
     "classes": ("hf://someone/classes", ["config.json says resnet18 (ResNet18V1) with 4 classes", "misshaped", "(512, 3)"]),
 }
 
