@@ -1,5 +1,6 @@
 """Builds the network that published weights are for: of the Hugging Face Hub, of a folder, or of this package."""
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -7,14 +8,21 @@ from typing import Any
 import keras
 
 from keras_resnet.constructors import constructor
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
 from keras_resnet.hub.names import EXAMPLE
 from keras_resnet.hub.repository import CONFIG, Repository, find_repository
+from keras_resnet.info import recorded_sizes
 from keras_resnet.models.layers import channel_axis
+from keras_resnet.models.naming import LOGITS_LAYER
+from keras_resnet.models.variants import FAMILIES, VARIANTS
 from keras_resnet.weights import architectures
+from keras_resnet.weights.inner_network import find_network
 from keras_resnet.weights.loading import load_weights
+from keras_resnet.weights.matching import Tensors, translate
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
 from keras_resnet.weights.pretrained.lookup import is_name, list_pretrained
+from keras_resnet.weights.readers import read
+from keras_resnet.weights.stored_tensors import SizeLimits
 
 Shape = tuple[int | None, int | None, int | None]
 
@@ -43,7 +51,8 @@ def from_pretrained(
         classes: number of classes; None for those of the weights. With another number than theirs, or without any of theirs,
             the classifier starts from random weights.
         input_shape: (height, width, channels), the first two may be None. By default that of the weights' images with the top,
-            and of any height and width without.
+            and of any height and width without. For another number of channels than theirs, the first kernel is adapted, see
+            `load_weights`.
         pooling: without the top, what follows the last feature map: None, "avg" or "max".
         classifier_activation: activation of the top; None gives the logits.
         name: name of the model; None for the network's.
@@ -100,10 +109,37 @@ def of_repository(
     model = constructor(model_name)(classes=classes or network.classes or None, input_shape=input_shape, **arguments)
     skip_head = not include_top or classes not in (None, network.classes)
     try:
-        return load_weights(model, repository.name, skip_head=skip_head)
+        return load_weights(model, repository.name, skip_head=skip_head, adapt_channels=True)
     except UserError as error:
         said = f"{network.architecture} ({model_name}) with {network.classes} classes"
-        raise UserError(f"{repository.name}: its {CONFIG} says {said}, and its weights are not: {error}") from error
+        names = networks_of_size(repository)
+        found = f"those of {comma_join(names, 3)}" if names else "others"
+        raise UserError(f"{repository.name}: its {CONFIG} says {said}, and its weights are {found}: {error}") from error
+
+
+def networks_of_size(repository: Repository) -> list[str]:
+    """The named networks that have as many weights before the classifier as the repository's file; [] for a file without one.
+
+    For messages: no tensor is read, and networks of one size are told apart elsewhere.
+    """
+    path = os.fspath(repository.weights())
+    try:
+        shapes = {name: tensor.shape for name, tensor in read_shapes(path).items()}
+    except UserError:
+        return []
+    heads = [shape for (layer, variable), shape in shapes.items() if layer == LOGITS_LAYER and variable == "kernel"]
+    if len(heads) != 1 or len(heads[0]) != 2:
+        return []
+    body = sum(math.prod(shape) for (layer, _), shape in shapes.items() if layer != LOGITS_LAYER)
+    head = {name: (heads[0][0] + 1) * FAMILIES[row.family].classes for name, row in VARIANTS.items()}
+    return [name for name, size in recorded_sizes().items() if name in head and size.total - head[name] == body]
+
+
+def read_shapes(path: str) -> Tensors:
+    """The tensors of a file by our names, none of them with its values."""
+    tensors = read(path, SizeLimits(tensor=0))
+    checkpoint_format, place = find_network(tensors, path)
+    return translate(tensors, checkpoint_format, place)[0]
 
 
 def ordered(height: int | None, width: int | None, channels: int) -> Shape:

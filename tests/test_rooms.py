@@ -21,7 +21,7 @@ LAYERS = {
          "keras_files"),
         ("preprocessing", "child_process"), "models", ("metadata", "other_formats"), ("hub", "saving"),
         "weights", "constructors",
-        ("classifier", "pretrained"), "published", "info", "analysis", "benchmarks", ("training", "export"), "cli",
+        "classifier", "published", "info", "pretrained", "analysis", "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers", ("shortcuts", "stems", "graph"),
@@ -31,9 +31,9 @@ LAYERS = {
         ("names", "licenses", "cards", "network_config"), ("client", "timm_config", "transformers_config"), "repository",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_formats", "architectures", "published"),
-        ("hdf5_layers", "state_dicts"), "readers", "inner_network",
-        ("matching", "applications", "pretrained"), "availability", "loading",
+        ("structure", "stored_tensors", "checkpoint_format", "architectures", "published"), ("torch_formats", "keras_formats"),
+        ("checkpoint_formats", "hdf5_layers", "state_dicts", "numpy_archives", "tensorflow_checkpoints"), "keras_hub_presets",
+        "readers", "inner_network", ("matching", "applications", "pretrained", "claims"), "availability", "channels", "loading",
     ),
     "keras_resnet/analysis": (
         ("figures", "results", "network", "autodiff"), ("batch", "forward", "logits"),

@@ -91,9 +91,14 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
 
 
 def model_of_weights(weights: str) -> str:
-    """The network that the config.json of weights on the hub, or in a folder like its repositories, describes."""
+    """The network that the config.json of weights on the hub, or in a folder like its repositories, describes.
+
+    Or the one that a full name of weights of this package begins with.
+    """
     from keras_resnet.weights.architectures import model_of_repository
 
+    if is_name(weights) and "/" in weights:
+        return weights.partition("/")[0]
     if repository := find_repository(weights):
         return model_of_repository(repository)
     raise UserError(f"import needs --model: {weights} does not say of which network it is, as a repository on the hub does")

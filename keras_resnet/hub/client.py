@@ -1,6 +1,7 @@
 """Files of a repository, by the hub's own client: it caches them, and knows the user's token, endpoint and proxies."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ INSTALL = "pip install keras-resnet-zoo[hub]"
 
 
 def client(name: HubName) -> Any:
-    """The module `huggingface_hub`.
+    """The package `huggingface_hub`, with its modules `constants` and `errors`.
 
     Raises:
         UserError: where it is not installed.
     """
     try:
-        import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors
     except ImportError as error:
         raise UserError(f"{name} is on the Hugging Face Hub: reading it needs `{INSTALL}`") from error
     return huggingface_hub
@@ -58,7 +60,8 @@ def files_of(name: HubName) -> list[str]:
     """The names of all files in a repository; empty where the hub cannot be asked."""
     hub = client(name)
     try:
-        return sorted(hub.list_repo_files(name.repo, revision=name.revision or None))
+        api = hub.HfApi(endpoint=hub.constants.ENDPOINT)
+        return sorted(api.list_repo_files(name.repo, revision=name.revision or None))
     except Exception:  # it is only asked for a message about another mistake
         return []
 
@@ -67,6 +70,9 @@ def files_of(name: HubName) -> list[str]:
 def hub_errors(name: HubName, file: str) -> Iterator[None]:
     """Raises what the hub's client raises as a `UserError` that says what to do."""
     hub = client(name)
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns of each of its attempts, and what comes of them is said here in one line
     try:
         yield
     except hub.errors.GatedRepoError as error:
@@ -87,3 +93,5 @@ def hub_errors(name: HubName, file: str) -> Iterator[None]:
         raise UserError(f"{name} is not the name of a repository: {first_line(error)}") from error
     except Exception as error:  # of HTTP, the network, the disk, and the client's other parts
         raise UserError(f"{name}: {file} cannot be fetched from {hub.constants.ENDPOINT}: {first_line(error)}") from error
+    finally:
+        logger.setLevel(level)

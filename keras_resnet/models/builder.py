@@ -164,8 +164,7 @@ def features(x: KerasTensor, variant: Variant, options: ModelOptions, add_units:
         use_bias=stem.use_bias,
         zero_init=options.zero_init_residual,
     )
-    factor = stage_widths(variant, options)[0] / variants.FAMILIES[variant.family].widths[0]
-    x = stem.build(x, factor, normalization, unit.antialias)
+    x = stem.build(x, stage_widths(variant, options)[0], normalization, unit.antialias)
     x = add_units(x, unit, unit_runs(variant, options))
     # "an extra activation right after its element-wise addition": the one that a further unit would have begun with.
     for kind, _ in operations(variant.unit, variant.block)[0]:

@@ -20,7 +20,7 @@ class Stem:
 
     Attributes:
         kernel_size: of its convolutions.
-        filters: of each of them where the first stage is as wide as in the paper.
+        filters: of each of them where the first stage is `first_width` wide.
         stem_stride: image pixels per pixel of the stem's output: 1, or 4 by the first convolution and what follows the last.
         max_pool: the 3x3 maximum with stride 2 that follows; None for a convolution in its place.
         ends_in_activation: the stem ends in norm and ReLU, which the first unit uses in place of its own pre-activation.
@@ -31,6 +31,7 @@ class Stem:
 
     kernel_size: int
     filters: tuple[int, ...]
+    first_width: int = 64
     stem_stride: int = 4
     max_pool: Callable[..., KerasTensor] | None = max_pool
     ends_in_activation: bool = True
@@ -38,17 +39,17 @@ class Stem:
     use_bias: bool = False
     widens: bool = False
 
-    def build(self, x: KerasTensor, factor: float, normalization: Normalization, antialias: Reduce | None) -> KerasTensor:
+    def build(self, x: KerasTensor, width: int, normalization: Normalization, antialias: Reduce | None) -> KerasTensor:
         """Images to the input of the first unit, (N, H, W, C) -> (N, H/stem_stride, W/stem_stride, filters[-1] * factor).
 
-        factor: of the first stage's width.
+        width: of the first stage; the stem follows one that is narrower than `first_width`.
         """
-        factor = factor if self.widens else min(1, factor)
+        factor = width / self.first_width if self.widens else min(1, width / self.first_width)
         last, stride = len(self.filters), 2 if self.stem_stride > 1 else 1
-        for number, filters in enumerate(self.filters, start=1):
-            width, raw = max(1, round(filters * factor)), number == last and not self.ends_in_activation
+        for number, paper_filters in enumerate(self.filters, start=1):
+            filters, raw = max(1, round(paper_filters * factor)), number == last and not self.ends_in_activation
             bias = {"use_bias": True} if self.use_bias and number == last else {}
-            x = normalization.conv(x, width, self.kernel_size, stride, name=naming.stem_layer("conv", number), **bias)
+            x = normalization.conv(x, filters, self.kernel_size, stride, name=naming.stem_layer("conv", number), **bias)
             stride = 1
             if not raw:
                 x = normalization.norm(x, name=naming.stem_layer("norm", number))
@@ -56,7 +57,7 @@ class Stem:
         if self.stem_stride == 1:
             return x
         if self.max_pool is None:
-            x = normalization.conv(x, width, 3, 1 if antialias else 2, name=naming.stem_layer("conv", last + 1))
+            x = normalization.conv(x, filters, 3, 1 if antialias else 2, name=naming.stem_layer("conv", last + 1))
             x = antialias(x, 2, name=naming.STEM_POOL) if antialias else x
             x = normalization.norm(x, name=naming.stem_layer("norm", last + 1))
             return relu(x, name=naming.stem_layer("relu", last + 1))
@@ -70,7 +71,7 @@ raw_max = max_pool_padded_with_neg_inf
 
 # fmt: off
 STEMS = {
-    "cifar":       Stem(3, (16,), stem_stride=1),             # He et al. 2015, section 4.2
+    "cifar":       Stem(3, (16,), 16, stem_stride=1),         # He et al. 2015, section 4.2
     "imagenet":    Stem(7, (64,)),                            # He et al. 2015, Table 1
     "deep":        Stem(3, (32, 32, 64)),                     # He et al. 2019, arXiv:1812.01187, Figure 2(b): C and D
     "tiered":      Stem(3, (24, 32, 64)),                     # timm's "t"

@@ -11,6 +11,7 @@ from . import applications, architectures
 from .pretrained import lookup
 from .pretrained.arguments import check_unvaried
 from .readers import find_reader
+from .tensorflow_checkpoints import checkpoint_prefix
 
 
 def valid_names() -> str:
@@ -22,7 +23,7 @@ def valid_names() -> str:
 
 def check_exists(path: str, path_or_name: object) -> None:
     """Raises a `UserError` if there is no such file. path_or_name: what was given."""
-    if not os.path.exists(path):
+    if not os.path.exists(path) and checkpoint_prefix(path) is None:
         raise UserError(f"no weights {path_or_name!r}: it is the path of a file, or {valid_names()}")
 
 

@@ -24,10 +24,12 @@ from keras_resnet.preprocessing import (
 )
 from keras_resnet.remote_copies import local
 
-from . import applications, matching
+from . import applications, channels, matching
 from .availability import check_exists, valid_names
 from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, check_preset
+from .claims import as_configured, check_claims
 from .inner_network import find_network
+from .keras_hub_presets import preset_preprocessing
 from .pretrained import lookup
 from .pretrained.arguments import check_arguments
 from .pretrained.entries import PretrainedWeights
@@ -36,14 +38,22 @@ from .stored_tensors import SizeLimits
 from .structure import Structure
 
 
-def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_head: bool = False) -> keras.Model:
+def load_weights(
+    model: keras.Model, path_or_name: str | os.PathLike[str], skip_head: bool = False, adapt_channels: bool = False
+) -> keras.Model:
     """Loads weights into a network of this zoo; the file's content tells where they come from.
 
     Supported are the zoo's own files (`.weights.h5`, `.keras`); keras.applications' ResNet and ResNetV2 (`.h5`, `.weights.h5`,
-    `.keras`, with or without top); state dicts of torchvision's ResNets, timm's `resnet*` and `resnetv2_*`, and akamaster's
-    CIFAR ResNets (`.pth`, `.th`, `.safetensors`; bare, prefixed with `module.`, or in a training program's dictionary, where
-    the network's own tensors come before averaged ones). "imagenet" downloads keras.applications' file for the network, and the
-    names in `list_pretrained()`, such as "digits", stand for the trained weights that come with this package.
+    `.keras`, with or without top); state dicts of timm's `resnet.py` and `resnetv2.py`, torchvision's and transformers' ResNets,
+    transformers' BiT, and akamaster's CIFAR ResNets (`.pth`, `.th`, `.safetensors`; bare, prefixed with `module.`, or in a
+    training program's dictionary, where the network's own tensors come before averaged ones); Google's BiT (`.npz`); KerasHub's
+    ResNet presets (the folder); checkpoints of TF-Slim and of the TensorFlow Model Garden (the index, the data, or what their
+    names begin with). "imagenet" downloads keras.applications' file for the network, and the names in `list_pretrained()`, such
+    as "digits", stand for the trained weights that come with this package.
+
+    Networks that have the same tensors and compute different things, such as timm's resnet50 and resnetaa50, are told apart by
+    a `config.json` next to the file, or by its name if it begins with that of an architecture; where neither says anything, the
+    model that was chosen counts.
 
     Keras' `.weights.h5` says nothing about the network but its layers' names: from there, the zoo's own weights load into a
     network that has the same layers in another order or with other strides. From a `.keras` file they do not.
@@ -61,6 +71,8 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
             taken, or a folder laid out like one.
         skip_head: leave the classifier `head_dense` as it is, and leave out whatever head the file has. Needed if the number of
             classes differs, or if the head is another than one dense layer.
+        adapt_channels: make a first kernel for the model's images where the file's is for RGB: for one channel the sum over the
+            three, for n the three repeated, times 3/n, as timm does with `in_chans`. Otherwise such a file does not fit.
 
     Returns:
         The model. `preprocessing_for(model)` tells how to prepare its images.
@@ -83,13 +95,18 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     check_exists(path, path_or_name)
     tensors = read(path, SizeLimits.of(model))
     checkpoint_format, place = find_network(tensors, path)
+    checkpoint_format = as_configured(path, checkpoint_format)
     matching.check_structure(checkpoint_format, structure, model.name, path)
+    check_claims(path, checkpoint_format, structure, model.name)
     check_same_structure(path, structure, model.name, place)
     ours, unknown = matching.translate(tensors, checkpoint_format, place)
     preprocessing = repository.config.preprocessing if repository and repository.config else None
     preprocessing = preprocessing or preprocessing_of(path, checkpoint_format, place)
     origin = repository.origin if repository else origin_of(path, place)
     ours = matching.adapt_conventions(model, ours, checkpoint_format)
+    if adapt_channels:
+        ours = channels.adapt_channels(model, ours, path)
+        preprocessing = channels.adapt_preprocessing(preprocessing, stem_channels(model))
     where = f"{path}, layer {place[:-1]}," if place else path
     matching.assign(model, ours, unknown, skip_head, where, checkpoint_format)
     set_recorded_preprocessing(model, preprocessing, dataclasses.asdict(origin) if origin else None)
@@ -137,7 +154,7 @@ def advice_about_inside(model: keras.Model) -> str:
 def check_same_structure(path: str, ours: Structure, model_name: str, place: str = "") -> None:
     """Raises a `UserError` if a `.keras` file of the zoo describes a network that computes something else with its weights."""
     theirs = Structure.of(keras_layers(path, place))
-    for field in ("order", "block", "depths", "stride_on", "shortcut") if theirs else ():
+    for field in [field.name for field in dataclasses.fields(Structure)] if theirs else ():
         there, here = getattr(theirs, field), getattr(ours, field)
         if there != here:
             raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
@@ -149,6 +166,9 @@ def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str 
     Where a `.keras` file has one `Rescaling` in front of a network that lies in `place`, its scale and offset take the place of
     the preset's.
     """
+    if not os.path.isfile(path):
+        recorded = preset_preprocessing(path)
+        return recorded or PREPROCESSING_PRESETS.get(checkpoint_format.preset)
     if classifier := ClassifierMetadata.read_from(path):
         return classifier.preprocessing
     record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path, place))), None)
