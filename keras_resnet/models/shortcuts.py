@@ -11,9 +11,13 @@ from typing import Protocol
 
 from keras import KerasTensor
 
+from keras_resnet.rows import Parameter, Row, choose, forms
+
+from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
+from keras_resnet.rows import Parameter, Row, choose, forms
+
 from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
 from .naming import UnitLayer, sublayer
-from .rows import Parameter, Row, choose, forms
 
 ShortcutOutputs = tuple[KerasTensor | None, Callable[[KerasTensor], KerasTensor]]
 
