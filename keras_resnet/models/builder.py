@@ -55,7 +55,7 @@ def build(
 ) -> keras.Model:
     """Builds the network of a row of the table with `options`; the other arguments are those of `keras.applications`.
 
-    add_units: puts the units between stem and head; see `condensed.py`.
+    add_units: puts the units between stem and head; see `training/network/condensed.py`.
 
     Raises:
         UserError: if the arguments do not fit together or are out of range.
@@ -161,6 +161,7 @@ def features(x: KerasTensor, variant: Variant, options: ModelOptions, add_units:
         projection=variant.projection,
         groups=variant.groups,
         group_width=variant.group_width,
+        padding=variant.padding,
         use_bias=stem.use_bias,
         zero_init=options.zero_init_residual,
     )

@@ -15,7 +15,7 @@ from .naming import sublayer
 
 NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
 BATCH_NORM_MOMENTUM = 0.9  # Torch's 0.1: the share of the old value, in Keras' words
-NORM_GROUPS = 32  # Wu & He 2018, arXiv:1803.08494, section 4.1
+NORM_GROUPS, CHANNELS_PER_GROUP = 32, 16  # Wu & He 2018, arXiv:1803.08494, section 4.1 and Table 3
 CHANNELS_FIRST_HINT = "choose keras.config.set_image_data_format('channels_last'), or KERAS_BACKEND=jax or torch"
 
 
@@ -73,9 +73,10 @@ def conv(
     bias: float = 0.0,
     zero: bool = False,
     standardized: bool = False,
+    padding: str = "symmetric",
     name: str,
 ) -> KerasTensor:
-    """Convolution, padded symmetrically: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
+    """Convolution, padded: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
 
     Keras' "same" pads more at the bottom right where the stride is 2; Caffe and Torch, and so the papers, pad both sides
     alike. Where the stride is 1 the two agree.
@@ -91,20 +92,21 @@ def conv(
         bias: initial value of the biases, if there are any.
         zero: begin with a kernel of zeros.
         standardized: each filter of the kernel has mean 0 and variance 1, see `StandardizedConv2D`.
+        padding: "symmetric", or Keras' "same".
         name: of the layer; a padding layer before it is called `{name}_pad`.
 
     Raises:
         UserError: for biases with the channels first where Keras on TensorFlow would misplace them.
     """
-    padding, bias_initializer = "same", cast(Any, keras.initializers.Constant(bias) if bias else "zeros")
-    if stride > 1:
+    bias_initializer = cast(Any, keras.initializers.Constant(bias) if bias else "zeros")
+    outside = stride > 1 and padding == "symmetric"
+    if outside:
         x = pad(x, kernel_size // 2, name=sublayer(name, "pad"))
-        padding = "valid"
     y = (StandardizedConv2D if standardized else keras.layers.Conv2D)(
         filters,
         kernel_size,
         stride,
-        padding,
+        "valid" if outside else "same",
         dilation_rate=dilation,
         groups=groups,
         use_bias=use_bias,
@@ -134,8 +136,12 @@ def batch_norm(x: KerasTensor, *, zero: bool = False, name: str) -> KerasTensor:
 
 
 def group_norm(x: KerasTensor, *, zero: bool = False, name: str) -> KerasTensor:
-    """Applies group normalization, in 32 groups, or fewer where 32 do not divide the channels; `zero` as in `batch_norm`."""
-    groups, gamma = math.gcd(NORM_GROUPS, channels(x)), cast(Any, "zeros" if zero else "ones")
+    """Applies group normalization, in 32 groups, or, where they do not divide the channels, of 16 channels or more.
+
+    zero: as in `batch_norm`.
+    """
+    count, gamma = channels(x), cast(Any, "zeros" if zero else "ones")
+    groups = NORM_GROUPS if count % NORM_GROUPS == 0 else math.gcd(count, max(1, count // CHANNELS_PER_GROUP))
     return GroupNormalization(groups, channel_axis(), NORM_EPSILON, gamma_initializer=gamma, name=name)(x)
 
 
@@ -185,6 +191,11 @@ def max_pool_padded_with_neg_inf(x: KerasTensor, *, name: str) -> KerasTensor:
     A stock layer pads both sides alike with minus infinity only where its stride is 1.
     """
     return subsample(overlapping_maximum(x, name=name), 2, name=sublayer(name, "subsample"))
+
+
+def max_pool_same(x: KerasTensor, *, name: str) -> KerasTensor:
+    """3x3 maximum, stride 2, as TensorFlow pads: more at the bottom right; (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C)."""
+    return keras.layers.MaxPooling2D(3, 2, "same", name=name)(x)
 
 
 def overlapping_maximum(x: KerasTensor, *, name: str) -> KerasTensor:

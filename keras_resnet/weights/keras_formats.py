@@ -159,16 +159,16 @@ KERAS_FORMATS = (
         refused="what its network computed changed from version to version; keras.applications has the same weights today",
     ),
     CheckpointFormat(
-        "TensorFlow Model Garden (legacy) ResNet-50",
+        "TensorFlow Model Garden ResNet-50 of 2019",
         signature_layer="res2a_branch2a",
-        compatible_models=("ResNet50V1_5GardenLegacy",),
+        compatible_models=("ResNet50Garden2019",),
         name_map=EARLY_MAP,
         order="original",
         stride_on="3x3",
         shortcuts=(PROJECTION,),
         projection="1x1",
         pools=("same",),
-        padding="same",
+        padding="same_in_units",
         first_stage=2,
         first_unit=1,
         features=r"conv\d|bn_|bn\d|res\d",
@@ -177,7 +177,7 @@ KERAS_FORMATS = (
     CheckpointFormat(
         "TensorFlow Model Garden ResNet",
         signature_layer="stage1/block1/_conv1",
-        compatible_models=("ResNet50V1_5Garden", "ResNet101V1_5Garden", "ResNet152V1_5Garden"),
+        compatible_models=("ResNet50Garden", "ResNet101Garden", "ResNet152Garden"),
         name_map=(
             (r"layer_with_weights-0", STEM_CONV),
             (r"layer_with_weights-1", STEM_NORM),

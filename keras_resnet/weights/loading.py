@@ -154,10 +154,8 @@ def advice_about_inside(model: keras.Model) -> str:
 def check_same_structure(path: str, ours: Structure, model_name: str, place: str = "") -> None:
     """Raises a `UserError` if a `.keras` file of the zoo describes a network that computes something else with its weights."""
     theirs = Structure.of(keras_layers(path, place))
-    for field in [field.name for field in dataclasses.fields(Structure)] if theirs else ():
-        there, here = getattr(theirs, field), getattr(ours, field)
-        if there != here:
-            raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
+    for field, (there, here) in ours.differences(dataclasses.asdict(theirs)).items() if theirs else ():
+        raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
 
 
 def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str = "") -> Preprocessing | None:

@@ -37,9 +37,9 @@ SLIM = {  # tensorflow/models, research/slim/README.md; v2 is for 299 pixels the
     "resnet_v2_152": ("ResNet152V2TFSlim", 299, 1001, 77.8, 94.1),
 }
 GARDEN = {  # tensorflow/models, official/vision/MODEL_GARDEN.md: the archive that the checkpoint is in
-    "resnet-50-i224":      ("ResNet50V1_5Garden", 224, 77.1, 93.5),
-    "resnet-101-i224":     ("ResNet101V1_5Garden", 224, 78.3, 94.2),
-    "resnet-152-i224":     ("ResNet152V1_5Garden", 224, 78.7, 94.3),
+    "resnet-50-i224":      ("ResNet50Garden", 224, 77.1, 93.5),
+    "resnet-101-i224":     ("ResNet101Garden", 224, 78.3, 94.2),
+    "resnet-152-i224":     ("ResNet152Garden", 224, 78.7, 94.3),
     "resnet-rs-50-i160":   ("", 160, 79.1, 94.5),
     "resnet-rs-101-i160":  ("", 160, 80.2, 94.9),
     "resnet-rs-101-i192":  ("", 192, 81.3, 95.6),

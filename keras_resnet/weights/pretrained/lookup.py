@@ -113,12 +113,11 @@ def find_entry_for(structure: Structure, name: str, model_name: str) -> Pretrain
     Raises:
         UserError: if there are none.
     """
-    fitting = [entry for entry in list_pretrained() if entry.structure == structure]
+    fitting = [entry for entry in list_pretrained() if entry.structure.agrees(structure)]
     for entry in list_pretrained():
         varied = entry not in fitting and entry.model.lower() == model_name.lower()
         if varied and name in (entry.name, entry.full_name):
-            fields = [field.name for field in dataclasses.fields(Structure)]
-            different = [field for field in fields if getattr(entry.structure, field) != getattr(structure, field)]
+            different = structure.differences(dataclasses.asdict(entry.structure))
             raise UserError(
                 f"the weights {entry.full_name} are for {entry.model} as it is, and {model_name} has another "
                 f"{comma_join(different)}: build it without block, unit and shortcut"
