@@ -5,15 +5,16 @@ accuracies of timm's from a file of its repository, and the others from the page
 
     git show aa4b585:results/results-imagenet.csv > results-imagenet.csv    # in a clone of huggingface/pytorch-image-models
     KERAS_BACKEND=torch PYTHONPATH=. python tests/references/make_published.py results-imagenet.csv
+
+Without that file the accuracies of timm's weights stay as they are.
 """
 
 import csv
 import sys
-from collections import defaultdict
 
 from keras_resnet.models.variants import VARIANTS
 from keras_resnet.weights.architectures import TIMM_ARCHITECTURES, TIMM_REFUSED, TORCHVISION_ARCHITECTURES
-from keras_resnet.weights.published.table import COLUMNS, TABLE
+from keras_resnet.weights.published.table import COLUMNS, TABLE, read_table
 
 SWISH = "its activation is swish"
 LAST_UNITS = "its strides are in the last units of the stages, and its padding is TensorFlow's"
@@ -87,29 +88,34 @@ def row(name, architecture, model, source, license, size, classes, top1=None, to
     return dict(zip(COLUMNS, ("" if value is None else value for value in values), strict=True))
 
 
+def accuracies_of_timm(results):
+    """Top-1 and top-5 by tag and size. results: timm's file; without it, they are those of the table as it is."""
+    if results is None:
+        entries = [entry for entry in read_table() if entry.source == "timm" and entry.top1 is not None]
+        return {(entry.name, entry.input_shape[0]): (entry.top1, entry.top5) for entry in entries}
+    found = {}
+    with open(results, encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            top, crop = tuple(float(line[key]) for key in ("top1", "top5")), float(line["crop_pct"])
+            found[f"hf://timm/{line['model']}", int(line["img_size"])] = top
+            found[f"hf://timm/{line['model']}", int(line["img_size"]), crop] = top  # some are measured with two crops
+    return found
+
+
 def of_timm(results):
-    """The trained tags of resnet.py and resnetv2.py, with the accuracy at their test size."""
+    """The trained tags of resnet.py and resnetv2.py, with the accuracy at their test size and crop."""
     import timm
 
-    measured = defaultdict(list)
-    for line in results:
-        measured[line["model"]].append(line)
+    measured = accuracies_of_timm(results)
     for module in ("resnet", "resnetv2"):
         for tag in timm.list_models(module=module, pretrained=True):
             config = timm.get_pretrained_cfg(tag)
+            name, architecture = f"hf://{config.hf_hub_id}", config.architecture
             size, crop = (config.test_input_size or config.input_size)[1], config.test_crop_pct or config.crop_pct
-            wanted = [
-                line for line in measured[tag] if int(line["img_size"]) == size and abs(float(line["crop_pct"]) - crop) < 1e-3
-            ]
-            if measured[tag] and not wanted:
-                print(
-                    f"{tag}: measured at {[(line['img_size'], line['crop_pct']) for line in measured[tag]]}, not {size}, {crop}"
-                )
-            top = [float(wanted[0][key]) for key in ("top1", "top5")] if wanted else [None, None]
-            architecture = config.architecture
+            top = measured.get((name, size, crop)) or measured.get((name, size)) or (None, None)
             yield row(
-                f"hf://{config.hf_hub_id}", architecture, TIMM_ARCHITECTURES.get(architecture, ""), "timm",
-                config.license or "", size, config.num_classes, *top, refused=TIMM_REFUSED.get(architecture, ""),
+                name, architecture, TIMM_ARCHITECTURES.get(architecture, ""), "timm", config.license or "", size,
+                config.num_classes, *top, refused=TIMM_REFUSED.get(architecture, ""),
             )  # fmt: skip
 
 
@@ -160,9 +166,8 @@ def of_others():
         yield row(name, architecture, model, "Model Garden", "apache-2.0", size, 1001, *top, refused=refused)
 
 
-def main(results, path=TABLE):
-    with open(results, encoding="utf-8", newline="") as file:
-        rows = [*of_timm(csv.DictReader(file)), *of_torchvision(), *of_keras_hub(), *of_others()]
+def main(results=None, path=TABLE):
+    rows = [*of_timm(results), *of_torchvision(), *of_keras_hub(), *of_others()]
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

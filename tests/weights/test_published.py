@@ -1,10 +1,13 @@
 """Catches a table of everyone's weights that is not true, or cannot be asked."""
 
 import csv
+import importlib.util
+import os
 import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
 
 import keras_resnet
 from keras_resnet import UserError
@@ -152,6 +155,19 @@ def test_listing_loads_neither_keras_nor_tensorflow():
         "sys.exit(any(name in sys.modules for name in ('keras', 'tensorflow', 'huggingface_hub')))"
     )
     assert subprocess.run([sys.executable, "-P", "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_table_is_what_the_libraries_say(tmp_path):
+    """Where they are installed."""
+    needed = ("timm", "torchvision", "keras_hub")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        pytest.skip(f"needs {', '.join(missing)}")
+    path = tmp_path / "weights.csv"
+    program = f"import make_published as m; m.main(path={str(path)!r})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "references")])}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+    assert path.read_text(encoding="utf-8") == table.TABLE.read_text(encoding="utf-8")
 
 
 def test_every_source_with_an_accuracy_has_a_reference():
