@@ -68,7 +68,9 @@ def write_checkpoint(name, prefix, extra=None, old=False):
     if old:
         tf.raw_ops.Save(filename=str(prefix), tensor_names=list(tensors), data=values)
     else:
-        tf.raw_ops.SaveV2(prefix=str(prefix), tensor_names=list(tensors), shape_and_slices=[""] * len(values), tensors=values)
+        tf.raw_ops.SaveV2(
+            prefix=str(prefix), tensor_names=list(tensors), shape_and_slices=[""] * len(values), tensors=values
+        )
     return prefix
 
 
