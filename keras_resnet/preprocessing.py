@@ -7,12 +7,13 @@ import json
 import math
 import numbers
 import os
+from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.records import parse_record
+from keras_resnet.records import from_record, parse_json
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 CHANNEL_ORDERS = ("rgb", "bgr")
+CROP_ROUNDINGS = ("half_to_even", "down")
+ORIGIN = "origin"  # an entry of a record on a model, see `metadata.Origin`
 MAX_RESIZED_PIXELS = 10**8  # that an image has before the crop is cut out of it
 MAX_SIDE = 4096  # pixels, of the images and of what they are cropped from
 MAX_CHANNELS = 1024
@@ -37,6 +40,8 @@ class Preprocessing:
         crop_fraction: fraction of the resized image's shorter side that the center crop keeps.
         interpolation: "bilinear" or "bicubic".
         channel_order: the order in which the network reads the channels, "rgb" or, as in Caffe, "bgr".
+        crop_rounding: which pixel the crop begins with where its center lies between two: "half_to_even", as torchvision and
+            timm, or "down", as transformers. It moves the crop by a pixel in half of such images.
 
     Raises:
         UserError: if a value is out of range.
@@ -50,9 +55,11 @@ class Preprocessing:
     crop_fraction: float = 1.0
     interpolation: str = "bilinear"
     channel_order: str = "rgb"
+    crop_rounding: str = "half_to_even"
 
     def __post_init__(self) -> None:
-        for field, valid in (("interpolation", INTERPOLATIONS), ("channel_order", CHANNEL_ORDERS)):
+        choices = {"interpolation": INTERPOLATIONS, "channel_order": CHANNEL_ORDERS, "crop_rounding": CROP_ROUNDINGS}
+        for field, valid in choices.items():
             if getattr(self, field) not in valid:
                 raise UserError(f"{field} is {getattr(self, field)!r}; it is one of {comma_join(valid)}")
         sizes = (self.height, self.width, self.channels)
@@ -124,7 +131,8 @@ class Preprocessing:
     def resize_and_crop(self, image: Image.Image) -> np.ndarray:
         """Scales a PIL image so that its crop covers height x width, aspect ratio kept, and cuts out the center.
 
-        The same to the pixel as torchvision's Resize and CenterCrop with Pillow before version 13, see `resize`.
+        The same to the pixel as the resize and crop of torchvision, timm and transformers with Pillow before version 13, see
+        `resize`.
         """
         from PIL import Image
 
@@ -132,7 +140,8 @@ class Preprocessing:
         target = [int(side / self.crop_fraction + 1e-6) for side in (self.width, self.height)]
         scale = max(target[0] / image.width, target[1] / image.height)
         width, height = (max(least, int(side * scale + 1e-6)) for least, side in zip(target, image.size, strict=True))
-        left, top = round((width - self.width) / 2), round((height - self.height) / 2)
+        whole = round if self.crop_rounding == "half_to_even" else math.floor
+        left, top = whole((width - self.width) / 2), whole((height - self.height) / 2)
         box = (left, top, left + self.width, top + self.height)
         resampling = Image.Resampling[self.interpolation.upper()]
         if width * height > MAX_RESIZED_PIXELS:  # of a long and narrow image; what is not in the crop is never made
@@ -174,17 +183,22 @@ def open_image(file: str | os.PathLike[str] | IO[bytes], channels: int, name: ob
         return images.upright(image, channels)
 
 
-def set_recorded_preprocessing(model: keras.Model, preprocessing: Preprocessing | None) -> None:
-    """Records on the model how images are prepared for its weights; None removes the record.
+def set_recorded_preprocessing(
+    model: keras.Model, preprocessing: Preprocessing | None, origin: Mapping[str, str] | None = None
+) -> None:
+    """Records on the model how images are prepared for its weights, and whose they are; None for both removes the record.
 
     The record stays with the layers: in models that share them, in clones, and in the files of fast networks, but not in
     those of stock ones, see `recorded_preprocessing`.
+
+    origin: the fields of a `metadata.Origin`.
     """
     norms = norm_layers(model)
     for norm in norms:
         norm.preprocessing = None
-    if preprocessing is not None:
-        norms[0].preprocessing = json.dumps(dataclasses.asdict(preprocessing))
+    record: dict[str, Any] = {} if preprocessing is None else dataclasses.asdict(preprocessing)
+    if record or origin:
+        norms[0].preprocessing = json.dumps({**record, ORIGIN: dict(origin)} if origin else record)
 
 
 def recorded_preprocessing(model: keras.Model) -> Preprocessing | None:
@@ -198,9 +212,13 @@ def recorded_preprocessing(model: keras.Model) -> Preprocessing | None:
     Raises:
         UserError: if the record is damaged.
     """
-    records = (getattr(norm, "preprocessing", None) for norm in norm_layers(model))
-    record = next(filter(None, records), None)
+    record = recorded_text(model)
     return None if record is None else preprocessing_from_json(record)
+
+
+def recorded_text(model: keras.Model) -> Any:
+    """The record on the model as it is; None without one."""
+    return next(filter(None, (getattr(norm, "preprocessing", None) for norm in norm_layers(model))), None)
 
 
 def norm_layers(model: keras.Model) -> list[Any]:
@@ -211,18 +229,34 @@ def norm_layers(model: keras.Model) -> list[Any]:
     return [layer for layer in model.layers if isinstance(layer, kinds)]
 
 
-def preprocessing_from_json(text: Any) -> Preprocessing:
-    """Parses a record of `set_recorded_preprocessing`, which is text.
+def preprocessing_from_json(text: Any) -> Preprocessing | None:
+    """Parses a record of `set_recorded_preprocessing`, which is text; None where it tells only whose the weights are.
 
     Raises:
         UserError: if it is damaged.
     """
+    record, origin = split_record(text)
+    if origin is not None and not record:
+        return None
+    try:
+        return from_record(record, Preprocessing)
+    except UserError as error:
+        raise UserError(f"the record of preprocessing is damaged: {error}") from error
+
+
+def split_record(text: Any) -> tuple[Any, Any]:
+    """A record of `set_recorded_preprocessing` in its two parts, parsed and not checked: of the images and of the origin.
+
+    Raises:
+        UserError: if it is not JSON.
+    """
     if not isinstance(text, str):
         raise UserError(f"the record of preprocessing is damaged: it is of type {type(text).__name__}")
     try:
-        return parse_record(text, Preprocessing)
+        record = parse_json(text)
     except UserError as error:
         raise UserError(f"the record of preprocessing is damaged: {error}") from error
+    return (record, record.pop(ORIGIN, None)) if isinstance(record, dict) else (record, None)
 
 
 def is_numbers(values: object, count: int) -> bool:

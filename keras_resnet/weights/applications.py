@@ -60,6 +60,10 @@ def variant_name(model: "keras.Model", structure: Structure) -> str | None:
     """The name of the variant, among those of `NETWORKS`, that has the network's structure; None if it is another."""
     depth = {depths: depth for depth, depths in IMAGENET_STAGES["bottleneck"].items()}.get(structure.depths)
     layers = {layer.name: layer for layer in model.layers}
+    plain = Structure("", "", (), "", ())
+    columns = ("projection", "antialias", "attention", "standardized", "padding")
+    if any(getattr(structure, column) != getattr(plain, column) for column in columns) or structure.pool != "zeros":
+        return None
     if structure.block != "bottleneck" or layers[naming.unit_layer(1, 1, "conv1")].filters != 64:
         return None
     if (structure.order, structure.shortcut) == ("original", PROJECTION):

@@ -23,7 +23,7 @@ def find_network(tensors: Mapping[str, np.ndarray], path: str) -> tuple[Checkpoi
     Raises:
         UserError: if there is none, or several.
     """
-    found = networks_in(name.rpartition(".")[0] for name in tensors)
+    found = networks_in(tensors)
     if not found:
         raise UserError(f"{path} holds no known ResNet; its tensors are {comma_join(tensors, 5)}")
     if "" not in found and len(found) > 1:
@@ -32,18 +32,23 @@ def find_network(tensors: Mapping[str, np.ndarray], path: str) -> tuple[Checkpoi
             "save the one that you want in a file of its own"
         )
     place = "" if "" in found else next(iter(found))
+    if found[place].refused:
+        raise UserError(f"{path} holds {found[place].name} weights, which are not read: {found[place].refused}")
     return found[place], place
 
 
-def networks_in(layers: Iterable[str]) -> dict[str, CheckpointFormat]:
-    """The formats of all networks that have these layers, by where they lie."""
+def networks_in(tensors: Iterable[str]) -> dict[str, CheckpointFormat]:
+    """The formats of all networks that have tensors of these names, by where they lie."""
     found: dict[str, CheckpointFormat] = {}
-    layers = set(layers)
+    names = set(tensors)
+    layers = sorted({name.rpartition(".")[0] for name in names})
     for known in CHECKPOINT_FORMATS:
         ends = tuple(f"{separator}{known.signature_layer}" for separator in "./")
-        for layer in sorted(layers):
-            if layer == known.signature_layer or layer.endswith(ends):
-                found.setdefault(layer.removesuffix(known.signature_layer), known)
+        for layer in layers:
+            place = layer.removesuffix(known.signature_layer)
+            is_signature = layer == known.signature_layer or layer.endswith(ends)
+            if is_signature and all(f"{place}{tensor}" in names for tensor in known.signature_tensors):
+                found.setdefault(place, known)
     return found
 
 

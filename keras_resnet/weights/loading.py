@@ -11,7 +11,10 @@ import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.files import sha256_of
-from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.hub.licenses import say_if_non_commercial
+from keras_resnet.hub.repository import CONFIG, Repository, find_repository, read_object
+from keras_resnet.hub.timm_config import timm_preprocessing
+from keras_resnet.metadata import ClassifierMetadata, Origin, origin_from_json
 from keras_resnet.models.naming import LOGITS_LAYER, STEM_CONV
 from keras_resnet.preprocessing import (
     Preprocessing,
@@ -19,13 +22,14 @@ from keras_resnet.preprocessing import (
     recorded_preprocessing,
     set_recorded_preprocessing,
 )
-from keras_resnet.records import from_record, read_json
 from keras_resnet.remote_copies import local
 
-from . import applications, matching
+from . import applications, channels, matching
 from .availability import check_exists, valid_names
 from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, check_preset
+from .claims import as_configured, check_claims
 from .inner_network import find_network
+from .keras_hub_presets import preset_preprocessing
 from .pretrained import lookup
 from .pretrained.arguments import check_arguments
 from .pretrained.entries import PretrainedWeights
@@ -34,14 +38,22 @@ from .stored_tensors import SizeLimits
 from .structure import Structure
 
 
-def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_head: bool = False) -> keras.Model:
+def load_weights(
+    model: keras.Model, path_or_name: str | os.PathLike[str], skip_head: bool = False, adapt_channels: bool = False
+) -> keras.Model:
     """Loads weights into a network of this zoo; the file's content tells where they come from.
 
     Supported are the zoo's own files (`.weights.h5`, `.keras`); keras.applications' ResNet and ResNetV2 (`.h5`, `.weights.h5`,
-    `.keras`, with or without top); state dicts of torchvision's ResNets, timm's `resnet*` and `resnetv2_*`, and akamaster's
-    CIFAR ResNets (`.pth`, `.th`, `.safetensors`; bare, prefixed with `module.`, or in a training program's dictionary, where
-    the network's own tensors come before averaged ones). "imagenet" downloads keras.applications' file for the network, and the
-    names in `list_pretrained()`, such as "digits", stand for the trained weights that come with this package.
+    `.keras`, with or without top); state dicts of timm's `resnet.py` and `resnetv2.py`, torchvision's and transformers' ResNets,
+    transformers' BiT, and akamaster's CIFAR ResNets (`.pth`, `.th`, `.safetensors`; bare, prefixed with `module.`, or in a
+    training program's dictionary, where the network's own tensors come before averaged ones); Google's BiT (`.npz`); KerasHub's
+    ResNet presets (the folder); checkpoints of TF-Slim and of the TensorFlow Model Garden (the index, the data, or what their
+    names begin with). "imagenet" downloads keras.applications' file for the network, and the names in `list_pretrained()`, such
+    as "digits", stand for the trained weights that come with this package.
+
+    Networks that have the same tensors and compute different things, such as timm's resnet50 and resnetaa50, are told apart by
+    a `config.json` next to the file, or by its name if it begins with that of an architecture; where neither says anything, the
+    model that was chosen counts.
 
     Keras' `.weights.h5` says nothing about the network but its layers' names: from there, the zoo's own weights load into a
     network that has the same layers in another order or with other strides. From a `.keras` file they do not.
@@ -54,9 +66,13 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
     Args:
         model: a network of this zoo; one without a top takes files with and without.
         path_or_name: path of a file, its URL such as "gs://bucket/model.keras", or a name: "imagenet", or one in
-            `list_pretrained()`. A text that is a name is taken for it; `"./digits"` and `Path("digits")` are paths.
+            `list_pretrained()`. A text that is a name is taken for it; `"./digits"` and `Path("digits")` are paths. Or a
+            repository of the Hugging Face Hub, "hf://owner/name" or "hf://owner/name@revision", whose `model.safetensors` is
+            taken, or a folder laid out like one.
         skip_head: leave the classifier `head_dense` as it is, and leave out whatever head the file has. Needed if the number of
             classes differs, or if the head is another than one dense layer.
+        adapt_channels: make a first kernel for the model's images where the file's is for RGB: for one channel the sum over the
+            three, for n the three repeated, times 3/n, as timm does with `in_chans`. Otherwise such a file does not fit.
 
     Returns:
         The model. `preprocessing_for(model)` tells how to prepare its images.
@@ -74,19 +90,38 @@ def load_weights(model: keras.Model, path_or_name: str | os.PathLike[str], skip_
         raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or {valid_names()}")
     if lookup.is_name(path_or_name):
         return load_entry(model, lookup.find_entry_for(structure, str(path_or_name), model.name), skip_head)
-    path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(local(path_or_name))
+    repository = find_repository(path_or_name)
+    path = path_of(model, structure, path_or_name, repository)
     check_exists(path, path_or_name)
     tensors = read(path, SizeLimits.of(model))
     checkpoint_format, place = find_network(tensors, path)
+    checkpoint_format = as_configured(path, checkpoint_format)
     matching.check_structure(checkpoint_format, structure, model.name, path)
+    check_claims(path, checkpoint_format, structure, model.name)
     check_same_structure(path, structure, model.name, place)
     ours, unknown = matching.translate(tensors, checkpoint_format, place)
-    preprocessing = preprocessing_of(path, checkpoint_format, place)
+    preprocessing = repository.config.preprocessing if repository and repository.config else None
+    preprocessing = preprocessing or preprocessing_of(path, checkpoint_format, place)
+    origin = repository.origin if repository else origin_of(path, place)
     ours = matching.adapt_conventions(model, ours, checkpoint_format)
+    if adapt_channels:
+        ours = channels.adapt_channels(model, ours, path)
+        preprocessing = channels.adapt_preprocessing(preprocessing, stem_channels(model))
     where = f"{path}, layer {place[:-1]}," if place else path
     matching.assign(model, ours, unknown, skip_head, where, checkpoint_format)
-    set_recorded_preprocessing(model, preprocessing)
+    set_recorded_preprocessing(model, preprocessing, dataclasses.asdict(origin) if origin else None)
+    if origin:
+        say_if_non_commercial(origin.weights, origin.license)
     return model
+
+
+def path_of(
+    model: keras.Model, structure: Structure, path_or_name: str | os.PathLike[str], repository: Repository | None
+) -> str:
+    """The local path of the file that `load_weights` was given, which is fetched if need be."""
+    if path_or_name == applications.IMAGENET:
+        return applications.fetch(model, structure)
+    return os.fspath(repository.weights() if repository else local(path_or_name))
 
 
 def load_entry(model: keras.Model, entry: PretrainedWeights, skip_head: bool) -> keras.Model:
@@ -119,10 +154,8 @@ def advice_about_inside(model: keras.Model) -> str:
 def check_same_structure(path: str, ours: Structure, model_name: str, place: str = "") -> None:
     """Raises a `UserError` if a `.keras` file of the zoo describes a network that computes something else with its weights."""
     theirs = Structure.of(keras_layers(path, place))
-    for field in ("order", "block", "depths", "stride_on", "shortcut") if theirs else ():
-        there, here = getattr(theirs, field), getattr(ours, field)
-        if there != here:
-            raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
+    for field, (there, here) in ours.differences(dataclasses.asdict(theirs)).items() if theirs else ():
+        raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
 
 
 def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str = "") -> Preprocessing | None:
@@ -131,6 +164,9 @@ def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str 
     Where a `.keras` file has one `Rescaling` in front of a network that lies in `place`, its scale and offset take the place of
     the preset's.
     """
+    if not os.path.isfile(path):
+        recorded = preset_preprocessing(path)
+        return recorded or PREPROCESSING_PRESETS.get(checkpoint_format.preset)
     if classifier := ClassifierMetadata.read_from(path):
         return classifier.preprocessing
     record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path, place))), None)
@@ -146,6 +182,15 @@ def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str 
         return PREPROCESSING_PRESETS["torchvision_v2"]
     may_be_timm = checkpoint_format.preset in ("torchvision_v1", "timm_v2_a1h")
     return (timm_record(path) if may_be_timm else None) or preset
+
+
+def origin_of(path: str, place: str = "") -> Origin | None:
+    """Whose weights a classifier or a network of this package has, as its `.keras` file says; None for other files."""
+    if classifier := ClassifierMetadata.read_from(path):
+        return classifier.origin
+    records = (layer.get("preprocessing") for layer in keras_layers(path, place))
+    record = next(filter(None, records), None)
+    return None if record is None else origin_from_json(record)
 
 
 def rescaled(preset: Preprocessing | None, layers: Sequence[Mapping[str, Any]]) -> Preprocessing | None:
@@ -167,25 +212,6 @@ def rescaled(preset: Preprocessing | None, layers: Sequence[Mapping[str, Any]]) 
         return None
 
 
-@dataclasses.dataclass(frozen=True)
-class TimmRecord:
-    """What timm says about a network's images, as far as it is used here; sizes are (channels, height, width)."""
-
-    input_size: tuple[int, int, int]
-    interpolation: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    crop_pct: float
-    test_input_size: tuple[int, int, int] | None = None
-    test_crop_pct: float | None = None
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        channels, height, width = self.test_input_size or self.input_size
-        crop_fraction = self.test_crop_pct or self.crop_pct
-        return Preprocessing(height, width, channels, self.mean, self.std, crop_fraction, self.interpolation)
-
-
 def timm_record(path: str | os.PathLike[str]) -> Preprocessing | None:
     """What the `config.json` of timm's weights says, which is next to them in the Hugging Face cache.
 
@@ -195,17 +221,13 @@ def timm_record(path: str | os.PathLike[str]) -> Preprocessing | None:
     Raises:
         UserError: if it is timm's, and wrong.
     """
-    file = Path(path).with_name("config.json")
+    file = Path(path).with_name(CONFIG)
     try:
-        config = read_json(file)
+        record = read_object(file).get("pretrained_cfg")
     except UserError:
         return None
-    record = config.get("pretrained_cfg") if isinstance(config, dict) else None
-    required = [field.name for field in dataclasses.fields(TimmRecord) if field.default is dataclasses.MISSING]
-    if not isinstance(record, dict) or not all(name in record for name in required):
-        return None
     try:
-        return from_record(record, TimmRecord, ignore_unknown=True).preprocessing
+        return timm_preprocessing(record) if isinstance(record, Mapping) else None
     except UserError as error:
         raise UserError(f"{file}, which is next to the weights, is wrong: {error}; correct or remove it") from error
 

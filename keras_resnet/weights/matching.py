@@ -1,5 +1,6 @@
 """Turns a file's tensors into a network's weights: all of them, exactly, or none."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -32,6 +33,7 @@ class MismatchError(UserError):
 
 TORCH_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 TORCH_OTHER = {"weight": "kernel"}
+STEM = naming.STEM_CONV, "kernel"
 COUNTERS = "num_batches_tracked"  # PyTorch's, which no inference reads
 
 
@@ -49,6 +51,8 @@ def translate(
         theirs, _, variable = name.rpartition(".")
         inner = theirs.removeprefix(place)
         layer = checkpoint_format.layer(inner) if theirs.startswith(place) else None
+        if place and checkpoint_format.outer_head and re.fullmatch(checkpoint_format.outer_head, theirs):
+            layer = LOGITS_LAYER
         if variable == COUNTERS:
             continue
         if layer is None:
@@ -64,28 +68,40 @@ def translate(
 
 
 def as_keras(array: np.ndarray, variable: str, layer: str) -> np.ndarray:
-    """PyTorch's (out, in, h, w) as Keras' (h, w, in, out), its (out, in) or (out, in, 1, 1) of the classifier as (in, out)."""
-    if variable != "weight":
-        return array
-    if layer == LOGITS_LAYER and array.ndim >= 2 and set(array.shape[2:]) <= {1}:
-        return array.reshape(array.shape[:2]).T
-    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+    """PyTorch's (out, in, h, w) as Keras' (h, w, in, out); a classifier that is a 1x1 convolution as a dense one, (in, out)."""
+    if variable == "weight":
+        if layer == LOGITS_LAYER and array.ndim >= 2 and set(array.shape[2:]) <= {1}:
+            return array.reshape(array.shape[:2]).T
+        return array.transpose(*range(2, array.ndim), 1, 0) if array.ndim in (3, 4) else array
+    if layer == LOGITS_LAYER and array.ndim == 4 and array.shape[:2] == (1, 1):
+        return array.reshape(array.shape[2:])
+    return array
 
 
 def check_structure(checkpoint_format: CheckpointFormat, structure: Structure, model_name: str, path: str) -> None:
     """Raises a `UserError` if the network would compute something else with these weights, whatever their shapes."""
-    wrong = []
-    if checkpoint_format.order and structure.order != checkpoint_format.order:
-        wrong.append(f"units of order {structure.order}, not {checkpoint_format.order}")
-    if checkpoint_format.stride_on and structure.stride_on not in ("", checkpoint_format.stride_on):
-        wrong.append(f"its stride on the {structure.stride_on}, not on the {checkpoint_format.stride_on}")
-    if checkpoint_format.shortcuts and structure.shortcut not in checkpoint_format.shortcuts:
+    known, wrong = checkpoint_format, []
+    if not known.order:
+        return
+    if structure.order != known.order:
+        wrong.append(f"units of order {structure.order}, not {known.order}")
+    if known.stride_on and structure.stride_on not in ("", known.stride_on):
+        wrong.append(f"its stride on the {structure.stride_on}, not on the {known.stride_on}")
+    if known.shortcuts and structure.shortcut not in known.shortcuts:
         wrong.append("shortcuts of another kind")
+    if known.projection and structure.projection != known.projection:
+        wrong.append(f"projections of the kind {structure.projection}, not {known.projection}")
+    if structure.standardized != known.standardized:
+        wrong.append(f"kernels that are {'' if structure.standardized else 'not '}standardized")
+    if structure.strided_unit not in ("", known.strided_unit):
+        wrong.append(f"the stride in the {structure.strided_unit} unit of a stage, not in the {known.strided_unit}")
+    if structure.padding not in ("", known.padding) or (known.pools and structure.pool not in known.pools):
+        wrong.append("other pixels at the edges of its maximum or its convolutions")
+    if structure.antialias != "none" and "filter" not in known.pools:
+        wrong.append(f"the antialias filter {structure.antialias}")
     if wrong:
-        raise UserError(
-            f"{path} holds {checkpoint_format.name} weights, but {model_name} has {comma_join(wrong)}; "
-            f"such weights fit {comma_join(checkpoint_format.compatible_models)}"
-        )
+        fit = comma_join(known.compatible_models)
+        raise UserError(f"{path} holds {known.name} weights, but {model_name} has {comma_join(wrong)}; such weights fit {fit}")
 
 
 def adapt_conventions(model: keras.Model, tensors: Tensors, checkpoint_format: CheckpointFormat) -> Tensors:
@@ -135,12 +151,15 @@ def assign(
         found = {"missing": missing, "unexpected": list(unexpected), "misshaped": misshaped}
         lists = "; ".join(f"{word} {shorten(names)}" for word, names in found.items() if names)
         only_head = all(unexpected.values()) and all(name.startswith(LOGITS_LAYER) for name in missing + misshaped)
-        compatible_models = comma_join(checkpoint_format.compatible_models) or "the network they were saved from"
-        hint = (
-            "load_weights(..., skip_head=True), or --skip_head of train, loads all but the classifier"
-            if only_head
-            else f"{checkpoint_format.name} weights fit {compatible_models}"
+        other_channels = (
+            not missing and not unexpected and [key for key in shapes if shapes[key][0] != shapes[key][1]] == [STEM]
         )
+        compatible_models = comma_join(checkpoint_format.compatible_models) or "the network they were saved from"
+        hint = f"{checkpoint_format.name} weights fit {compatible_models}"
+        if only_head:
+            hint = "load_weights(..., skip_head=True), or --skip_head of train, loads all but the classifier"
+        elif other_channels:
+            hint = "load_weights(..., adapt_channels=True) makes a first kernel for the network's images of it"
         raise MismatchError(f"{path} does not fit {model.name}: {lists}; {hint}", **found)
     broken = ["/".join(key) for key in wanted if not are_weights(tensors[key], key[1])]
     if broken:

@@ -1,11 +1,13 @@
 """Reads any weight file as `{name: array}`. The file's first bytes tell its format, and nothing inside is ever executed.
 
 Tensors of PyTorch files keep their names, `layer1.0.conv1.weight`; those of Keras files are called after their layer and
-variable, `conv1_conv.kernel`, and in a model inside the model after that as well, `resnet50/conv1_conv.kernel`.
+variable, `conv1_conv.kernel`, and in a model inside the model after that as well, `resnet50/conv1_conv.kernel`; those of
+`.npz` files, TensorFlow's checkpoints and KerasHub's presets likewise, `resnet/root_block/standardized_conv2d.kernel`.
 
-Keras is imported only for a `.keras` file that says nothing about its layers' names.
+Keras is imported only for a `.keras` file that says nothing about its layers' names, TensorFlow only for a checkpoint.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,12 @@ from keras_resnet.keras_files import CONFIG_MEMBER, MAX_NAME, WEIGHTS_MEMBER, ch
 from keras_resnet.records import shown
 
 from .hdf5_layers import UnnamedLayersError, read_h5
+from .keras_hub_presets import is_preset, read_preset
+from .numpy_archives import is_npz, read_npz
 from .state_dicts import check_is_state_dict, read_safetensors, read_torch
 from .stored_tensors import UNLIMITED, SizeLimits
+from .structure import CLASS
+from .tensorflow_checkpoints import checkpoint_prefix, read_checkpoint
 
 if TYPE_CHECKING:
     import keras
@@ -35,7 +41,7 @@ MISTAKEN = (  # for weight files: where they tell what they are, by what, and wh
     (0, b"bzh", "it is compressed by bzip2; unpack it first"),
     (0, b"\xfd7zxz", "it is compressed by xz; unpack it first"),
     (257, b"ustar", "it is a tar archive; unpack it first, or save the weights again if PyTorch before 0.1.10 wrote it"),
-    (0, b"\x93numpy", "it is an array of NumPy"),
+    (0, b"\x93numpy", "it is one array of NumPy; weights are in an .npz file"),
     (0, b"{", "it is JSON; the weights are in other files"),
 )
 
@@ -50,7 +56,8 @@ def read(path: str, limits: SizeLimits = UNLIMITED) -> dict[str, np.ndarray]:
     Raises:
         UserError: if it cannot be read, or is not a weight file.
     """
-    limits.check_file(path)
+    if os.path.isfile(path):  # and neither a preset nor what the names of a checkpoint's files begin with
+        limits.check_file(path)
     read_format = find_reader(path)
     with library_errors(path):
         tensors = read_format(path, limits)
@@ -66,6 +73,10 @@ def find_reader(path: str) -> Callable[[str, SizeLimits], dict[str, np.ndarray]]
     Raises:
         UserError: if it cannot be read, or is not a weight file.
     """
+    if checkpoint_prefix(path) is not None:
+        return read_checkpoint
+    if is_preset(path):
+        return read_preset
     with open_file(path) as file:
         start = file.read(START)
     with library_errors(path):
@@ -77,7 +88,7 @@ def find_reader(path: str) -> Callable[[str, SizeLimits], dict[str, np.ndarray]]
         return read_safetensors
     if start[:1] == b"\x80":
         return read_torch
-    kinds = "Keras (.h5, .weights.h5, .keras) or PyTorch (.pth, .safetensors)"
+    kinds = "Keras (.h5, .weights.h5, .keras), PyTorch (.pth, .safetensors), NumPy (.npz) or TensorFlow (.ckpt, .index)"
     raise UserError(f"{path} is not a weight file of {kinds}{hint(start)}")
 
 
@@ -95,6 +106,8 @@ def tensors_in_archive(path: str, limits: SizeLimits) -> dict[str, np.ndarray]:
                 return dict(named_weights(load_as_saved(path)))  # which knows them by the order of its layers
         if CONFIG_MEMBER in archive.namelist():
             raise UserError(f"{path} is a .keras file without {WEIGHTS_MEMBER}")
+        if is_npz(archive):
+            return read_npz(path, archive, limits)
         check_is_state_dict(path, archive)
     return read_torch(path, limits)
 
@@ -119,7 +132,7 @@ def hint(start: bytes) -> str:
 def keras_layers(path: str, inside: str = "") -> list[dict[str, Any]]:
     """The configurations of the layers that a `.keras` file describes; an empty list for other files.
 
-    Their `strides`, if any, are lists of whole numbers.
+    Their `strides`, if any, are lists of whole numbers; `class_name` is the layer's class.
 
     Args:
         path: of the file.
@@ -137,7 +150,8 @@ def keras_layers(path: str, inside: str = "") -> list[dict[str, Any]]:
         children = [*config.get("layers", ()), config.get("layer")]  # the latter in a wrapper, such as `TimeDistributed`
         configs = [child["config"] for child in children if is_keras_object(child)]
         config = next((child for child in configs if child.get("name") == name), {})
-    return [with_strides_as_list(path, layer["config"]) for layer in config.get("layers", ()) if is_keras_object(layer)]
+    layers = [layer for layer in config.get("layers", ()) if is_keras_object(layer)]
+    return [with_strides_as_list(path, {**layer["config"], CLASS: layer.get("class_name")}) for layer in layers]
 
 
 def with_strides_as_list(path: str, layer: dict[str, Any]) -> dict[str, Any]:
