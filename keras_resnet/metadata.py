@@ -81,6 +81,11 @@ class ClassifierMetadata:
     preprocessing: Preprocessing
     origin: Origin | None = None
 
+    @property
+    def license(self) -> str:
+        """Of the weights that it has or was trained from; "" if it is not known."""
+        return self.origin.license if self.origin else ""
+
     def to_json(self) -> str:
         """The metadata as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=2)
