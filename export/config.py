@@ -52,7 +52,7 @@ class ExportConfig:
         onnx_layout: See `onnx.model.make_model`.
         opset: Likewise.
         description: Of the network, for the files' metadata and the model card.
-        license: Likewise.
+        license: Likewise; by default that of the weights which the network has or began with, if it is known.
         web_runtime: A folder with LiteRT.js from npm, for the web page; None leaves a `package.json` that brings it.
         web_single_file: Whether the web page is one file, which carries the runtime and the model.
         sample_images: How many of the verification images the web page shows, with what Keras gives for them.

@@ -15,6 +15,7 @@ _MODULES = {
     "UserError": "keras_resnet.errors",
     "backbone": "keras_resnet.models.backbone",
     "describe": "keras_resnet.info",
+    "from_pretrained": "keras_resnet.pretrained",
     "list_pretrained": "keras_resnet.weights.pretrained.lookup",
     "load_classifier": "keras_resnet.classifier",
     "load_model": "keras_resnet.saving",

@@ -13,6 +13,7 @@ from .classifier import save_classifier as save_classifier
 from .errors import UserError as UserError
 from .info import describe as describe
 from .models.backbone import backbone as backbone
+from .pretrained import from_pretrained as from_pretrained
 from .saving import load_model as load_model
 from .saving import to_stock as to_stock
 from .weights.loading import load_weights as load_weights
@@ -204,6 +205,7 @@ __all__ = [  # noqa: RUF022  in the order of the table
     "UserError",
     "backbone",
     "describe",
+    "from_pretrained",
     "list_pretrained",
     "load_classifier",
     "load_model",

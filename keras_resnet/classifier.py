@@ -12,7 +12,7 @@ import keras
 from keras_resnet import _keras_internals
 from keras_resnet.constructors import constructor
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.metadata import ClassifierMetadata, recorded_origin
 from keras_resnet.models.layers import channel_axis
 from keras_resnet.models.naming import LOGITS_LAYER
 from keras_resnet.preprocessing import Preprocessing, set_recorded_preprocessing
@@ -58,7 +58,8 @@ def save_classifier(
         raise UserError(f"{path} is not a valid name for a classifier: it is a .keras file in a folder that exists")
     check_classifier(model, labels, preprocessing)
     classifier = with_preprocessing(model, preprocessing)
-    metadata = ClassifierMetadata(model.name, dataset, labels, dataclasses.replace(preprocessing, channel_order="rgb"))
+    rgb = dataclasses.replace(preprocessing, channel_order="rgb")
+    metadata = ClassifierMetadata(model.name, dataset, labels, rgb, recorded_origin(model))
     write_classifier(classifier, path, metadata)
 
 

@@ -4,15 +4,63 @@ import dataclasses
 import json
 import os
 import zipfile
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from keras_resnet.archives import is_archive, open_archive, read_member
 from keras_resnet.errors import UserError
-from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.records import MAX_BYTES, parse_record
+from keras_resnet.preprocessing import Preprocessing, recorded_text, split_record
+from keras_resnet.records import MAX_BYTES, from_record, parse_record
 
+if TYPE_CHECKING:
+    import keras
+
+HUB = "hf://"
 MEMBER = "classifier.json"
 SAVED_MODEL_MEMBER = f"assets.extra/{MEMBER}"  # in TensorFlow's folder for files that it keeps and does not read
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Whose weights a classifier has, or began its training with.
+
+    Attributes:
+        weights: the repository, "hf://owner/name", or the folder that they were read from.
+        commit: of the repository; "" for a folder.
+        architecture: the network's name in the library that they are from, or "".
+        license: of the weights, such as "apache-2.0"; "" if it is not stated.
+    """
+
+    weights: str
+    commit: str = ""
+    architecture: str = ""
+    license: str = ""
+
+    @property
+    def repository(self) -> str:
+        """ "owner/name" on the Hugging Face Hub; "" for a folder."""
+        return self.weights.removeprefix(HUB) if self.weights.startswith(HUB) else ""
+
+    def __str__(self) -> str:
+        return f"{self.weights}{f'@{self.commit}' if self.commit else ''}"
+
+
+def origin_from_json(text: Any) -> Origin | None:
+    """Parses whose weights a record on a model names, see `preprocessing.set_recorded_preprocessing`; None if it does not.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    _, origin = split_record(text)
+    try:
+        return None if origin is None else from_record(origin, Origin)
+    except UserError as error:
+        raise UserError(f"the record of the weights' origin is damaged: {error}") from error
+
+
+def recorded_origin(model: "keras.Model") -> Origin | None:
+    """Whose weights a model has, if that was recorded; it is kept where `recorded_preprocessing` is."""
+    text = recorded_text(model)
+    return None if text is None else origin_from_json(text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +72,19 @@ class ClassifierMetadata:
         dataset: name of the data set that it was trained on, or "".
         labels: the classes' names, in the order of the outputs.
         preprocessing: how images are prepared for it.
+        origin: whose weights it has or was trained from; None if that is not known.
     """
 
     model: str
     dataset: str
     labels: tuple[str, ...]
     preprocessing: Preprocessing
+    origin: Origin | None = None
+
+    @property
+    def license(self) -> str:
+        """Of the weights that it has or was trained from; "" if it is not known."""
+        return self.origin.license if self.origin else ""
 
     def to_json(self) -> str:
         """The metadata as JSON."""

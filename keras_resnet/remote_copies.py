@@ -48,6 +48,11 @@ def local(path: str | os.PathLike[str], beside: Sequence[str] = ()) -> str | os.
     return folder / source.name
 
 
+def remember_copy(copy: Path, url: str) -> None:
+    """Makes `as_given` say the URL for a file that something else has fetched."""
+    _COPIES[str(copy)] = url
+
+
 def as_given(text: str) -> str:
     """A text in which the names of copies that `local` has made are the URLs that they were made from."""
     for copy, url in _COPIES.items():

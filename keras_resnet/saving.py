@@ -92,7 +92,8 @@ def copy_weights(original: keras.Layer, copy: keras.Layer) -> None:
     Keras' `Normalization` is one of those: it would go on with the mean that it was built with.
     """
     copy.set_weights(original.get_weights())
-    for old, new in zip(all_layers(original), all_layers(copy), strict=True):
+    with_weights = ([layer for layer in all_layers(model) if layer.weights] for model in (original, copy))
+    for old, new in zip(*with_weights, strict=True):  # a copy may scale images first
         if isinstance(old, StandardizedConv2D) and not isinstance(new, StandardizedConv2D):
             new.kernel.assign(old.standardized_kernel())
     for layer in all_layers(copy):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.errors import UserError
+from keras_resnet.metadata import Origin
 from keras_resnet.models import variants
 from keras_resnet.models.builder import check_variant
 from keras_resnet.preprocessing import Preprocessing
@@ -55,17 +56,19 @@ class TrainingData(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network that reads raw pixels, and the preprocessing inside of it."""
+    """A network that reads raw pixels, the preprocessing inside of it, and whose weights it began with."""
 
     trainable: TrainableNetwork
     preprocessing: Preprocessing
+    origin: Origin | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingContext:
     """What a configuration describes, ready to train: see `create_context`.
 
-    train_split, validation_split: prepared for the network. schedule: the learning rate by step.
+    train_split, validation_split: prepared for the network. schedule: the learning rate by step. origin: whose
+    weights the network began with.
     """
 
     config: TrainConfig
@@ -77,6 +80,7 @@ class TrainingContext:
     preprocessing: Preprocessing
     schedule: keras.optimizers.schedules.LearningRateSchedule
     loop: TrainLoop
+    origin: Origin | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -138,7 +142,8 @@ def create_context(config: TrainConfig, connected: tf.distribute.Strategy | None
         train, validation = prepare_images(config, data, network.preprocessing)
         schedule = learning_rate_schedule(config.recipe, steps_per_epoch(train, config.recipe) * config.recipe.epochs)
         loop = build_loop(config, strategy, network.trainable, schedule, train.labels)
-    return TrainingContext(config, strategy, data.dataset, train, validation, *network, schedule, loop)
+    trainable, preprocessing, origin = network
+    return TrainingContext(config, strategy, data.dataset, train, validation, trainable, preprocessing, schedule, loop, origin)
 
 
 def connect(config: TrainConfig) -> tf.distribute.Strategy:
@@ -188,7 +193,7 @@ def build_network(
     network = TrainableNetwork(model, runs, looped_from=looped_from(config, strategy), rematerialize=config.rematerialize)
     if pretrained:
         network.copy_from(pretrained.model)
-    return Network(network, preprocessing)
+    return Network(network, preprocessing, pretrained.origin if pretrained else None)
 
 
 def looped_from(config: TrainConfig, strategy: tf.distribute.Strategy) -> int | None:

@@ -50,7 +50,7 @@ def evaluate_and_save(
     """
     config, class_names = context.config, context.dataset.class_names
     model = context.classifier()  # in float32, on one device
-    metadata = ClassifierMetadata(config.model, context.dataset.name, class_names, context.preprocessing)
+    metadata = ClassifierMetadata(config.model, context.dataset.name, class_names, context.preprocessing, context.origin)
     write_classifier(model, workdir / MODEL_FILE, metadata)
     test = context.dataset.test.prepared(context.preprocessing)
     batches = EvalBatches(test, context.recipe.batch_size).dataset(InputShard()).map(lambda images, *_: images)

@@ -1,1 +1,1 @@
-"""What was exported and how well it agrees: `report.json`, `report.html`, `model_card.md`."""
+"""What was exported and how well it agrees: `report.json`, `report.html`, `README.md`."""

@@ -1,19 +1,23 @@
-"""`model_card.md`: what anyone who finds the files should know (Mitchell et al. 2019, arXiv:1810.03993)."""
+"""`README.md`: what anyone who finds the files should know (Mitchell et al. 2019, arXiv:1810.03993), and the hub, too."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from keras_resnet.errors import UserError
+from keras_resnet.hub.cards import CARD, front_matter
+from keras_resnet.hub.licenses import is_non_commercial
+from keras_resnet.metadata import Origin
 from keras_resnet.records import from_record, read_json
 from keras_resnet.weights.pretrained.data_sources import DataSource
 from keras_resnet.weights.pretrained.entries import PretrainedWeights
 from keras_resnet.weights.pretrained.lookup import entry_of_file
 
 from ..selftest import archive as selftest
+from .front_matter import front_matter_entries
 from .report import COLUMNS, Report
 
-FILE = "model_card.md"
+FILE = CARD
 CONFIG = "config.json"  # next to a model.keras that `keras-resnet train` wrote
 OUTPUTS = {
     "probabilities": "probabilities, one for each line of `labels.txt`.",
@@ -28,8 +32,11 @@ def model_card(report: Report) -> str:
     metadata, config = report.metadata, report.config
     entry = entry_of_file(config.model_path)
     preprocessing, dataset = metadata.preprocessing, entry.name if entry else metadata.dataset
+    license = config.license or metadata.license or (entry.license if entry else "")
     table = [COLUMNS, ["---"] * len(COLUMNS), *report.rows()]
     lines = [
+        front_matter(front_matter_entries(report, license, dataset)),
+        "",
         f"# {metadata.model}{f' on {dataset}' if dataset else ''}",
         "",
         config.description or f"An image classifier of {len(metadata.labels)} classes.",
@@ -50,6 +57,7 @@ def model_card(report: Report) -> str:
         run_line(recorded_run(entry)) if entry else recipe_line(config.model_path.with_name(CONFIG)),
         "",
         *([data_line(entry.source), ""] if entry else []),
+        *([origin_line(metadata.origin), ""] if metadata.origin else []),
         "## Files",
         "",
         f"Measured on {len(report.images)} images of the test split, which was used for nothing else. Accuracy drops are in",
@@ -62,7 +70,7 @@ def model_card(report: Report) -> str:
         *(line for note in report.notes for line in (note, "")),
         "## License",
         "",
-        config.license or (entry and entry.license) or "Not stated.",
+        license or "Not stated.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -78,6 +86,14 @@ def selftest_lines(images: int) -> list[str]:
         "`python verify.py` on this folder.",
         "",
     ]
+
+
+def origin_line(origin: Origin) -> str:
+    """Whose weights the network has or began its training with, and their license."""
+    architecture = f", {origin.architecture}" if origin.architecture else ""
+    license = f"license {origin.license}" if origin.license else "license not stated"
+    forbids = "; it forbids commercial use" if is_non_commercial(origin.license) else ""
+    return f"The weights are from, or their training began with, `{origin}`{architecture}: {license}{forbids}."
 
 
 def enumerated(names: Sequence[str], limit: int = 10) -> str:

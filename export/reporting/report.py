@@ -131,6 +131,7 @@ class Report:
             "model": self.metadata.model,
             "dataset": self.metadata.dataset,
             "labels": list(self.metadata.labels),
+            "origin": dataclasses.asdict(self.metadata.origin) if self.metadata.origin else None,
             "source_path": as_given(str(self.config.model_path.resolve())),
             "sha256": sha256_of(self.config.model_path),
             "output": list(self.config.output),

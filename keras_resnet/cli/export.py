@@ -83,7 +83,9 @@ CONFIG_HELP = {  # of the fields of `ExportConfig` that are flags, in the order 
     "onnx_layout": FlagHelp(ARTIFACTS, "Order of the axes of the pixels that the ONNX file takes.", LAYOUTS),
     "opset": FlagHelp(ARTIFACTS, "Version of the ONNX operator set.", f"{OPSETS[0]} to {OPSETS[-1]}"),
     "description": FlagHelp(ARTIFACTS, "A sentence about the model, for the files and the model card."),
-    "license": FlagHelp(ARTIFACTS, "License of the model, for the files and the model card."),
+    "license": FlagHelp(
+        ARTIFACTS, "License of the model, for the files and the model card.", default="that of its weights, where it is known"
+    ),
     "web_runtime": FlagHelp(
         WEB,
         f"A folder in which `npm install {litertjs.requirement()}` was run; the page gets its LiteRT.js. Without it "

@@ -23,7 +23,8 @@ NETWORK, DATA, RUN, RECIPE, AUGMENTATION, FINE_TUNING, EXECUTION = (
 )  # fmt: skip
 WEIGHTS = (
     "a file from this package, keras.applications, torchvision, timm or github.com/akamaster/pytorch_resnet_cifar10, "
-    "`imagenet` for those of keras.applications, or a name that `keras-resnet list` shows, such as `digits`."
+    "a repository of the Hugging Face Hub such as hf://timm/resnet50d.ra2_in1k, which may end in @revision, `imagenet` for "
+    "those of keras.applications, or a name that `keras-resnet list` shows, such as `digits`."
 )
 
 NETWORK_HELP = {

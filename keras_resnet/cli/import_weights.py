@@ -6,11 +6,12 @@ from pathlib import Path
 from keras_resnet import environment
 from keras_resnet.class_names import first_difference
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.hub.repository import find_repository
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.remote import AnyPath, as_path, check_reachable
 from keras_resnet.training.data.containers.table import CONTAINERS
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS, check_preset
-from keras_resnet.weights.pretrained.entries import PretrainedWeights
 from keras_resnet.weights.pretrained.lookup import find_entry, is_name
 
 from .command import Command
@@ -28,9 +29,12 @@ def define_flags(flags: Flags) -> None:
     flags.define("weights", str, None, weights)
     output_path = FlagHelp(CLASSIFIER, "The .keras file to write. It must not exist yet.", placeholder="FILE")
     flags.define("output_path", str, None, output_path)
-    define_network(flags)
+    define_network(flags, "that of the config.json of weights on the hub; needed for others")
     labels = FlagHelp(
-        CLASSIFIER, f"{LABELS_TEXT}.", default="those of --dataset, or of weights of this package", placeholder="FILE"
+        CLASSIFIER,
+        f"{LABELS_TEXT}.",
+        default="those of --dataset, or of weights of this package or the hub",
+        placeholder="FILE",
     )
     flags.define("labels", str, None, labels)
     dataset = (
@@ -50,17 +54,19 @@ def define_flags(flags: Flags) -> None:
 
 def import_weights(flags: Flags, arguments: list[str]) -> None:
     """Turns existing weights into a classifier of raw pixels that evaluate, predict and export can use."""
-    check_model(**flags.values(("model", *VARIATIONS)))
+    if flags.model:
+        check_model(**flags.values(("model", *VARIATIONS)))
     output_path = as_path(flags.output_path)
     if isinstance(output_path, Path):
         check_output_path(output_path)
     if flags.preprocessing:
         check_preset(flags.preprocessing)
-    entry = find_entry(flags.model, flags.weights) if is_name(flags.weights) else None
-    class_names = None if flags.dataset else read_class_names(flags, entry)
+    model_name = flags.model or model_of_weights(flags.weights)
+    known = metadata_of(model_name, flags.weights)
+    class_names = None if flags.dataset else read_class_names(flags, known)
     from keras_resnet.weights.availability import check_available
 
-    check_available(flags.weights, flags.model, **flags.values(VARIATIONS), width_multiplier=flags.width_multiplier)
+    check_available(flags.weights, model_name, **flags.values(VARIATIONS), width_multiplier=flags.width_multiplier)
     environment.configure(flags.verbosity, tensorflow=False)
     check_dataset(flags)
     environment.configure(flags.verbosity)
@@ -68,18 +74,42 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     check_output_path(output_path)
     import keras_resnet
 
-    class_names = class_names or read_class_names(flags, entry)
-    model = getattr(keras_resnet, flags.model)(
-        input_shape=(None, None, entry.preprocessing.channels if entry else 3),
+    class_names = class_names or read_class_names(flags, known)
+    model = getattr(keras_resnet, model_name)(
+        input_shape=(None, None, known.preprocessing.channels if known else 3),
         classes=len(class_names),
         **flags.values(VARIATIONS),
         **dataclasses.asdict(model_options(flags)),
     )
     keras_resnet.load_weights(model, flags.weights)
     preprocessing = keras_resnet.preprocessing_for(flags.preprocessing or model)
-    dataset = flags.dataset or (entry.dataset if entry else "")
+    dataset = flags.dataset or (known.dataset if known else "")
     keras_resnet.save_classifier(model, flags.output_path, class_names, preprocessing, dataset)
     print_lines(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(class_names)} classes")
+    if known and known.origin:
+        print_lines(f"{model_name} from {known.origin}, license: {known.origin.license or 'not stated'}")
+
+
+def model_of_weights(weights: str) -> str:
+    """The network that the config.json of weights on the hub, or in a folder like its repositories, describes.
+
+    Or the one that a full name of weights of this package begins with.
+    """
+    from keras_resnet.weights.architectures import model_of_repository
+
+    if is_name(weights) and "/" in weights:
+        return weights.partition("/")[0]
+    if repository := find_repository(weights):
+        return model_of_repository(repository)
+    raise UserError(f"import needs --model: {weights} does not say of which network it is, as a repository on the hub does")
+
+
+def metadata_of(model: str, weights: str) -> ClassifierMetadata | None:
+    """What is known about trained weights of this package, or about those of the hub; None for others."""
+    if is_name(weights):
+        return find_entry(model, weights).metadata
+    repository = find_repository(weights)
+    return repository.metadata(model) if repository else None
 
 
 def check_output_path(path: AnyPath) -> None:
@@ -88,21 +118,21 @@ def check_output_path(path: AnyPath) -> None:
         raise UserError(f"--output_path is {path}; it must be a .keras file that does not exist yet")
 
 
-def read_class_names(flags: Flags, entry: PretrainedWeights | None) -> tuple[str, ...]:
-    """The names in --labels, or those of --dataset, or of trained weights of this package."""
+def read_class_names(flags: Flags, known: ClassifierMetadata | None) -> tuple[str, ...]:
+    """The names in --labels, or those of --dataset, or of the weights."""
     if flags.labels:
         return read_labels_file(flags.labels, distinct=True)
     if flags.dataset:
         names = class_names_of_dataset(flags)
-        if entry and (different := first_difference(entry.class_names, names)):
-            known, found = different
+        if known and known.labels and (different := first_difference(known.labels, names)):
+            theirs, found = different
             raise UserError(
-                f"the weights {entry.full_name} are for other classes than dataset {flags.dataset!r} has: {known!r} instead of "
+                f"the weights {flags.weights} are for other classes than dataset {flags.dataset!r} has: {theirs!r} instead of "
                 f"{found!r}; leave out --dataset"
             )
         return names
-    if entry:
-        return entry.class_names
+    if known and known.labels:
+        return known.labels
     raise UserError(
         "import needs class names: --labels=FILE with one per line, or --dataset=NAME of the data set that has them"
     )
@@ -111,6 +141,6 @@ def read_class_names(flags: Flags, entry: PretrainedWeights | None) -> tuple[str
 COMMAND = Command(
     import_weights,
     define_flags,
-    required=("model", "weights", "output_path"),
+    required=("weights", "output_path"),
     example="keras-resnet import --model=ResNet20V1 --weights=resnet20.th --dataset=cifar10 --output_path=resnet20.keras",
 )

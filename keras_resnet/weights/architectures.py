@@ -1,6 +1,8 @@
 """Which of our networks the architectures of other libraries are, by their names there; without Keras."""
 
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, comma_join
+from keras_resnet.hub.network_config import NetworkConfig
+from keras_resnet.hub.repository import Repository
 
 # fmt: off
 TIMM_ARCHITECTURES: dict[str, str] = {  # timm 1.0.31, models/resnet.py and models/resnetv2.py
@@ -117,7 +119,47 @@ TORCHVISION_ARCHITECTURES: dict[str, str] = {  # torchvision 0.29, models/resnet
         "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2",
     )
 }
+
+TRANSFORMERS_ARCHITECTURES: dict[str, str] = {  # transformers 5.24; spelled as `hub.transformers_config` does
+    "resnet basic 2-2-2-2": "ResNet18V1",
+    "resnet basic 3-4-6-3": "ResNet34V1",
+    "resnet bottleneck 2-2-2-2": "ResNet26",
+    "resnet bottleneck 3-4-6-3": "ResNet50V1_5",
+    "resnet bottleneck 3-4-23-3": "ResNet101V1_5",
+    "resnet bottleneck 3-8-36-3": "ResNet152V1_5",
+    "resnet bottleneck 3-4-6-3 downsample_in_bottleneck": "ResNet50V1",
+    "resnet bottleneck 3-4-23-3 downsample_in_bottleneck": "ResNet101V1",
+    "resnet bottleneck 3-8-36-3 downsample_in_bottleneck": "ResNet152V1",
+    "bit preactivation 3-4-6-3": "BiTR50x1",
+    "bit preactivation 3-4-23-3": "BiTR101x1",
+}
 # fmt: on
+
+
+def model_of(network: NetworkConfig) -> str:
+    """The name of our network for what a config.json says.
+
+    Raises:
+        UserError: if this zoo has no such network.
+    """
+    if network.library == "timm":
+        return model_of_timm(network.architecture)
+    if network.architecture in TRANSFORMERS_ARCHITECTURES:
+        return TRANSFORMERS_ARCHITECTURES[network.architecture]
+    known = comma_join(TRANSFORMERS_ARCHITECTURES)
+    raise UserError(f"transformers' {network.architecture} is not a network of this zoo; it has {known}")
+
+
+def model_of_repository(repository: Repository) -> str:
+    """The name of our network for what the config.json of a repository says.
+
+    Raises:
+        UserError: if it says nothing, or this zoo has no such network.
+    """
+    try:
+        return model_of(repository.network)
+    except UserError as error:
+        raise UserError(f"{repository.name}: {error}") from error
 
 
 def model_of_timm(architecture: str) -> str:

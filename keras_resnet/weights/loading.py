@@ -11,7 +11,10 @@ import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.files import sha256_of
-from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.hub.licenses import say_if_non_commercial
+from keras_resnet.hub.repository import CONFIG, Repository, find_repository, read_object
+from keras_resnet.hub.timm_config import timm_preprocessing
+from keras_resnet.metadata import ClassifierMetadata, Origin, origin_from_json
 from keras_resnet.models.naming import LOGITS_LAYER, STEM_CONV
 from keras_resnet.preprocessing import (
     Preprocessing,
@@ -19,7 +22,6 @@ from keras_resnet.preprocessing import (
     recorded_preprocessing,
     set_recorded_preprocessing,
 )
-from keras_resnet.records import from_record, read_json
 from keras_resnet.remote_copies import local
 
 from . import applications, channels, matching
@@ -64,7 +66,9 @@ def load_weights(
     Args:
         model: a network of this zoo; one without a top takes files with and without.
         path_or_name: path of a file, its URL such as "gs://bucket/model.keras", or a name: "imagenet", or one in
-            `list_pretrained()`. A text that is a name is taken for it; `"./digits"` and `Path("digits")` are paths.
+            `list_pretrained()`. A text that is a name is taken for it; `"./digits"` and `Path("digits")` are paths. Or a
+            repository of the Hugging Face Hub, "hf://owner/name" or "hf://owner/name@revision", whose `model.safetensors` is
+            taken, or a folder laid out like one.
         skip_head: leave the classifier `head_dense` as it is, and leave out whatever head the file has. Needed if the number of
             classes differs, or if the head is another than one dense layer.
         adapt_channels: make a first kernel for the model's images where the file's is for RGB: for one channel the sum over the
@@ -86,7 +90,8 @@ def load_weights(
         raise UserError(f"weights are {path_or_name!r}; they are the path of a file, or {valid_names()}")
     if lookup.is_name(path_or_name):
         return load_entry(model, lookup.find_entry_for(structure, str(path_or_name), model.name), skip_head)
-    path = applications.fetch(model, structure) if path_or_name == applications.IMAGENET else os.fspath(local(path_or_name))
+    repository = find_repository(path_or_name)
+    path = path_of(model, structure, path_or_name, repository)
     check_exists(path, path_or_name)
     tensors = read(path, SizeLimits.of(model))
     checkpoint_format, place = find_network(tensors, path)
@@ -95,15 +100,28 @@ def load_weights(
     check_claims(path, checkpoint_format, structure, model.name)
     check_same_structure(path, structure, model.name, place)
     ours, unknown = matching.translate(tensors, checkpoint_format, place)
-    preprocessing = preprocessing_of(path, checkpoint_format, place)
+    preprocessing = repository.config.preprocessing if repository and repository.config else None
+    preprocessing = preprocessing or preprocessing_of(path, checkpoint_format, place)
+    origin = repository.origin if repository else origin_of(path, place)
     ours = matching.adapt_conventions(model, ours, checkpoint_format)
     if adapt_channels:
         ours = channels.adapt_channels(model, ours, path)
         preprocessing = channels.adapt_preprocessing(preprocessing, stem_channels(model))
     where = f"{path}, layer {place[:-1]}," if place else path
     matching.assign(model, ours, unknown, skip_head, where, checkpoint_format)
-    set_recorded_preprocessing(model, preprocessing)
+    set_recorded_preprocessing(model, preprocessing, dataclasses.asdict(origin) if origin else None)
+    if origin:
+        say_if_non_commercial(origin.weights, origin.license)
     return model
+
+
+def path_of(
+    model: keras.Model, structure: Structure, path_or_name: str | os.PathLike[str], repository: Repository | None
+) -> str:
+    """The local path of the file that `load_weights` was given, which is fetched if need be."""
+    if path_or_name == applications.IMAGENET:
+        return applications.fetch(model, structure)
+    return os.fspath(repository.weights() if repository else local(path_or_name))
 
 
 def load_entry(model: keras.Model, entry: PretrainedWeights, skip_head: bool) -> keras.Model:
@@ -166,6 +184,15 @@ def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str 
     return (timm_record(path) if may_be_timm else None) or preset
 
 
+def origin_of(path: str, place: str = "") -> Origin | None:
+    """Whose weights a classifier or a network of this package has, as its `.keras` file says; None for other files."""
+    if classifier := ClassifierMetadata.read_from(path):
+        return classifier.origin
+    records = (layer.get("preprocessing") for layer in keras_layers(path, place))
+    record = next(filter(None, records), None)
+    return None if record is None else origin_from_json(record)
+
+
 def rescaled(preset: Preprocessing | None, layers: Sequence[Mapping[str, Any]]) -> Preprocessing | None:
     """The preset, or images of the input's size, with the scaling of the only `Rescaling` among the layers' configurations.
 
@@ -185,25 +212,6 @@ def rescaled(preset: Preprocessing | None, layers: Sequence[Mapping[str, Any]]) 
         return None
 
 
-@dataclasses.dataclass(frozen=True)
-class TimmRecord:
-    """What timm says about a network's images, as far as it is used here; sizes are (channels, height, width)."""
-
-    input_size: tuple[int, int, int]
-    interpolation: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    crop_pct: float
-    test_input_size: tuple[int, int, int] | None = None
-    test_crop_pct: float | None = None
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        channels, height, width = self.test_input_size or self.input_size
-        crop_fraction = self.test_crop_pct or self.crop_pct
-        return Preprocessing(height, width, channels, self.mean, self.std, crop_fraction, self.interpolation)
-
-
 def timm_record(path: str | os.PathLike[str]) -> Preprocessing | None:
     """What the `config.json` of timm's weights says, which is next to them in the Hugging Face cache.
 
@@ -213,17 +221,13 @@ def timm_record(path: str | os.PathLike[str]) -> Preprocessing | None:
     Raises:
         UserError: if it is timm's, and wrong.
     """
-    file = Path(path).with_name("config.json")
+    file = Path(path).with_name(CONFIG)
     try:
-        config = read_json(file)
+        record = read_object(file).get("pretrained_cfg")
     except UserError:
         return None
-    record = config.get("pretrained_cfg") if isinstance(config, dict) else None
-    required = [field.name for field in dataclasses.fields(TimmRecord) if field.default is dataclasses.MISSING]
-    if not isinstance(record, dict) or not all(name in record for name in required):
-        return None
     try:
-        return from_record(record, TimmRecord, ignore_unknown=True).preprocessing
+        return timm_preprocessing(record) if isinstance(record, Mapping) else None
     except UserError as error:
         raise UserError(f"{file}, which is next to the weights, is wrong: {error}; correct or remove it") from error
 

@@ -143,7 +143,7 @@ def test_an_export_of_trained_weights_does_not_pass_or_its_card_does_not_know_wh
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["sha256"] == DIGITS.sha256
     assert report["keras"]["accuracy"] == DIGITS.accuracy
-    card = (tmp_path / "model_card.md").read_text()
+    card = (tmp_path / "README.md").read_text()
     for part in ("ResNet20V2 on digits", DIGITS.source.about, DIGITS.source.license, run_line(recorded_run(DIGITS))):
         assert part in card
     assert card.endswith("## License\n\nApache-2.0\n")

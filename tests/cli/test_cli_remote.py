@@ -57,7 +57,7 @@ def test_a_model_at_a_url_is_evaluated_exported_and_verified(model_path, in_proc
     assert f"report: {folder}/report.html" in done.out
     record = json.loads(as_path(f"{folder}/report.json").read_bytes())
     assert (record["source_path"], "unfinished" in record) == (model_path, False)
-    names = {"labels.txt", "model.tflite", "model_card.md", "report.html", "report.json", "selftest.npz", "verify.py"}
+    names = {"labels.txt", "model.tflite", "README.md", "report.html", "report.json", "selftest.npz", "verify.py"}
     assert {*tf.io.gfile.listdir(folder)} == names
     for path in (f"{folder}/", f"{folder}/model.tflite"):
         done = in_process("verify", path)

@@ -196,7 +196,7 @@ def test_a_failed_artifact_does_not_get_its_final_name_and_the_report_says_how_f
     result = export(config, images, labels)
     assert [v.name for v in result.failed] == ["tflite"]
     assert {p.name for p in config.output_dir.iterdir()} == {
-        "labels.txt", "model.onnx", "model_card.md", "model_failed.tflite", "report.html", "report.json", "selftest.npz",
+        "labels.txt", "model.onnx", "README.md", "model_failed.tflite", "report.html", "report.json", "selftest.npz",
         "verify.py",
     }  # fmt: skip
     assert (
@@ -351,7 +351,7 @@ def test_a_second_export_replaces_the_first(color, tmp_path):
     path, images, labels = color
     for _ in range(2):
         export(ExportConfig(path, tmp_path, formats=("saved_model",)), images[:2], labels[:2])
-    accompanying = {"labels.txt", "report.json", "report.html", "model_card.md", "selftest.npz", "verify.py"}
+    accompanying = {"labels.txt", "report.json", "report.html", "README.md", "selftest.npz", "verify.py"}
     assert {p.name for p in tmp_path.iterdir()} == {"saved_model", *accompanying}
 
 
@@ -392,7 +392,7 @@ def test_the_report_stands_alone_and_shows_images(exported):
 
 
 def test_the_card_says_what_a_finder_needs(exported):
-    card = (exported.folder / "model_card.md").read_text()
+    card = (exported.folder / "README.md").read_text()
     assert "# ResNet20V2 on digits" in card
     assert "Recipe: digits, seed 0: batch_size 64" in card
     assert "8x8x1" in card
@@ -440,7 +440,7 @@ def test_artifacts_of_float_pixels_are_the_same_network_in_every_format(color, t
     served = loaded.signatures["serving_default"](pixels=tf.constant(images[:1], tf.float32))["probabilities"]
     files = tf.stack([tf.io.encode_png(images[0])])
     np.testing.assert_array_equal(loaded.signatures["image_bytes"](image_bytes=files)["probabilities"], served)
-    assert "raw float32 pixels from 0 to 255" in (config.output_dir / "model_card.md").read_text(encoding="utf-8")
+    assert "raw float32 pixels from 0 to 255" in (config.output_dir / "README.md").read_text(encoding="utf-8")
 
 
 def test_deep_networks_may_differ_by_the_roundings_of_all_their_layers(tmp_path):

@@ -78,7 +78,7 @@ def test_the_script_is_the_packages_to_the_letter_and_needs_numpy_only(exported)
 def test_a_user_reads_that_images_are_published(exported):
     sentence = "`selftest.npz` contains 32 images of the test split"
     assert sentence in exported.out
-    assert sentence in (exported.folder / "model_card.md").read_text()
+    assert sentence in (exported.folder / "README.md").read_text()
 
 
 def test_the_same_export_gives_the_same_bytes(tmp_path):
@@ -358,10 +358,10 @@ def test_an_earlier_self_test_goes_with_its_export_and_somebody_elses_script_sta
         return pipeline.export(config, source, images, labels)
 
     assert export(3).selftest_images == 3
-    assert "selftest" in (folder / "model_card.md").read_text()
+    assert "selftest" in (folder / "README.md").read_text()
     assert export(0).selftest_images == 0
     assert not {path.name for path in folder.iterdir()} & set(archive.FILES)
-    assert "selftest" not in (folder / "model_card.md").read_text()
+    assert "selftest" not in (folder / "README.md").read_text()
     (folder / "verify.py").write_text("mine")
     with pytest.raises(UserError, match=r"holds verify\.py of another origin"):
         output_dir.check_output_dir(folder, source.metadata, ["onnx"])

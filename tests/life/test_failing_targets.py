@@ -50,7 +50,7 @@ def test_an_artifact_that_cannot_be_made_costs_no_other_and_is_named(classifier,
         ("tflite", False, False), ("onnx", True, True),
     ]  # fmt: skip
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "labels.txt", "model.onnx", "model_card.md", "report.html", "report.json", "selftest.npz", "verify.py",
+        "labels.txt", "model.onnx", "README.md", "report.html", "report.json", "selftest.npz", "verify.py",
     }  # fmt: skip
     assert old.exists(), "of another folder"
 

@@ -11,6 +11,7 @@ import keras_resnet
 from keras_resnet.class_names import first_difference
 from keras_resnet.classifier import with_preprocessing
 from keras_resnet.errors import UserError
+from keras_resnet.metadata import Origin, recorded_origin
 from keras_resnet.models import builder, variants
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
@@ -51,8 +52,8 @@ def condensed_classifier(
     return condensed_model(config, classes, input_tensor=preprocessing.layer()(pixels))
 
 
-def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing]:
-    """Builds a classifier with the weights of `config.weights` with their preprocessing, which is returned too."""
+def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Model, Preprocessing, Origin | None]:
+    """Builds a classifier with the weights of `config.weights`; returns also their preprocessing, and whose they are."""
     assert config.weights
     check_available(config.weights, config.model, **config.variations, width_multiplier=config.options.width_multiplier)
     network = build_model(config, classes, input_shape=(None, None, channels_of(config.model, config.weights)))
@@ -65,7 +66,8 @@ def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Mode
     preprocessing = keras_resnet.preprocessing_for(network)
     if config.image_size:
         preprocessing = dataclasses.replace(preprocessing, height=config.image_size, width=config.image_size)
-    return with_preprocessing(network, preprocessing), dataclasses.replace(preprocessing, channel_order="rgb")
+    rgb = dataclasses.replace(preprocessing, channel_order="rgb")
+    return with_preprocessing(network, preprocessing), rgb, recorded_origin(network)
 
 
 def channels_of(model: str, weights: str) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.hub.names import is_hub_name
+from keras_resnet.hub.repository import find_repository
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models import variants
 from keras_resnet.models.naming import PARTS
@@ -48,16 +50,19 @@ def known_side(config: TrainConfig) -> int | None:
     """The shorter side of the images in pixels; None where only the data, or what is in the weights' file, tells."""
     if config.image_size or not config.weights:
         return config.image_size
-    classifier = None if is_remote(config.weights) else metadata_of(config.model, config.weights)
+    unread = is_remote(config.weights) and not is_hub_name(config.weights)
+    classifier = None if unread else metadata_of(config.model, config.weights)
     return min(classifier.preprocessing.shape[:2]) if classifier else None
 
 
 def metadata_of(model: str, weights: str) -> ClassifierMetadata | None:
-    """Labels and preprocessing of trained weights of this package, or of those in a classifier of it; None for others."""
+    """Labels and preprocessing of weights of this package or the hub, or of those in a classifier of ours; None for others."""
     if lookup.is_name(weights):
         return lookup.find_entry(model, weights).metadata
     if entry := lookup.entry_of_file(weights):
         return entry.metadata
+    if repository := find_repository(weights):
+        return repository.metadata(model)
     path = local(weights)
     return ClassifierMetadata.read_from(path) if Path(path).is_file() else None
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 
 from keras_resnet.errors import UserError
+from keras_resnet.metadata import Origin
 from keras_resnet.preprocessing import Preprocessing
 
 from ..config import TrainConfig
@@ -15,10 +16,11 @@ from .preflight import check_augmentation
 
 
 class Pretrained(NamedTuple):
-    """A whole network with given weights, on raw pixels, and the preprocessing inside of it."""
+    """A whole network with given weights, on raw pixels, the preprocessing inside of it, and whose weights they are."""
 
     model: keras.Model
     preprocessing: Preprocessing
+    origin: Origin | None = None
 
 
 def load_before_data(config: TrainConfig, listing: Listing | None) -> Pretrained | None:

@@ -56,7 +56,7 @@ class OnnxFormat(Format["onnx.ModelProto"]):
             layout=options.onnx_layout,
             opset=options.opset,
             description=options.description,
-            license=options.license,
+            license=options.license or context.metadata.license,
         )
 
     def quantizer(

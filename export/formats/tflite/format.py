@@ -69,7 +69,7 @@ class TFLiteFormat(Format[bytes]):
         from .metadata import with_metadata
 
         options = context.options
-        texts = {"description": options.description, "license": options.license}
+        texts = {"description": options.description, "license": options.license or context.metadata.license}
         path.write_bytes(with_metadata(content, context.metadata, outputs=options.output, **texts))
 
     def open(self, path: Path) -> LiteRTRunner:

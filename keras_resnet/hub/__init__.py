@@ -1,0 +1,1 @@
+"""Networks of the Hugging Face Hub, and folders laid out like its repositories: names, files, what config.json says."""
