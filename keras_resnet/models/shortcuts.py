@@ -14,9 +14,6 @@ from keras import KerasTensor
 from keras_resnet.rows import Parameter, Row, choose, forms
 
 from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
-from keras_resnet.rows import Parameter, Row, choose, forms
-
-from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
 from .naming import UnitLayer, sublayer
 
 ShortcutOutputs = tuple[KerasTensor | None, Callable[[KerasTensor], KerasTensor]]

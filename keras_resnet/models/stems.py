@@ -84,7 +84,8 @@ STEMS = {
     "garden_2019": Stem(7, (64,), max_pool=max_pool_same),    # and its ResNet-50 of 2019
     # Of pre-activation networks, ending raw.
     "slim":        Stem(7, (64,), ends_in_activation=False, downsample_in_last_unit=True, use_bias=True),  # keras.applications
-    "slim_v2":     Stem(7, (64,), max_pool=max_pool_same, ends_in_activation=False, downsample_in_last_unit=True, use_bias=True),
+    "slim_v2":     Stem(7, (64,), max_pool=max_pool_same, ends_in_activation=False, downsample_in_last_unit=True,
+                        use_bias=True),                       # TF-Slim's resnet_v2.py
     "timm":        Stem(7, (64,), max_pool=raw_max, ends_in_activation=False),  # and KerasHub: padding never wins the maximum
     "timm_deep":   Stem(3, (32, 32, 64), max_pool=raw_max, ends_in_activation=False),
     "timm_tiered": Stem(3, (24, 32, 64), max_pool=raw_max, ends_in_activation=False),

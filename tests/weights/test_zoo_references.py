@@ -1,4 +1,4 @@
-"""Catches weights of timm, torchvision, transformers, KerasHub, TF-Slim, the Model Garden or BiT that compute something else here.
+"""Catches weights of other libraries that compute something else here.
 
 Their own networks made the logits: see `tests/references`. Its scripts also make them afresh, in the last test.
 """
@@ -70,7 +70,9 @@ def folder(tmp_path):
 STATE_DICTS = [path.stem for path in sorted(ZOO.glob("t*-*.npz")) if "bit" not in path.stem]
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in STATE_DICTS])
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in STATE_DICTS]
+)
 def test_weights_of_a_pytorch_library_compute_something_else_here(name, folder):
     path = write_safetensors(name, folder / "model.safetensors")
     assert_same_network(network(model_of(name), weights=path), name)

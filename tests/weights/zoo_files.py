@@ -1,4 +1,4 @@
-"""Weight files in the layouts of other libraries, with the weights that their names draw, and what the originals make of them."""
+"""Weight files in the layouts of other libraries, with the weights that their names draw, and the logits of the originals."""
 
 import json
 import types
@@ -68,9 +68,7 @@ def write_checkpoint(name, prefix, extra=None, old=False):
     if old:
         tf.raw_ops.Save(filename=str(prefix), tensor_names=list(tensors), data=values)
     else:
-        tf.raw_ops.SaveV2(
-            prefix=str(prefix), tensor_names=list(tensors), shape_and_slices=[""] * len(values), tensors=values
-        )
+        tf.raw_ops.SaveV2(prefix=str(prefix), tensor_names=list(tensors), shape_and_slices=[""] * len(values), tensors=values)
     return prefix
 
 
