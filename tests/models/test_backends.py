@@ -27,6 +27,7 @@ NETWORKS = [
     (32, ("cifar", 8, "basic", "bn_after_addition", "constant_scaling", "1x1", 1, "imagenet"), {"zero_init_residual": True}),
     (40, ("cifar", 11, "bottleneck", "full_preactivation", "B", "3x3", 1, "slim"), {"width_multiplier": 0.5}),
     (32, ("cifar", 11, "bottleneck", "full_preactivation", "C", "3x3", 1, "timm"), {"output_stride": 8}),
+    (16, ("cifar", 11, "bottleneck", "original", "B", "3x3", 1, "cifar", 4, 16), {"output_stride": 2}),
 ]
 ARGUMENTS = {
     "include_top": True,
