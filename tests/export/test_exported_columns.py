@@ -5,7 +5,8 @@ import json
 import pytest
 
 NETWORKS = {
-    "deep, avg_pool, blur, se": "--model=ResNet20V1 --shortcut=B --stem=deep --projection=avg_pool --antialias=blur --attention=se",
+    "deep, avg_pool, blur, se": "--model=ResNet20V1 --shortcut=B --stem=deep --projection=avg_pool --antialias=blur"
+    " --attention=se",
     "tiered, avg, eca": "--model=ResNet20V2 --shortcut=B --stem=timm_tiered --antialias=avg --attention=eca",
     "rs, group": "--model=ResNet20V1 --shortcut=B --stem=rs --normalization=group --attention=se(0.25)",
     "bit, group_standardized": "--model=ResNet20V2 --shortcut=B --stem=bit --normalization=group_standardized",

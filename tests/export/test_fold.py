@@ -189,7 +189,9 @@ GRAPHS = {  # small ones, from an image (N, 12, 12, 4) to a map
         [x, keras.ops.expand_dims(keras.ops.mean(layers.ReLU()(layers.BatchNormalization()(x)), axis=(1, 2, 3)), (1, 2, 3))]
     ),
     "a norm in training": lambda x: layers.BatchNormalization()(layers.Conv2D(4, 3)(x), training=True),
-    "groups": lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, groups=2)(layers.ReLU()(layers.BatchNormalization()(x)))),
+    "groups": lambda x: layers.BatchNormalization()(
+        layers.Conv2D(6, 3, groups=2)(layers.ReLU()(layers.BatchNormalization()(x)))
+    ),
     "groups of a shifted sum": lambda x: layers.Conv2D(6, 3, groups=2)(layers.Add()([x, layers.BatchNormalization()(x)])),
     "padded groups of a shifted sum, strided": lambda x: layers.BatchNormalization()(
         layers.Conv2D(8, 3, strides=2, padding="same", groups=4)(layers.Add()([x, layers.BatchNormalization()(x)]))
