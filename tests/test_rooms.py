@@ -18,14 +18,14 @@ LAYERS = {
         "remote_copies", "foreign_files", ("records", "archives", "hdf5"),
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "_numpy_internals", "files", "environment", "batch_normalization", "images", "class_names",
-         "keras_files", "rows", "group_normalization", "standardized_convolution"),
-        ("preprocessing", "child_process"), "models", ("metadata", "other_formats"), ("hub", "saving"),
+         "keras_files", "rows", "group_normalization", "standardized_convolution", "grouped_convolution"),
+        ("preprocessing", "child_process", "graph"), "models", ("metadata", "other_formats"), ("hub", "saving"),
         "weights", "constructors",
         "classifier", "published", "info", "pretrained", "analysis", "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers",
-        ("shortcuts", "normalizations", "antialiasing", "attention", "graph"), ("stems", "residual_units"), "unit_specs",
+        ("shortcuts", "normalizations", "antialiasing", "attention"), ("stems", "residual_units"), "unit_specs",
         "builder", "backbone",
     ),
     "keras_resnet/hub": (

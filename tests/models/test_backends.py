@@ -14,8 +14,8 @@ from conftest import scramble
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.graph import macs
 from keras_resnet.models.builder import build
-from keras_resnet.models.graph import macs
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import Variant
 
@@ -48,7 +48,7 @@ import keras
 import numpy as np
 import keras_resnet
 from keras_resnet.models.builder import build
-from keras_resnet.models.graph import macs
+from keras_resnet.graph import macs
 from keras_resnet.models.layers import drop_path
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import Variant
