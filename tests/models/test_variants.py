@@ -67,9 +67,9 @@ TRAINABLE = {  # He et al. 2015 and 2016 by their published networks; Wide ResNe
 DEEP = ("ResNet1001V1", "ResNet1001V2", "ResNet1202V1", "ResNet1202V2")
 # Of those that the papers do not have, the ones that are built whole here; of the others one unit of those alike.
 BUILT = (
-    "ResNet10T", "ResNet26T", "ResNet50C", "ResNet50D", "ResNet50S", "ResNet50GN", "WideResNet50_2", "ResNeXt50_32x4d", "SEResNet18",
-    "ECAResNet26T", "ECAResNetLight", "ResNetBlur18", "ResNetAA34D", "ResNetRS50", "ResNet18DV2Timm", "BiTR50x1", "ResNet50V1TFSlim",
-    "ResNet50Garden", "ResNet18VD",
+    "ResNet10T", "ResNet26T", "ResNet50C", "ResNet50D", "ResNet50S", "ResNet50GN", "WideResNet50_2", "ResNeXt50_32x4d",
+    "SEResNet18", "ECAResNet26T", "ECAResNetLight", "ResNetBlur18", "ResNetAA34D", "ResNetRS50", "ResNet18DV2Timm", "BiTR50x1",
+    "ResNet50V1TFSlim", "ResNet50Garden", "ResNet18VD",
 )  # fmt: skip
 CONDENSED = [name for name in list(TRAINABLE)[list(TRAINABLE).index("PlainNet34") + 1 :] if name not in BUILT]
 
