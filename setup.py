@@ -67,7 +67,7 @@ setup(
         "jax": ["jax>=0.5"],
         "mediapipe": ["mediapipe>=1.2"],
         "parquet": ["pyarrow>=17"],
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12", "basedpyright>=1.31", "setuptools>=77", "pyarrow>=17"],
+        "test": ["pytest>=9", "pytest-xdist>=3.6", "ruff>=0.12", "basedpyright>=1.31", "setuptools>=77", "pyarrow>=17"],
         "torch": ["torch>=2.6"],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=1.0", "latex2mathml>=3.77"],
     },
