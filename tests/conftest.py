@@ -69,31 +69,17 @@ def pytest_runtest_setup():
     keras.utils.set_random_seed(0)
 
 
-class NoTriton:
-    """Refuses to import Triton, whose LLVM ends a process that has TensorFlow's in it, and remembers that somebody tried.
-
-    PyTorch's optimizers and compiler do it, where it is installed: `pip install torch` brings it, a PyTorch for CPUs does not.
-    """
-
-    def __init__(self):
-        self.wanted = False
-
-    def find_spec(self, name, path=None, target=None):
-        if name == "triton":
-            self.wanted = True
-            raise ModuleNotFoundError("Triton cannot be beside TensorFlow", name=name)
-
-
-no_triton = NoTriton()
-sys.meta_path.insert(0, no_triton)
+# Its LLVM ends a process that has TensorFlow's in it: nobody can import it here.
+sys.modules["triton"] = None
 
 
 @pytest.fixture(autouse=True)
 def _no_triton():
-    """The test that would crash is named, also where Triton is not installed; it needs a process without TensorFlow."""
-    no_triton.wanted = False
+    """Names the test that would import Triton, also where it is not installed: `pip install torch` brings it, for GPUs."""
+    before = "torch._dynamo" in sys.modules
     yield
-    assert not no_triton.wanted, "imports Triton, which crashes beside TensorFlow: torch.optim and torch.compile do"
+    if not before and "torch._dynamo" in sys.modules:
+        pytest.fail("torch.optim and torch.compile import Triton: they need a process without TensorFlow")
 
 
 @pytest.fixture

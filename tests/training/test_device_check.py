@@ -272,7 +272,7 @@ print(json.dumps(found))
 
 
 def test_pytorch_is_measured_in_the_precision_that_its_row_names():
-    """In a process without TensorFlow, as it is measured: PyTorch's optimizers import Triton, see `conftest.NoTriton`."""
+    """In a process without TensorFlow, as it is measured: PyTorch's optimizers import Triton, see `conftest._no_triton`."""
     if importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch is not installed")
     from keras_resnet.benchmarks.description import describe
