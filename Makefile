@@ -10,8 +10,10 @@ run: .venv/installed
 	@.venv/bin/keras-resnet train --model=ResNet20V2 --dataset=digits --workdir=runs/digits
 	@.venv/bin/keras-resnet export --model_path=runs/digits/model.keras --output_dir=runs/digits/export
 
+# A process that dies is not replaced: xdist would wait for ever for the tests that it had left.
+PYTEST = -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --max-worker-restart=0
 test: .venv/installed-test
-	@.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	@.venv/bin/python $(PYTEST)
 
 # The newest releases that there are, whatever setup.py's bounds say: which of the *_internals.py files has to follow?
 NEWEST = keras tensorflow tensorflow-datasets tf2onnx onnx onnxruntime ai-edge-litert litert-quantizer numpy
@@ -19,7 +21,7 @@ test-newest:
 	@$(PYTHON) -m venv --clear .venv-newest
 	@.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade $(NEWEST)
-	@.venv-newest/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	@.venv-newest/bin/python $(PYTEST)
 
 lint: .venv/installed-test
 	@.venv/bin/ruff check .

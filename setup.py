@@ -70,7 +70,7 @@ setup(
         "mediapipe": ["mediapipe>=1.2"],
         "parquet": ["pyarrow>=17"],
         "test": [
-            "pytest>=8",
+            "pytest>=9",
             "pytest-xdist>=3.6",
             "ruff>=0.12",
             "basedpyright>=1.31",

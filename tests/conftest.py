@@ -69,6 +69,19 @@ def pytest_runtest_setup():
     keras.utils.set_random_seed(0)
 
 
+# Its LLVM ends a process that has TensorFlow's in it: nobody can import it here.
+sys.modules["triton"] = None
+
+
+@pytest.fixture(autouse=True)
+def _no_triton():
+    """Names the test that would import Triton, also where it is not installed: `pip install torch` brings it, for GPUs."""
+    before = "torch._dynamo" in sys.modules
+    yield
+    if not before and "torch._dynamo" in sys.modules:
+        pytest.fail("torch.optim and torch.compile import Triton: they need a process without TensorFlow")
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

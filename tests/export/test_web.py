@@ -346,7 +346,9 @@ def test_no_image_is_published_unasked(write):
 
 
 def test_whoever_publishes_images_is_told(folder, write):
-    note = load_predictor(folder).inspect().note
+    predictor = load_predictor(folder)
+    note = predictor.inspect().note
+    predictor._runner.close()
     assert note.endswith("Samples of the test split are published with it: 2.")
     assert "test split" not in load_predictor(write()).inspect().note
 
