@@ -9,6 +9,7 @@ from keras import KerasTensor
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError
 from keras_resnet.group_normalization import GroupNormalization
+from keras_resnet.grouped_convolution import Conv2D
 from keras_resnet.standardized_convolution import StandardizedConv2D
 
 from .naming import sublayer
@@ -102,7 +103,8 @@ def conv(
     outside = stride > 1 and padding == "symmetric"
     if outside:
         x = pad(x, kernel_size // 2, name=sublayer(name, "pad"))
-    y = (StandardizedConv2D if standardized else keras.layers.Conv2D)(
+    layer_class = StandardizedConv2D if standardized else keras.layers.Conv2D if groups == 1 else Conv2D
+    y = layer_class(
         filters,
         kernel_size,
         stride,

@@ -251,6 +251,7 @@ VARIANTS = {
     # PaddlePaddle's ResNet_vd of basic units, which KerasHub has: a projection begins every stage.
     "ResNet18VD":               V15(18, "basic", **D, shortcut="vd"),
     "ResNet34VD":               V15(34, "basic", **D, shortcut="vd"),
+    "ResNet200VD":              V15(200, "bottleneck", **D, units=(3, 12, 48, 3)),
     # Kolesnikov et al. 2020 (BiT), arXiv:1912.11370, section 4.
     "BiTR50x1":                 V2(50, "bottleneck", **BIT),
     "BiTR50x3":                 V2(50, "bottleneck", **BIT, widen_factor=3),

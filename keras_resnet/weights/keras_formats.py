@@ -124,7 +124,7 @@ KERAS_FORMATS = (
         "KerasHub ResNet vd",
         signature_layer="stack0_block0_1_bn",
         signature_tensors=("conv3_conv.kernel",),
-        compatible_models=("ResNet18VD", "ResNet34VD", "ResNet50D", "ResNet101D", "ResNet152D", "ResNet200D"),
+        compatible_models=("ResNet18VD", "ResNet34VD", "ResNet50D", "ResNet101D", "ResNet152D", "ResNet200VD"),
         name_map=HUB_MAP,
         order="original",
         stride_on="3x3",

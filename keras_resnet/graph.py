@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import keras
 
 from keras_resnet import _keras_internals
 from keras_resnet.errors import UserError
-
-from .layers import channel_axis
 
 
 def macs(model: keras.Model) -> int:
@@ -29,7 +27,7 @@ def macs(model: keras.Model) -> int:
 
 def spatial_shape(shape: tuple[int | None, ...]) -> tuple[int, int]:
     """The height and width of a feature map of rank 4."""
-    height, width = shape[1:3] if channel_axis() == -1 else shape[2:4]
+    height, width = shape[1:3] if keras.config.image_data_format() == "channels_last" else shape[2:4]
     if height is None or width is None:
         raise UserError("multiply-adds depend on the image size: build the network with a fixed input_shape")
     return height, width
@@ -46,11 +44,11 @@ def strides(model: keras.Model) -> dict[str, int]:
 
 
 def accumulate(
-    model: keras.Model, own: Callable[[keras.Layer], int], combine: Callable[[int, int], int], start: int = 0
+    model: keras.Model, own: Callable[[Any], int], combine: Callable[[int, int], int], start: int = 0
 ) -> dict[str, int]:
-    """`{layer name: combine(own(layer), the largest value of its predecessors)}` along the graph."""
+    """`{name: combine(own(layer), the largest value of its predecessors)}` of all layers and other operations in the graph."""
     values: dict[str, int] = {}
-    for layer in model.layers:  # in topological order
-        before = [values.get(name, start) for name in _keras_internals.input_names(layer)]
-        values[layer.name] = combine(own(layer), max(before, default=start))
+    for operation in cast(Any, model).operations:  # in topological order
+        before = [values.get(name, start) for name in _keras_internals.input_names(operation)]
+        values[operation.name] = combine(own(operation), max(before, default=start))
     return values
