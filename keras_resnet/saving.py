@@ -14,6 +14,7 @@ from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.files import atomic
 from keras_resnet.foreign_files import check_is_file
 from keras_resnet.group_normalization import GroupNormalization
+from keras_resnet.grouped_convolution import Conv2D, without_xla
 from keras_resnet.keras_files import check_keras_file
 from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.other_formats import check_not_other_format, written_by
@@ -25,11 +26,11 @@ FAST = {  # this package's layers, by Keras' of the same configuration
     keras.layers.BatchNormalization: BatchNormalization,
     keras.layers.GroupNormalization: GroupNormalization,
 }
-STOCK = {fast: stock for stock, fast in FAST.items()} | {StandardizedConv2D: keras.layers.Conv2D}
+STOCK = {fast: stock for stock, fast in FAST.items()} | dict.fromkeys((Conv2D, StandardizedConv2D), keras.layers.Conv2D)
 
 
 def to_stock(model: keras.Model) -> keras.Model:
-    """Copies a network into stock layers, with `keras.layers.BatchNormalization`.
+    """Copies a network into stock layers, with `keras.layers.BatchNormalization` and `keras.layers.Conv2D`.
 
     Its file loads in plain Keras, without this package. `preprocessing_for` still works on the returned model, but not on what
     is loaded from its file: `save_classifier` writes a file that knows its preprocessing. Standardized kernels become
@@ -42,7 +43,7 @@ def to_stock(model: keras.Model) -> keras.Model:
 
 
 def to_fast(model: keras.Model) -> keras.Model:
-    """Copies a network into fast layers, with this package's fused `BatchNormalization`.
+    """Copies a network into fast layers, with this package's fused `BatchNormalization` and its `Conv2D` of groups.
 
     Raises:
         UserError: if the model is neither functional nor Sequential, or has normalization inside a wrapper.
@@ -56,7 +57,8 @@ def _with_layers(model: keras.Model, replacements: Mapping[type[keras.Layer], ty
     def clone_layer(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
         record = config.pop("preprocessing", None) if type(layer) in STOCK else None  # Keras' own take no such argument
-        clone = replacements.get(type(layer), type(layer)).from_config(config)
+        own_class = without_xla(layer) if replacements is FAST else type(layer)
+        clone = replacements.get(type(layer), own_class).from_config(config)
         if record := record or getattr(layer, "preprocessing", None):
             clone.preprocessing = record  # see `preprocessing.recorded_preprocessing`
         return clone

@@ -6,11 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_resnet.grouped_convolution import Conv2D
+
 EPSILON = 1e-8  # of the variance: timm's for the networks of BiT, whose own code has 1e-10
 
 
 @keras.saving.register_keras_serializable(package="keras_resnet")
-class StandardizedConv2D(keras.layers.Conv2D):
+class StandardizedConv2D(Conv2D):
     """`keras.layers.Conv2D` with weight standardization: (N, H, W, C) -> (N, H', W', filters).
 
     Qiao et al. 2019, arXiv:1903.10520; Kolesnikov et al. 2020 (BiT), arXiv:1912.11370. The weights are the kernel as it is

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_resnet.grouped_convolution import without_xla
 from keras_resnet.saving import copy_weights
 
 from .layers import AUGMENTATIONS
@@ -60,7 +61,7 @@ def copy_unchanged(node: Node, values: Sequence[Value], copies: dict[keras.Layer
     if isinstance(operation, keras.Layer):
         if operation not in copies:
             config = operation.get_config()  # of which that of `keras.layers.Pipeline` has no dtype
-            copies[operation] = type(operation).from_config({**config, "dtype": dtype} if "dtype" in config else config)
+            copies[operation] = without_xla(operation).from_config({**config, "dtype": dtype} if "dtype" in config else config)
         outputs = copies[operation](*args, **kwargs)
         copy_weights(operation, copies[operation])
     else:

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_resnet.grouped_convolution import Conv2D
+
 DROPOUTS = (layers.Dropout, layers.SpatialDropout2D, layers.GaussianNoise, layers.GaussianDropout, layers.AlphaDropout)
 # Those of Keras that this version has; `RandomCrop` is one of its own size.
 MIXES = ("RandAugment", "AugMix", "MixUp", "CutMix")
@@ -30,8 +32,8 @@ def is_relu(layer: Any) -> bool:
 
 
 def is_convolution(layer: Any) -> bool:
-    """Whether it is a convolution without an activation that reads all channels."""
-    return type(layer) is layers.Conv2D and layer.groups == 1 and is_linear(layer) and layer.data_format == "channels_last"
+    """Whether it is a convolution without an activation, Keras' or this package's; it may have groups."""
+    return type(layer) in (layers.Conv2D, Conv2D) and is_linear(layer) and layer.data_format == "channels_last"
 
 
 def is_linear(layer: Any) -> bool:

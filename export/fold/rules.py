@@ -27,9 +27,13 @@ def convolution(network: Network, node: Node, values: Sequence[Value]) -> Pendin
         value = value.unshifted()
     kernel = np.asarray(layer.kernel, np.float64)
     bias = np.asarray(layer.bias, np.float64) if layer.use_bias else np.zeros(layer.filters)
-    return PendingConv(
-        value.tensor, config_of(node), kernel * value.scale[:, np.newaxis], bias + value.shift @ kernel.sum(axis=(0, 1))
-    )
+    scale, shift = (by_filter(numbers, layer) for numbers in (value.scale, value.shift))
+    return PendingConv(value.tensor, config_of(node), kernel * scale, bias + (shift * kernel.sum(axis=(0, 1))).sum(axis=0))
+
+
+def by_filter(numbers: np.ndarray, layer: Any) -> np.ndarray:
+    """Those of the channels that each filter reads: of (C,) numbers (C/groups, filters)."""
+    return np.repeat(numbers.reshape(layer.groups, -1).T, layer.filters // layer.groups, axis=1)
 
 
 def subsampling(network: Network, node: Node, values: Sequence[Value]) -> PendingConv:
@@ -39,8 +43,8 @@ def subsampling(network: Network, node: Node, values: Sequence[Value]) -> Pendin
 
 def channel_padding(network: Network, node: Node, values: Sequence[Value]) -> PendingConv:
     value = values[0]
-    if not isinstance(value, PendingConv):
-        value = identity_convolution(value, (1, 1), node.name)
+    if not isinstance(value, PendingConv) or value.groups > 1:  # which zeros on both sides would shift
+        value = identity_convolution(value.materialize(), (1, 1), node.name)
     return value.padded(*node.operation.padding[1])
 
 

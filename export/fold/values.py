@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_resnet._keras_internals import producer
+from keras_resnet.grouped_convolution import Conv2D
 
 ROUNDING = 1e-12
 MAX_ADDED = 1024.0  # to a tensor; to pixels from 0 to 255 it is about 128
@@ -81,7 +82,7 @@ class PendingConv:
     Attributes:
         input: The tensor that it reads.
         config: Of its `Conv2D`.
-        kernel: float64, (k, k, C, filters).
+        kernel: float64, (k, k, C/groups, filters).
         bias: float64, (filters,).
     """
 
@@ -89,6 +90,10 @@ class PendingConv:
     config: dict[str, Any]
     kernel: np.ndarray
     bias: np.ndarray
+
+    @property
+    def groups(self) -> int:
+        return self.config.get("groups", 1)
 
     def affine(self, factor: np.ndarray, offset: np.ndarray) -> Self:
         """factor * this + offset, for factors of any sign, and zero."""
@@ -111,7 +116,8 @@ class PendingConv:
     def build(self, scale: np.ndarray, shift: np.ndarray) -> AffineTensor:
         """Builds the convolution such that its output has this scale and shift."""
         settings = {"filters": len(self.bias), "use_bias": True, "activation": None, "dtype": self.input.dtype}
-        layer = keras.layers.Conv2D(**{**self.config, **settings, "kernel_initializer": "zeros", "bias_initializer": "zeros"})
+        layer_class = keras.layers.Conv2D if self.groups == 1 else Conv2D  # whose graph does not ask for XLA
+        layer = layer_class(**{**self.config, **settings, "kernel_initializer": "zeros", "bias_initializer": "zeros"})
         tensor = layer(self.input)
         layer.set_weights([self.kernel / scale, (self.bias - shift) / scale])
         return AffineTensor(tensor, scale, shift)

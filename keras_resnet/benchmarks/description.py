@@ -70,7 +70,7 @@ def layer_settings(layer: keras.Layer) -> dict[str, Any]:
 def conv(layer: Any) -> dict[str, Any]:
     activation(layer, supported=("linear",))
     settings = {"in_channels": layer.input.shape[-1], "out_channels": layer.filters, "kernel_size": layer.kernel_size}
-    settings |= {"stride": layer.strides, "dilation": layer.dilation_rate, "bias": layer.use_bias}
+    settings |= {"stride": layer.strides, "dilation": layer.dilation_rate, "groups": layer.groups, "bias": layer.use_bias}
     return {**settings, "padding": symmetric_padding(layer, layer.kernel_size, layer.dilation_rate)}
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from keras import KerasTensor
 
+from keras_resnet.rows import Row, choose
+
 from .layers import average_pool, reflect
 from .naming import sublayer
-from .rows import Row, choose
 
 Reduce = Callable[..., KerasTensor]  # reduce(x, stride, name=...): (N, H, W, C) -> (N, H/stride, W/stride, C)
 

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
+from keras_resnet.rows import Parameter, Row, choose
+
 from .layers import channels, conv, multiply, relu, sigmoid
 from .naming import sublayer
-from .rows import Parameter, Row, choose
 
 Attention = Callable[..., KerasTensor]  # attention(x, name=...): (N, H, W, C) -> (N, H, W, C)
 SE_DIVISOR = 8  # of the number of squeezed channels: timm's, to which 1/16 of the papers' widths and 1/4 of ResNet-RS' come too

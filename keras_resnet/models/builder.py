@@ -55,7 +55,7 @@ def build(
 ) -> keras.Model:
     """Builds the network of a row of the table with `options`; the other arguments are those of `keras.applications`.
 
-    add_units: puts the units between stem and head; see `condensed.py`.
+    add_units: puts the units between stem and head; see `training/network/condensed.py`.
 
     Raises:
         UserError: if the arguments do not fit together or are out of range.

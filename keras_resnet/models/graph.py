@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import keras
 
@@ -46,11 +46,11 @@ def strides(model: keras.Model) -> dict[str, int]:
 
 
 def accumulate(
-    model: keras.Model, own: Callable[[keras.Layer], int], combine: Callable[[int, int], int], start: int = 0
+    model: keras.Model, own: Callable[[Any], int], combine: Callable[[int, int], int], start: int = 0
 ) -> dict[str, int]:
-    """`{layer name: combine(own(layer), the largest value of its predecessors)}` along the graph."""
+    """`{name: combine(own(layer), the largest value of its predecessors)}` of all layers and other operations in the graph."""
     values: dict[str, int] = {}
-    for layer in model.layers:  # in topological order
-        before = [values.get(name, start) for name in _keras_internals.input_names(layer)]
-        values[layer.name] = combine(own(layer), max(before, default=start))
+    for operation in cast(Any, model).operations:  # in topological order
+        before = [values.get(name, start) for name in _keras_internals.input_names(operation)]
+        values[operation.name] = combine(own(operation), max(before, default=start))
     return values

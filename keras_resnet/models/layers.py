@@ -9,13 +9,14 @@ from keras import KerasTensor
 from keras_resnet.batch_normalization import BatchNormalization
 from keras_resnet.errors import UserError
 from keras_resnet.group_normalization import GroupNormalization
+from keras_resnet.grouped_convolution import Conv2D
 from keras_resnet.standardized_convolution import StandardizedConv2D
 
 from .naming import sublayer
 
 NORM_EPSILON = 1e-5  # Torch's default, which both papers' code used
 BATCH_NORM_MOMENTUM = 0.9  # Torch's 0.1: the share of the old value, in Keras' words
-NORM_GROUPS = 32  # Wu & He 2018, arXiv:1803.08494, section 4.1
+NORM_GROUPS, CHANNELS_PER_GROUP = 32, 16  # Wu & He 2018, arXiv:1803.08494, section 4.1 and Table 3
 CHANNELS_FIRST_HINT = "choose keras.config.set_image_data_format('channels_last'), or KERAS_BACKEND=jax or torch"
 
 
@@ -100,7 +101,8 @@ def conv(
     if stride > 1:
         x = pad(x, kernel_size // 2, name=sublayer(name, "pad"))
         padding = "valid"
-    y = (StandardizedConv2D if standardized else keras.layers.Conv2D)(
+    layer_class = StandardizedConv2D if standardized else keras.layers.Conv2D if groups == 1 else Conv2D
+    y = layer_class(
         filters,
         kernel_size,
         stride,
@@ -134,8 +136,12 @@ def batch_norm(x: KerasTensor, *, zero: bool = False, name: str) -> KerasTensor:
 
 
 def group_norm(x: KerasTensor, *, zero: bool = False, name: str) -> KerasTensor:
-    """Applies group normalization, in 32 groups, or fewer where 32 do not divide the channels; `zero` as in `batch_norm`."""
-    groups, gamma = math.gcd(NORM_GROUPS, channels(x)), cast(Any, "zeros" if zero else "ones")
+    """Applies group normalization, in 32 groups, or, where they do not divide the channels, of 16 channels or more.
+
+    zero: as in `batch_norm`.
+    """
+    count, gamma = channels(x), cast(Any, "zeros" if zero else "ones")
+    groups = NORM_GROUPS if count % NORM_GROUPS == 0 else math.gcd(count, max(1, count // CHANNELS_PER_GROUP))
     return GroupNormalization(groups, channel_axis(), NORM_EPSILON, gamma_initializer=gamma, name=name)(x)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from keras import KerasTensor
 
+from keras_resnet.rows import Row, choose
+
 from . import layers
 from .naming import sublayer
-from .rows import Row, choose
 
 
 @dataclasses.dataclass(frozen=True)

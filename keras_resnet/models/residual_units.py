@@ -106,7 +106,7 @@ class ResidualUnit:
         block = BLOCKS[self.block]
         ends = len(block.kernels) - 1
         reduced = self.antialias is not None and (stride > 1 or dilations[0] != dilations[1])
-        inner = width * self.group_width // 64 * self.groups
+        inner = max(1, width * self.group_width // 64) * self.groups
         convs = [
             functools.partial(
                 self.normalization.conv,

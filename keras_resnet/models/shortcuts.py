@@ -11,9 +11,10 @@ from typing import Protocol
 
 from keras import KerasTensor
 
+from keras_resnet.rows import Parameter, Row, choose, forms
+
 from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
 from .naming import sublayer
-from .rows import Parameter, Row, choose, forms
 
 ShortcutOutputs = tuple[KerasTensor | None, Callable[[KerasTensor], KerasTensor]]
 

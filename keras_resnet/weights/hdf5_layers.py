@@ -17,6 +17,7 @@ from .stored_tensors import UNLIMITED, SizeLimits, StoredTensor, read_tensors
 
 # The variables of a Keras layer, by their number: Keras files hold them in this order.
 KERAS_VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
+GROUP_NORM_VARIABLES = ("gamma", "beta")
 
 
 class UnnamedLayersError(UserError):
@@ -31,6 +32,8 @@ def read_h5(file: str | io.BufferedIOBase, path: str, limits: SizeLimits = UNLIM
         stored: dict[str, StoredTensor] = {}
         for layer, values in legacy_layers(root) if legacy else layers_inside(root):
             variables = KERAS_VARIABLES.get(len(values), range(len(values)))
+            if len(values) == 2 and len(values[0].shape) == 1:
+                variables = GROUP_NORM_VARIABLES
             for variable, value in zip(variables, values, strict=True):
                 if (name := f"{layer}.{variable}") in stored:
                     raise UserError(f"{path} has two layers called {layer!r}: which of them is meant cannot be told")

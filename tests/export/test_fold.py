@@ -10,6 +10,7 @@ from conftest import scramble
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.export.fold.folding import fold
+from keras_resnet.grouped_convolution import Conv2D
 from keras_resnet.models.orders import ORDERS
 
 layers = keras.layers
@@ -188,6 +189,15 @@ GRAPHS = {  # small ones, from an image (N, 12, 12, 4) to a map
         [x, keras.ops.expand_dims(keras.ops.mean(layers.ReLU()(layers.BatchNormalization()(x)), axis=(1, 2, 3)), (1, 2, 3))]
     ),
     "a norm in training": lambda x: layers.BatchNormalization()(layers.Conv2D(4, 3)(x), training=True),
+    "groups": lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, groups=2)(layers.ReLU()(layers.BatchNormalization()(x)))),
+    "groups of a shifted sum": lambda x: layers.Conv2D(6, 3, groups=2)(layers.Add()([x, layers.BatchNormalization()(x)])),
+    "padded groups of a shifted sum, strided": lambda x: layers.BatchNormalization()(
+        layers.Conv2D(8, 3, strides=2, padding="same", groups=4)(layers.Add()([x, layers.BatchNormalization()(x)]))
+    ),
+    "channels of zeros after groups": lambda x: layers.BatchNormalization()(
+        layers.ZeroPadding2D(((0, 0), (1, 2)), "channels_first")(layers.Conv2D(6, 3, groups=2)(x))
+    ),
+    "groups with an activation": lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, groups=2, activation="gelu")(x)),
     "padded pooling after a shift": lambda x: layers.AveragePooling2D(3, 1, padding="same")(layers.BatchNormalization()(x)),
 }
 
@@ -200,6 +210,18 @@ def test_graphs_that_no_residual_network_has_compute_the_same_in_float64(graph):
     assert difference(model) < EXACT
     for seed in range(5):
         assert difference(difficult(model, seed)) < EXACT
+
+
+def test_groups_stay_groups_and_do_not_ask_for_xla():
+    """One convolution, with its norms inside, and not Keras' own layer, which only runs where XLA does."""
+    inputs = keras.Input((12, 12, 4))
+    x = layers.BatchNormalization()(layers.Conv2D(8, 3, groups=2, use_bias=False)(inputs))
+    x = layers.Conv2D(8, 3, groups=4, activation="gelu", name="unfolded")(layers.ReLU()(x))
+    folded = fold(scramble(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))))
+    convolutions = [layer for layer in folded.layers if isinstance(layer, layers.Conv2D)]
+    assert [layer.groups for layer in convolutions] == [2, 4]
+    assert {type(layer) for layer in convolutions} == {Conv2D}
+    assert operations(folded)["BatchNormalization"] == 0
 
 
 def test_outputs_inside_the_network_are_the_originals_themselves(rng):

@@ -13,13 +13,13 @@ from keras_resnet.classifier import with_preprocessing
 from keras_resnet.errors import UserError
 from keras_resnet.metadata import Origin, recorded_origin
 from keras_resnet.models import builder, variants
-from keras_resnet.models.condensed import CondensedRun, Condenser
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
 from keras_resnet.weights.availability import check_available
 
 from ..config import TrainConfig
+from .condensed import CondensedRun, Condenser
 from .preflight import metadata_of
 
 

@@ -16,7 +16,7 @@ def parts_of(model: keras.Model) -> list[str]:
 
 
 def is_norm(layer: keras.Layer) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization)
+    return isinstance(layer, (keras.layers.BatchNormalization, keras.layers.GroupNormalization))
 
 
 def freeze(model: keras.Model, recipe: Recipe) -> None:
@@ -33,7 +33,7 @@ def freeze(model: keras.Model, recipe: Recipe) -> None:
 def synchronize_norms(model: keras.Model) -> None:
     """Makes normalizations take their statistics over the images of all replicas."""
     for layer in model.layers:
-        if is_norm(layer):
+        if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet._keras_internals import seed_generators
-from keras_resnet.models.condensed import CondensedRun
 from keras_resnet.models.graph import macs
 
+from .condensed import CondensedRun
 from .pointwise import use_matrix_products
 from .unit_stack import UnitStack
 from .weights import own_weights, to_numpy

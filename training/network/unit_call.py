@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from keras_resnet._keras_internals import run_through_graph, seed_generators
-from keras_resnet.models.condensed import CondensedRun
 from keras_resnet.models.naming import DROP_PATH, UnitLayer, sublayer
 
 from ..optim.ema import is_moving_statistic
+from .condensed import CondensedRun
 
 State = Mapping[str, Any]  # tensors: the values of variables, by their paths
 Outputs = tuple[Any, dict[str, Any]]

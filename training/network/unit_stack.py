@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet._keras_internals import seed_generators
-from keras_resnet.models.condensed import CondensedRun
 
+from .condensed import CondensedRun
 from .unit_call import Outputs, SplitUnitCall, State, UnitCall, split_after_first_convolution
 from .weights import NetworkWeight
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
-from keras_resnet.models.condensed import CondensedRun
+from .condensed import CondensedRun
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

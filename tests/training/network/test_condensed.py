@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from keras_resnet.models import builder, variants
-from keras_resnet.models.condensed import Condenser
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.orders import ORDERS
 from keras_resnet.models.shortcuts import SHORTCUTS
 from keras_resnet.models.unit_specs import unit_runs
+from keras_resnet.training.network.condensed import Condenser
 
 QUARTER = ModelOptions(width_multiplier=0.25)
 

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import KerasTensor
 
-from .naming import UnitLayer
-from .residual_units import ResidualUnit
-from .unit_specs import UnitRun
+from keras_resnet.models.naming import UnitLayer
+from keras_resnet.models.residual_units import ResidualUnit
+from keras_resnet.models.unit_specs import UnitRun
 
 Initializers = dict[str, Callable[..., Any]]  # by the path of the variable
 
