@@ -19,8 +19,8 @@ LAYERS = {
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "_numpy_internals", "files", "environment", "batch_normalization", "images", "class_names",
          "keras_files", "rows", "group_normalization", "grouped_convolution"),
-        ("preprocessing", "child_process", "standardized_convolution"), "models", ("metadata", "other_formats"), ("hub", "saving"),
-        "weights", "constructors", "classifier", "published", "info", "pretrained", "analysis", "benchmarks",
+        ("preprocessing", "child_process", "standardized_convolution"), "models", ("metadata", "other_formats"),
+        ("hub", "saving"), "weights", "constructors", "classifier", "published", "info", "pretrained", "analysis", "benchmarks",
         ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
