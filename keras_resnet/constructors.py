@@ -22,7 +22,8 @@ DOCSTRING = """{name}: {depth} layers of {block} units, order {unit!r}, shortcut
 
 Args:
     include_top: whether the pooling and the classifier are part of the network.
-    weights: None for random ones, the path of a file that `keras_resnet.load_weights` supports, "imagenet" if
+    weights: None for random ones, the path of a file that `keras_resnet.load_weights` supports, a repository of the
+        Hugging Face Hub such as "hf://owner/name" (`keras_resnet.from_pretrained` chooses the network too), "imagenet" if
         keras.applications has such a network, or the name of weights that come with this package, see
         `keras_resnet.list_pretrained`: {pretrained}.
     input_tensor: a Keras tensor to build on, instead of a new input.
