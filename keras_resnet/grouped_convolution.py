@@ -11,8 +11,8 @@ import keras
 class Conv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` whose groups do not take XLA on TensorFlow: (N, H, W, C) -> (N, H', W', filters).
 
-    Keras 3 compiles a convolution in groups by XLA, since TensorFlow had no such kernels for CPUs. XLA's are 20 times slower
-    than oneDNN's, which TensorFlow calls today, and its gradients several hundred times. Same weights, same configuration, and
+    Keras 3 compiles a convolution in groups by XLA, since TensorFlow had no such kernels for CPUs. XLA's take up to 20 times as
+    long as oneDNN's, which TensorFlow calls today, and its gradients 100 to 700 times. Same weights, same configuration, and
     the same numbers to float precision. It has the same class name because `.weights.h5` files are keyed by it. With one group,
     and on another backend, Keras' own code runs.
     """
@@ -69,7 +69,8 @@ def with_gradient_by_group(convolve: Callable, groups: int, channel_axis: int) -
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(parts)
                 convolved = [convolve(*part) for part in zip(*parts, strict=True)]
-            of_images, of_kernel = tape.gradient(convolved, parts, tf.split(dy, groups, channel_axis))
+            gradients: Any = tape.gradient(convolved, parts, tf.split(dy, groups, channel_axis))
+            of_images, of_kernel = gradients
             return tf.concat(of_images, channel_axis), tf.concat(of_kernel, -1)
 
         return convolve(images, kernel), gradient

@@ -26,7 +26,7 @@ class StandardizedConv2D(Conv2D):
 
     def standardized_kernel(self) -> np.ndarray:
         """The kernel that the images meet, in double precision."""
-        return standardized(ops.convert_to_numpy(self.kernel).astype(np.float64), np)
+        return standardized(np.asarray(ops.convert_to_numpy(self.kernel), np.float64), np)
 
 
 def standardized(kernel: Any, library: Any) -> Any:
