@@ -103,7 +103,7 @@ def constructor(model_name: str) -> Callable[..., Model]:
         classifier_dropout: float = 0.0,
         output_stride: int | None = None,
     ) -> Model:
-        variations = dict(
+        variations: dict[str, str | None] = dict(
             zip(
                 variants.VARIATIONS, (block, unit, shortcut, stem, projection, antialias, attention, normalization), strict=True
             )

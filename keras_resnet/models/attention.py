@@ -24,28 +24,28 @@ def no_attention(x: KerasTensor, *, name: str) -> KerasTensor:
 
 def squeeze_excite(x: KerasTensor, *, ratio: float, name: str) -> KerasTensor:
     """sigmoid(W2 relu(W1 mean(x))), with biases, where W1 leaves `ratio` of the channels."""
-    name = functools.partial(sublayer, sublayer(name, "se"))
+    named = functools.partial(sublayer, sublayer(name, "se"))
     squeezed = max(SE_DIVISOR, int(channels(x) * ratio + SE_DIVISOR / 2) // SE_DIVISOR * SE_DIVISOR)
-    s = global_mean(x, name=name("pool"))
-    s = relu(conv(s, squeezed, 1, use_bias=True, name=name("reduce")), name=name("relu"))
-    s = sigmoid(conv(s, channels(x), 1, use_bias=True, name=name("expand")), name=name("sigmoid"))
-    return multiply(x, s, name=name("scale"))
+    s = global_mean(x, name=named("pool"))
+    s = relu(conv(s, squeezed, 1, use_bias=True, name=named("reduce")), name=named("relu"))
+    s = sigmoid(conv(s, channels(x), 1, use_bias=True, name=named("expand")), name=named("sigmoid"))
+    return multiply(x, s, name=named("scale"))
 
 
 def efficient_channel_attention(x: KerasTensor, *, name: str) -> KerasTensor:
     """The sigmoid of a convolution along the channels' means; its kernel grows with the logarithm of their number (eq. 12)."""
-    name = functools.partial(sublayer, sublayer(name, "eca"))
+    named = functools.partial(sublayer, sublayer(name, "eca"))
     count = channels(x)
     size = int(abs(math.log2(count) + 1) / 2)
     size = max(size if size % 2 else size + 1, 3)
-    means = global_mean(x, name=name("pool"))
-    s = keras.layers.Reshape((count, 1), name=name("in"))(means)
+    means = global_mean(x, name=named("pool"))
+    s = keras.layers.Reshape((count, 1), name=named("in"))(means)
     kernel: Any = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")  # Torch's default
     s = keras.layers.Conv1D(
-        1, size, padding="same", data_format="channels_last", use_bias=False, kernel_initializer=kernel, name=name("conv")
+        1, size, padding="same", data_format="channels_last", use_bias=False, kernel_initializer=kernel, name=named("conv")
     )(s)
-    s = keras.layers.Reshape(means.shape[1:], name=name("out"))(sigmoid(s, name=name("sigmoid")))
-    return multiply(x, s, name=name("scale"))
+    s = keras.layers.Reshape(means.shape[1:], name=named("out"))(sigmoid(s, name=named("sigmoid")))
+    return multiply(x, s, name=named("scale"))
 
 
 def global_mean(x: KerasTensor, *, name: str) -> KerasTensor:

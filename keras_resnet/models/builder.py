@@ -93,7 +93,12 @@ def check_variant(variant: Variant, options: ModelOptions) -> None:
     """Raises a `UserError` for a variant and options that do not fit together, before anything is built."""
     plain = shortcuts.get_shortcut(variant.shortcut) is shortcuts.no_shortcut
     variants.stage_depths(variant)
-    get_antialiasing(variant.antialias), get_attention(variant.attention), get_normalization(variant.normalization)
+    for check, value in (
+        (get_antialiasing, variant.antialias),
+        (get_attention, variant.attention),
+        (get_normalization, variant.normalization),
+    ):
+        check(value)
     if not STEMS[variant.stem].ends_in_activation and variant.unit != "full_preactivation":
         raise UserError(f"the {variant.stem} stem has units of order full_preactivation only, not {variant.unit}")
     if plain and options.stochastic_depth:

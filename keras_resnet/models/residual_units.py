@@ -107,14 +107,14 @@ class ResidualUnit:
         """One function for each convolution of the branch."""
         block = BLOCKS[self.block]
         ends = len(block.kernels) - 1
-        reduced = self.antialias is not None and (stride > 1 or dilations[0] != dilations[1])
+        antialias = self.antialias if stride > 1 or dilations[0] != dilations[1] else None
         inner = max(1, width * self.group_width // 64) * self.groups
-        convs = [
+        convs: list[Callable[..., KerasTensor]] = [
             functools.partial(
                 self.normalization.conv,
                 filters=width * block.expansion if i == ends else inner,
                 kernel_size=kernel,
-                stride=stride if i == self.stride_on and not reduced else 1,
+                stride=stride if i == self.stride_on and not antialias else 1,
                 dilation=dilations[i > self.stride_on] if kernel > 1 else 1,
                 groups=self.groups if kernel > 1 else 1,
                 use_bias=self.use_bias and i == ends,
@@ -122,8 +122,8 @@ class ResidualUnit:
             )
             for i, kernel in enumerate(block.kernels)
         ]
-        if reduced:
-            reduce = functools.partial(self.antialias, stride=stride, name=naming.sublayer(name, naming.ANTIALIAS))
+        if antialias:
+            reduce = functools.partial(antialias, stride=stride, name=naming.sublayer(name, naming.ANTIALIAS))
             convs[self.stride_on + 1] = in_turn(reduce, convs[self.stride_on + 1])
         return convs
 

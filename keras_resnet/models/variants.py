@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
@@ -79,14 +80,14 @@ FAMILIES = {
 }
 
 
-V15 = functools.partial(Variant, "imagenet", unit="original", shortcut="B", stride_on="3x3")  # timm's resnet.py, torchvision
-V2 = functools.partial(Variant, "imagenet", unit="full_preactivation", shortcut="B", stride_on="3x3")  # timm's resnetv2.py
-D, T, E = ({"stem": stem, "projection": "avg_pool"} for stem in ("deep", "tiered", "wide"))
-S = {"stem": "wide"}
-X32X4, X32X8, X64X4 = ({"groups": groups, "group_width": width} for groups, width in ((32, 4), (32, 8), (64, 4)))
-SE, ECA, RS = {"attention": "se"}, {"attention": "eca"}, {"stem": "rs", "projection": "avg_pool", "attention": "se(0.25)"}
-BIT = {"stem": "bit", "normalization": "group_standardized"}
-V2D = {"stem": "timm_deep", "projection": "avg_pool"}
+# What rows have in common: timm's resnet.py and torchvision, timm's resnetv2.py, and the columns that a letter in a name means.
+V15: Callable[..., Variant] = functools.partial(Variant, "imagenet", unit="original", shortcut="B", stride_on="3x3")
+V2: Callable[..., Variant] = functools.partial(Variant, "imagenet", unit="full_preactivation", shortcut="B", stride_on="3x3")
+Columns = dict[str, Any]
+D, T, E, V2D, RS = (Columns(stem=stem, projection="avg_pool") for stem in ("deep", "tiered", "wide", "timm_deep", "rs"))
+S, BIT = Columns(stem="wide"), Columns(stem="bit", normalization="group_standardized")
+SE, ECA = Columns(attention="se"), Columns(attention="eca")
+X32X4, X32X8, X64X4 = (Columns(groups=groups, group_width=width) for groups, width in ((32, 4), (32, 8), (64, 4)))
 
 # fmt: off
 VARIANTS = {
@@ -220,13 +221,13 @@ VARIANTS = {
     "SEResNeXtAA101D_32x8d":    V15(101, "bottleneck", **D, **X32X8, **SE, antialias="avg"),
     "SEResNeXtAA201D_32x8d":    V15(203, "bottleneck", **E, **X32X8, **SE, antialias="avg", units=(3, 24, 36, 4)),
     # Bello et al. 2021, arXiv:2103.07579, Table 9 (units) and section 4; the names are the paper's, not the layers.
-    "ResNetRS50":               V15(50, "bottleneck", **RS),
-    "ResNetRS101":              V15(101, "bottleneck", **RS),
-    "ResNetRS152":              V15(152, "bottleneck", **RS),
-    "ResNetRS200":              V15(200, "bottleneck", **RS),
-    "ResNetRS270":              V15(272, "bottleneck", **RS, units=(4, 29, 53, 4)),
-    "ResNetRS350":              V15(350, "bottleneck", **RS, units=(4, 36, 72, 4)),
-    "ResNetRS420":              V15(419, "bottleneck", **RS, units=(4, 44, 87, 4)),
+    "ResNetRS50":               V15(50, "bottleneck", **RS, attention="se(0.25)"),
+    "ResNetRS101":              V15(101, "bottleneck", **RS, attention="se(0.25)"),
+    "ResNetRS152":              V15(152, "bottleneck", **RS, attention="se(0.25)"),
+    "ResNetRS200":              V15(200, "bottleneck", **RS, attention="se(0.25)"),
+    "ResNetRS270":              V15(272, "bottleneck", **RS, attention="se(0.25)", units=(4, 29, 53, 4)),
+    "ResNetRS350":              V15(350, "bottleneck", **RS, attention="se(0.25)", units=(4, 36, 72, 4)),
+    "ResNetRS420":              V15(419, "bottleneck", **RS, attention="se(0.25)", units=(4, 44, 87, 4)),
     # timm's resnetv2_* of basic units, with a deep stem and means before projections (D), and with group norms.
     "ResNet18V2Timm":           V2(18, "basic", stem="timm"),
     "ResNet18DV2Timm":          V2(18, "basic", **V2D),
