@@ -30,6 +30,7 @@ setup(
     package_data={
         "keras_resnet": ["model_sizes.json", "py.typed", "__init__.pyi"],
         "keras_resnet.weights.pretrained": ["index.json", "*.safetensors"],
+        "keras_resnet.weights.published": ["weights.csv"],
         "keras_resnet.training.data.digits": ["*.npz", "README.md"],
         "keras_resnet.training.reporting": ["report_template.html", "style.css"],
         "keras_resnet.training.reproduce": ["report_template.html"],

@@ -179,6 +179,18 @@ ResNet50TV2Timm: _Constructor
 ResNet101DV2Timm: _Constructor
 ResNet152DV2Timm: _Constructor
 ResNet50DGNV2Timm: _Constructor
+ResNet50V1TFSlim: _Constructor
+ResNet101V1TFSlim: _Constructor
+ResNet152V1TFSlim: _Constructor
+ResNet50V2TFSlim: _Constructor
+ResNet101V2TFSlim: _Constructor
+ResNet152V2TFSlim: _Constructor
+ResNet50Garden: _Constructor
+ResNet101Garden: _Constructor
+ResNet152Garden: _Constructor
+ResNet50Garden2019: _Constructor
+ResNet18VD: _Constructor
+ResNet34VD: _Constructor
 BiTR50x1: _Constructor
 BiTR50x3: _Constructor
 BiTR101x1: _Constructor
@@ -329,6 +341,18 @@ __all__ = [  # noqa: RUF022  in the order of the table
     "ResNet101DV2Timm",
     "ResNet152DV2Timm",
     "ResNet50DGNV2Timm",
+    "ResNet50V1TFSlim",
+    "ResNet101V1TFSlim",
+    "ResNet152V1TFSlim",
+    "ResNet50V2TFSlim",
+    "ResNet101V2TFSlim",
+    "ResNet152V2TFSlim",
+    "ResNet50Garden",
+    "ResNet101Garden",
+    "ResNet152Garden",
+    "ResNet50Garden2019",
+    "ResNet18VD",
+    "ResNet34VD",
     "BiTR50x1",
     "BiTR50x3",
     "BiTR101x1",

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 from tensorflow.lite.python.convert_phase import ConverterError
 from tensorflow.python.data.ops import multi_device_iterator_ops
 
 __all__ = [
     "ConverterError",
+    "checkpoint_names",
     "device_buffers_without_autotuning",
     "graphs_of_function",
     "maybe_merge_call",
@@ -34,6 +36,15 @@ def graphs_of_function(function: Any) -> list[tf.Graph]:
     """
     graph = function.graph
     return [graph, *(graph._get_function(name).graph for name in graph._functions)]
+
+
+def checkpoint_names(object_graph: bytes) -> dict[str, str]:
+    """The names that variables had by their keys in a checkpoint of TensorFlow 2, from its object graph.
+
+    Missing: `tf.train.load_checkpoint` knows the keys only, which are the attributes on the way to a variable.
+    """
+    graph = TrackableObjectGraph.FromString(object_graph)
+    return {attribute.checkpoint_key: attribute.full_name for node in graph.nodes for attribute in node.attributes}
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ class ModelSize:
     @classmethod
     def of(cls, model: "keras.Model") -> Self:
         """Measures a model of fixed input size."""
-        from keras_resnet.models.graph import longest_path, macs
+        from keras_resnet.graph import longest_path, macs
 
         trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
         return cls(trainable, model.count_params(), macs(model), longest_path(model))

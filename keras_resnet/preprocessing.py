@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 CHANNEL_ORDERS = ("rgb", "bgr")
+CROP_ROUNDINGS = ("half_to_even", "down")
 ORIGIN = "origin"  # an entry of a record on a model, see `metadata.Origin`
 MAX_RESIZED_PIXELS = 10**8  # that an image has before the crop is cut out of it
 MAX_SIDE = 4096  # pixels, of the images and of what they are cropped from
@@ -39,6 +40,8 @@ class Preprocessing:
         crop_fraction: fraction of the resized image's shorter side that the center crop keeps.
         interpolation: "bilinear" or "bicubic".
         channel_order: the order in which the network reads the channels, "rgb" or, as in Caffe, "bgr".
+        crop_rounding: which pixel the crop begins with where its center lies between two: "half_to_even", as torchvision and
+            timm, or "down", as transformers. It moves the crop by a pixel in half of such images.
 
     Raises:
         UserError: if a value is out of range.
@@ -52,9 +55,11 @@ class Preprocessing:
     crop_fraction: float = 1.0
     interpolation: str = "bilinear"
     channel_order: str = "rgb"
+    crop_rounding: str = "half_to_even"
 
     def __post_init__(self) -> None:
-        for field, valid in (("interpolation", INTERPOLATIONS), ("channel_order", CHANNEL_ORDERS)):
+        choices = {"interpolation": INTERPOLATIONS, "channel_order": CHANNEL_ORDERS, "crop_rounding": CROP_ROUNDINGS}
+        for field, valid in choices.items():
             if getattr(self, field) not in valid:
                 raise UserError(f"{field} is {getattr(self, field)!r}; it is one of {comma_join(valid)}")
         sizes = (self.height, self.width, self.channels)
@@ -126,7 +131,8 @@ class Preprocessing:
     def resize_and_crop(self, image: Image.Image) -> np.ndarray:
         """Scales a PIL image so that its crop covers height x width, aspect ratio kept, and cuts out the center.
 
-        The same to the pixel as torchvision's Resize and CenterCrop with Pillow before version 13, see `resize`.
+        The same to the pixel as the resize and crop of torchvision, timm and transformers with Pillow before version 13, see
+        `resize`.
         """
         from PIL import Image
 
@@ -134,7 +140,8 @@ class Preprocessing:
         target = [int(side / self.crop_fraction + 1e-6) for side in (self.width, self.height)]
         scale = max(target[0] / image.width, target[1] / image.height)
         width, height = (max(least, int(side * scale + 1e-6)) for least, side in zip(target, image.size, strict=True))
-        left, top = round((width - self.width) / 2), round((height - self.height) / 2)
+        whole = round if self.crop_rounding == "half_to_even" else math.floor
+        left, top = whole((width - self.width) / 2), whole((height - self.height) / 2)
         box = (left, top, left + self.width, top + self.height)
         resampling = Image.Resampling[self.interpolation.upper()]
         if width * height > MAX_RESIZED_PIXELS:  # of a long and narrow image; what is not in the crop is never made

@@ -1,4 +1,4 @@
-"""Catches a convolution in groups that is not Keras' layer: other outputs, gradients, weights or files, or one that takes XLA."""
+"""Catches a convolution in groups that is not Keras' layer: other outputs, gradients, weights or files, or XLA in it."""
 
 import itertools
 import os
@@ -101,7 +101,11 @@ def test_no_graph_asks_for_xla():
     """A served model that does needs a server with XLA, and is 20 times slower."""
     ours, stock = (tf.function(layer).get_concrete_function(tf.TensorSpec(SHAPE)) for layer in pair(groups=4))
     asking = [
-        [function.signature.name for function in each.graph.as_graph_def().library.function if function.attr["_XlaMustCompile"].b]
+        [
+            function.signature.name
+            for function in each.graph.as_graph_def().library.function
+            if function.attr["_XlaMustCompile"].b
+        ]
         for each in (ours, stock)
     ]
     assert not asking[0]
@@ -138,9 +142,7 @@ assert numpy.abs(of_images).max() > 0
 print(has_gradient(tf.float32, "NHWC"))
 """
     environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("False", "True")  # a GPU has them
 

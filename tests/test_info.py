@@ -4,8 +4,7 @@ import keras
 import pytest
 
 import keras_resnet
-from keras_resnet import UserError, info, published
-from keras_resnet.models import graph
+from keras_resnet import UserError, graph, info, published
 
 # fmt: off
 MILLIONS = {  # multiply-adds by the papers' networks; He et al. 2015, Table 1 has 1.8, 3.6, 3.8, 7.6 and 11.3 billion

@@ -122,6 +122,16 @@ def test_is_functional(model):
         assert not _keras_internals.is_functional(model.get_layer("a"))
 
 
+def test_checkpoint_names(tmp_path):
+    with using("tensorflow", "`TrackableObjectGraph`, which a checkpoint describes its objects by"):
+        layer = tf.Module()
+        layer.kernel = tf.Variable(1.0, name="conv1/kernel")
+        path = tf.train.Checkpoint(model=layer).write(str(tmp_path / "a"))
+        graph = tf.train.load_checkpoint(path).get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
+        names = _tensorflow_internals.checkpoint_names(graph)
+        assert names == {"model/kernel/.ATTRIBUTES/VARIABLE_VALUE": "conv1/kernel"}
+
+
 def test_graph_calls(model):
     with using("keras", "`Functional._nodes_by_depth` or its nodes"):
         calls = list(_keras_internals.graph_calls(model))

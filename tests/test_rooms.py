@@ -19,20 +19,20 @@ LAYERS = {
         ("_keras_internals", "_tensorflow_internals", "_litert_internals", "_onnxruntime_internals", "_quantizer_internals",
          "_tf2onnx_internals", "_numpy_internals", "files", "environment", "batch_normalization", "images", "class_names",
          "keras_files", "rows", "group_normalization", "grouped_convolution"),
-        ("preprocessing", "child_process", "standardized_convolution"), "models", ("metadata", "other_formats"),
+        ("preprocessing", "child_process", "standardized_convolution", "graph"), "models", ("metadata", "other_formats"),
         ("hub", "saving"), "weights", "constructors", "classifier", "published", "info", "pretrained", "analysis", "benchmarks",
         ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
         ("naming", "options", "orders"), "variants", "layers",
-        ("shortcuts", "normalizations", "antialiasing", "attention", "graph"), ("stems", "residual_units"), "unit_specs",
+        ("shortcuts", "normalizations", "antialiasing", "attention"), ("stems", "residual_units"), "unit_specs",
         "builder", "backbone",
     ),
     "keras_resnet/hub": (
         ("names", "licenses", "cards", "network_config"), ("client", "timm_config", "transformers_config"), "repository",
     ),
     "keras_resnet/weights": (
-        ("structure", "stored_tensors", "checkpoint_format", "architectures"), ("torch_formats", "keras_formats"),
+        ("structure", "stored_tensors", "checkpoint_format", "architectures", "published"), ("torch_formats", "keras_formats"),
         ("checkpoint_formats", "hdf5_layers", "state_dicts", "numpy_archives", "tensorflow_checkpoints"), "keras_hub_presets",
         "readers", "inner_network", ("matching", "applications", "pretrained", "claims"), "availability", "channels", "loading",
     ),

@@ -36,7 +36,8 @@ class Command:
         run: does the work, and returns an exit status or None for 0. The first line of its docstring is its line in the help.
         define: defines the flags.
         required: the flags that must be given.
-        arguments: what follows the flags, for the usage; empty for a command that takes flags only.
+        arguments: what follows the flags, for the usage; empty for a command that takes flags only, and in brackets where it
+            need not be there.
         example: a command line, for the help.
         effective_defaults: from the flags that are given, the defaults of those whose default depends on them, for the help:
             a line that says where they are from, and `{name: value}`.
@@ -74,7 +75,7 @@ class Command:
         if others and not self.arguments:
             raise UserError(f"{name} takes flags only, not {comma_join(others)}")
         missing = [f"--{flag}" for flag in self.required if not flags.value(flag)]
-        if missing or (self.arguments and not others):
+        if missing or (self.arguments and not self.arguments.startswith("[") and not others):
             raise UserError(f"{name} needs {comma_join(missing or [self.arguments])}; see keras-resnet {name} --help")
         return flags, others
 
@@ -103,7 +104,10 @@ def parse_flags(flags: Flags, name: str, arguments: list[str], interspersed: boo
     except (absl_flags.Error, ValueError) as error:
         if isinstance(error.__context__, UserError):  # of the flag's own parser; absl says it again
             raise error.__context__ from None
-        raise UserError(first_line(error)) from error
+        message = first_line(error)
+        if isinstance(error.__context__, ValueError) and len(error.__context__.args) > 1:  # of a flag that is on or off
+            message = f"{message.partition(': (')[0]}: it is true or false"
+        raise UserError(message) from error
 
 
 def similar_names(name: str, known: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from keras_resnet.training.recipes import CHOICES, PARTS, RECIPES
 from .flags import FlagHelp
 
 SHORTCUTS = (
-    "A", "B", "C", "none", "constant_scaling(0.5,0.5)", "exclusive_gating(-6)", "shortcut_only_gating(-6)", "conv1x1",
+    "A", "B", "C", "vd", "none", "constant_scaling(0.5,0.5)", "exclusive_gating(-6)", "shortcut_only_gating(-6)", "conv1x1",
     "dropout(0.5)",
 )  # fmt: skip
 SHARE, RATE, NOT_NEGATIVE = "at least 0 and below 1", "above 0 and at most 1", "at least 0"

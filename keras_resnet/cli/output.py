@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from keras_resnet.errors import UserError, one_line, printable
 
@@ -51,7 +51,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)  # no name is cut off
     for row in rows:
         table.add_row(*map(one_line, row))
     console.print(table)

@@ -151,7 +151,8 @@ def transformers_preprocessing(record: Any, channels: int) -> Preprocessing:
     mean, std = ((value,) * channels for value in (0.0, 1.0))
     if processor.do_normalize:
         mean, std = processor.image_mean, processor.image_std
-    return Preprocessing(side, side, channels, mean, std, crop_fraction, RESAMPLING[processor.resample])
+    interpolation = RESAMPLING[processor.resample]
+    return Preprocessing(side, side, channels, mean, std, crop_fraction, interpolation, crop_rounding="down")
 
 
 def one_side(size: int | Mapping[str, int], name: str) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.graph import strides
 
 from . import naming
-from .graph import strides
 from .layers import channels
 from .naming import UnitLayer
 

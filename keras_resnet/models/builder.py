@@ -161,6 +161,7 @@ def features(x: KerasTensor, variant: Variant, options: ModelOptions, add_units:
         projection=variant.projection,
         groups=variant.groups,
         group_width=variant.group_width,
+        padding=variant.padding,
         use_bias=stem.use_bias,
         zero_init=options.zero_init_residual,
     )

@@ -74,9 +74,10 @@ def conv(
     bias: float = 0.0,
     zero: bool = False,
     standardized: bool = False,
+    padding: str = "symmetric",
     name: str,
 ) -> KerasTensor:
-    """Convolution, padded symmetrically: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
+    """Convolution, padded: (N, H, W, C) -> (N, ceil(H/s), ceil(W/s), filters).
 
     Keras' "same" pads more at the bottom right where the stride is 2; Caffe and Torch, and so the papers, pad both sides
     alike. Where the stride is 1 the two agree.
@@ -92,21 +93,22 @@ def conv(
         bias: initial value of the biases, if there are any.
         zero: begin with a kernel of zeros.
         standardized: each filter of the kernel has mean 0 and variance 1, see `StandardizedConv2D`.
+        padding: "symmetric", or Keras' "same".
         name: of the layer; a padding layer before it is called `{name}_pad`.
 
     Raises:
         UserError: for biases with the channels first where Keras on TensorFlow would misplace them.
     """
-    padding, bias_initializer = "same", cast(Any, keras.initializers.Constant(bias) if bias else "zeros")
-    if stride > 1:
+    bias_initializer = cast(Any, keras.initializers.Constant(bias) if bias else "zeros")
+    outside = stride > 1 and padding == "symmetric"
+    if outside:
         x = pad(x, kernel_size // 2, name=sublayer(name, "pad"))
-        padding = "valid"
     layer_class = StandardizedConv2D if standardized else keras.layers.Conv2D if groups == 1 else Conv2D
     y = layer_class(
         filters,
         kernel_size,
         stride,
-        padding,
+        "valid" if outside else "same",
         dilation_rate=dilation,
         groups=groups,
         use_bias=use_bias,
@@ -191,6 +193,11 @@ def max_pool_padded_with_neg_inf(x: KerasTensor, *, name: str) -> KerasTensor:
     A stock layer pads both sides alike with minus infinity only where its stride is 1.
     """
     return subsample(overlapping_maximum(x, name=name), 2, name=sublayer(name, "subsample"))
+
+
+def max_pool_same(x: KerasTensor, *, name: str) -> KerasTensor:
+    """3x3 maximum, stride 2, as TensorFlow pads: more at the bottom right; (N, H, W, C) -> (N, ceil(H/2), ceil(W/2), C)."""
+    return keras.layers.MaxPooling2D(3, 2, "same", name=name)(x)
 
 
 def overlapping_maximum(x: KerasTensor, *, name: str) -> KerasTensor:

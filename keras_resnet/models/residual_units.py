@@ -35,6 +35,7 @@ class ResidualUnit:
             arXiv:1812.01187, Figure 2(c)).
         groups: of the 3x3 convolution of a bottleneck.
         group_width: of each group, where `width` is 64.
+        padding: of convolutions with a stride, "symmetric" or "same", see `layers.conv`.
         use_bias: biases in the branch's last convolution and in projections, as in TF-Slim's v2.
         zero_init: the branch begins as zeros (Goyal et al. 2017, arXiv:1706.02677, 5.1).
     """
@@ -49,6 +50,7 @@ class ResidualUnit:
     projection: str = "1x1"
     groups: int = 1
     group_width: int = 64
+    padding: str = "symmetric"
     use_bias: bool = False
     zero_init: bool = False
 
@@ -116,6 +118,7 @@ class ResidualUnit:
                 dilation=dilations[i > self.stride_on] if kernel > 1 else 1,
                 groups=self.groups if kernel > 1 else 1,
                 use_bias=self.use_bias and i == ends,
+                padding=self.padding,
             )
             for i, kernel in enumerate(block.kernels)
         ]

@@ -14,7 +14,7 @@ from keras import KerasTensor
 from keras_resnet.rows import Parameter, Row, choose, forms
 
 from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
-from .naming import sublayer
+from .naming import UnitLayer, sublayer
 
 ShortcutOutputs = tuple[KerasTensor | None, Callable[[KerasTensor], KerasTensor]]
 
@@ -59,6 +59,13 @@ def option_b(x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, proje
 def option_c(x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, project: Projection, name: str) -> ShortcutOutputs:
     """A 1x1 projection in every unit."""
     return project(y, filters, 1, stride, name=name), identity_branch
+
+
+def option_vd(x: KerasTensor, y: KerasTensor, filters: int, stride: int, *, project: Projection, name: str) -> ShortcutOutputs:
+    """A 1x1 projection in the first unit of each stage, whether its shape changes or not; identity in the others."""
+    unit = UnitLayer.parse(name)
+    first = unit is not None and unit.unit == 1
+    return (option_c if first else option_b)(x, y, filters, stride, project=project, name=name)
 
 
 def no_shortcut(
@@ -129,6 +136,7 @@ SHORTCUTS = {
     "A":                    Row(option_a, "He et al. 2015, section 3.3 (A)"),
     "B":                    Row(option_b, "He et al. 2015, section 3.3 (B)"),
     "C":                    Row(option_c, "He et al. 2015, section 4.1 (C)"),
+    "vd":                   Row(option_vd, "PaddlePaddle's ResNet_vd, KerasHub's of basic units"),
     "none":                 Row(no_shortcut, "He et al. 2015, section 3.3, Plain Network"),
     "constant_scaling":     Row(constant_scaling, "He et al. 2016, Figure 2(b), Table 1",
                                 (Parameter("shortcut_factor", 0.5), Parameter("branch_factor", 0.5))),

@@ -7,7 +7,7 @@ from keras import KerasTensor
 
 from . import naming
 from .antialiasing import Reduce, average
-from .layers import max_pool, max_pool_padded_with_neg_inf, overlapping_maximum, relu
+from .layers import max_pool, max_pool_padded_with_neg_inf, max_pool_same, overlapping_maximum, relu
 from .normalizations import Normalization
 
 # A pre-activation network's first activation comes "right after conv1 and before splitting into two paths" (He et al. 2016,
@@ -25,6 +25,7 @@ class Stem:
         max_pool: the 3x3 maximum with stride 2 that follows; None for a convolution in its place.
         ends_in_activation: the stem ends in norm and ReLU, which the first unit uses in place of its own pre-activation.
         downsample_in_last_unit: the last unit of each stage but the last carries the stride, not the first of the next one.
+        padding: of its convolutions with a stride, "symmetric" or "same", see `layers.conv`.
         use_bias: in the last convolution, and see `residual_units.ResidualUnit`.
         widens: it becomes wider with the stages, where others only become narrower.
     """
@@ -36,6 +37,7 @@ class Stem:
     max_pool: Callable[..., KerasTensor] | None = max_pool
     ends_in_activation: bool = True
     downsample_in_last_unit: bool = False
+    padding: str = "symmetric"
     use_bias: bool = False
     widens: bool = False
 
@@ -48,8 +50,8 @@ class Stem:
         last, stride = len(self.filters), 2 if self.stem_stride > 1 else 1
         for number, paper_filters in enumerate(self.filters, start=1):
             filters, raw = max(1, round(paper_filters * factor)), number == last and not self.ends_in_activation
-            bias = {"use_bias": True} if self.use_bias and number == last else {}
-            x = normalization.conv(x, filters, self.kernel_size, stride, name=naming.stem_layer("conv", number), **bias)
+            extra = {"use_bias": self.use_bias and number == last, "padding": self.padding}
+            x = normalization.conv(x, filters, self.kernel_size, stride, name=naming.stem_layer("conv", number), **extra)
             stride = 1
             if not raw:
                 x = normalization.norm(x, name=naming.stem_layer("norm", number))
@@ -77,8 +79,13 @@ STEMS = {
     "tiered":      Stem(3, (24, 32, 64)),                     # timm's "t"
     "wide":        Stem(3, (64, 64, 128)),                    # timm's "s", from Gluon
     "rs":          Stem(3, (32, 32, 64), max_pool=None),      # Bello et al. 2021, arXiv:2103.07579, section 4.1
+    "slim_v1":     Stem(7, (64,), max_pool=max_pool_same, downsample_in_last_unit=True),  # TF-Slim's resnet_v1.py
+    "garden":      Stem(7, (64,), max_pool=max_pool_same, padding="same"),  # TensorFlow's Model Garden
+    "garden_2019": Stem(7, (64,), max_pool=max_pool_same),    # and its ResNet-50 of 2019
     # Of pre-activation networks, ending raw.
     "slim":        Stem(7, (64,), ends_in_activation=False, downsample_in_last_unit=True, use_bias=True),  # keras.applications
+    "slim_v2":     Stem(7, (64,), max_pool=max_pool_same, ends_in_activation=False, downsample_in_last_unit=True,
+                        use_bias=True),                       # TF-Slim's resnet_v2.py
     "timm":        Stem(7, (64,), max_pool=raw_max, ends_in_activation=False),  # and KerasHub: padding never wins the maximum
     "timm_deep":   Stem(3, (32, 32, 64), max_pool=raw_max, ends_in_activation=False),
     "timm_tiered": Stem(3, (24, 32, 64), max_pool=raw_max, ends_in_activation=False),

@@ -11,7 +11,10 @@ from keras_resnet.errors import UserError, comma_join
 from .orders import BLOCKS, ORDERS
 
 # Rows of `stems.STEMS`, which needs Keras.
-STEM_NAMES = ("cifar", "imagenet", "deep", "tiered", "wide", "rs", "slim", "timm", "timm_deep", "timm_tiered", "bit")
+STEM_NAMES = (
+    "cifar", "imagenet", "deep", "tiered", "wide", "rs", "slim_v1", "garden", "garden_2019",
+    "slim", "slim_v2", "timm", "timm_deep", "timm_tiered", "bit",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Variant:
         antialias: a row of `antialiasing.ANTIALIASING`.
         attention: see `attention.get_attention`.
         normalization: a row of `normalizations.NORMALIZATIONS`.
+        padding: of the units' convolutions with a stride: "symmetric", or "same" as TensorFlow understands it.
     """
 
     family: str
@@ -51,6 +55,7 @@ class Variant:
     antialias: str = "none"
     attention: str = "none"
     normalization: str = "batch"
+    padding: str = "symmetric"
 
     def __post_init__(self) -> None:
         if not self.stem:
@@ -232,6 +237,21 @@ VARIANTS = {
     "ResNet101DV2Timm":         V2(101, "bottleneck", **V2D),
     "ResNet152DV2Timm":         V2(152, "bottleneck", **V2D),
     "ResNet50DGNV2Timm":        V2(50, "bottleneck", **V2D, normalization="group"),
+    # TensorFlow's own: TF-Slim's resnet_v1.py and resnet_v2.py, and the Model Garden's ResNet. They are padded otherwise.
+    "ResNet50V1TFSlim":         V15(50, "bottleneck", stem="slim_v1"),
+    "ResNet101V1TFSlim":        V15(101, "bottleneck", stem="slim_v1"),
+    "ResNet152V1TFSlim":        V15(152, "bottleneck", stem="slim_v1"),
+    "ResNet50V2TFSlim":         V2(50, "bottleneck", stem="slim_v2"),
+    "ResNet101V2TFSlim":        V2(101, "bottleneck", stem="slim_v2"),
+    "ResNet152V2TFSlim":        V2(152, "bottleneck", stem="slim_v2"),
+    "ResNet50Garden":           V15(50, "bottleneck", stem="garden", padding="same"),
+    "ResNet101Garden":          V15(101, "bottleneck", stem="garden", padding="same"),
+    "ResNet152Garden":          V15(152, "bottleneck", stem="garden", padding="same"),
+    "ResNet50Garden2019":       V15(50, "bottleneck", stem="garden_2019", padding="same"),
+    # PaddlePaddle's ResNet_vd of basic units, which KerasHub has: a projection begins every stage.
+    "ResNet18VD":               V15(18, "basic", **D, shortcut="vd"),
+    "ResNet34VD":               V15(34, "basic", **D, shortcut="vd"),
+    "ResNet200VD":              V15(200, "bottleneck", **D, units=(3, 12, 48, 3)),
     # Kolesnikov et al. 2020 (BiT), arXiv:1912.11370, section 4.
     "BiTR50x1":                 V2(50, "bottleneck", **BIT),
     "BiTR50x3":                 V2(50, "bottleneck", **BIT, widen_factor=3),

@@ -33,8 +33,10 @@ PREPROCESSING_PRESETS = {  # what the published figures of these weights were me
 }
 # fmt: on
 
-# The first hexadecimal digits of the SHA-256 of torchvision's IMAGENET1K_V2 files, which also end their file names.
-TORCHVISION_V2 = ("11ad3fa6", "cd907fc2", "f82ba261")
+# The first hexadecimal digits of the SHA-256 of those of torchvision's files that are for crops of 224 out of 232 pixels, which
+# also end their names: IMAGENET1K_V2 of resnet50, 101, 152, resnext50_32x4d, resnext101_32x8d, wide_resnet50_2 and 101_2, and
+# IMAGENET1K_V1 of resnext101_64x4d.
+TORCHVISION_V2 = ("11ad3fa6", "cd907fc2", "f82ba261", "1a0047aa", "110c445d", "9ba9bcbe", "d733dc28", "173b62eb")
 
 CHECKPOINT_FORMATS: tuple[CheckpointFormat, ...] = (*KERAS_FORMATS, *TORCH_FORMATS)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.models.variants import get_variant
-from keras_resnet.records import read_json
+from keras_resnet.records import read_json, shown
 
 from .architectures import TIMM_ARCHITECTURES, TIMM_REFUSED
 from .checkpoint_formats import CheckpointFormat
@@ -66,8 +66,8 @@ def as_configured(path: str, checkpoint_format: CheckpointFormat) -> CheckpointF
     for setting, ours in TRANSFORMERS[model_type].items():
         if config.get(setting, ours) != ours:
             raise UserError(
-                f"{path} has {setting} {str(config[setting])[:60]!r} by the {CONFIG} next to it; in networks of this zoo "
-                f"it is {ours!r}"
+                f"{path} has {setting} {shown(config[setting])} by the {CONFIG} next to it; in networks of this zoo "
+                f"it is {shown(ours)}"
             )
     if model_type == "resnet" and config.get("downsample_in_bottleneck") and config.get("layer_type") != "basic":
         return dataclasses.replace(checkpoint_format, stride_on="1x1", compatible_models=STRIDE_ON_1X1)

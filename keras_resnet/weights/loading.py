@@ -44,12 +44,12 @@ def load_weights(
     """Loads weights into a network of this zoo; the file's content tells where they come from.
 
     Supported are the zoo's own files (`.weights.h5`, `.keras`); keras.applications' ResNet and ResNetV2 (`.h5`, `.weights.h5`,
-    `.keras`, with or without top); state dicts of timm's `resnet.py` and `resnetv2.py`, torchvision's and transformers' ResNets,
-    transformers' BiT, and akamaster's CIFAR ResNets (`.pth`, `.th`, `.safetensors`; bare, prefixed with `module.`, or in a
-    training program's dictionary, where the network's own tensors come before averaged ones); Google's BiT (`.npz`); KerasHub's
-    ResNet presets (the folder); checkpoints of TF-Slim and of the TensorFlow Model Garden (the index, the data, or what their
-    names begin with). "imagenet" downloads keras.applications' file for the network, and the names in `list_pretrained()`, such
-    as "digits", stand for the trained weights that come with this package.
+    `.keras`, with or without top); state dicts of timm's `resnet.py` and `resnetv2.py`, of torchvision's ResNets, of
+    transformers' ResNets and BiT, and of akamaster's CIFAR ResNets (`.pth`, `.th`, `.safetensors`; bare, prefixed with
+    `module.`, or in a training program's dictionary, where the network's own tensors come before averaged ones); Google's BiT
+    (`.npz`); KerasHub's ResNet presets (the folder); checkpoints of TF-Slim and of the TensorFlow Model Garden (the index, the
+    data, or what their names begin with). "imagenet" downloads keras.applications' file for the network, and the names in
+    `list_pretrained()`, such as "digits", stand for the trained weights that come with this package.
 
     Networks that have the same tensors and compute different things, such as timm's resnet50 and resnetaa50, are told apart by
     a `config.json` next to the file, or by its name if it begins with that of an architecture; where neither says anything, the
@@ -154,10 +154,8 @@ def advice_about_inside(model: keras.Model) -> str:
 def check_same_structure(path: str, ours: Structure, model_name: str, place: str = "") -> None:
     """Raises a `UserError` if a `.keras` file of the zoo describes a network that computes something else with its weights."""
     theirs = Structure.of(keras_layers(path, place))
-    for field in [field.name for field in dataclasses.fields(Structure)] if theirs else ():
-        there, here = getattr(theirs, field), getattr(ours, field)
-        if there != here:
-            raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
+    for field, (there, here) in ours.differences(dataclasses.asdict(theirs)).items() if theirs else ():
+        raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
 
 
 def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str = "") -> Preprocessing | None:

@@ -93,9 +93,9 @@ def check_structure(checkpoint_format: CheckpointFormat, structure: Structure, m
         wrong.append(f"projections of the kind {structure.projection}, not {known.projection}")
     if structure.standardized != known.standardized:
         wrong.append(f"kernels that are {'' if structure.standardized else 'not '}standardized")
-    if structure.strided_unit != known.strided_unit:
+    if structure.strided_unit not in ("", known.strided_unit):
         wrong.append(f"the stride in the {structure.strided_unit} unit of a stage, not in the {known.strided_unit}")
-    if structure.padding != known.padding or (known.pools and structure.pool not in known.pools):
+    if structure.padding not in ("", known.padding) or (known.pools and structure.pool not in known.pools):
         wrong.append("other pixels at the edges of its maximum or its convolutions")
     if structure.antialias != "none" and "filter" not in known.pools:
         wrong.append(f"the antialias filter {structure.antialias}")

@@ -15,6 +15,7 @@ from keras_resnet.models.variants import Variant, stage_depths
 if TYPE_CHECKING:
     import keras
 
+STEM_PAD = naming.sublayer(naming.STEM_CONV, "pad")
 CLASS = "class_name"  # of a layer, beside its configuration
 
 
@@ -33,8 +34,9 @@ class Structure:
         standardized: whether the kernels are.
         pool: of the stem: padded with "zeros" or "neg_inf" on all sides, with "same" as TensorFlow does, an antialias "filter",
             or "none".
-        strided_unit: the unit of a stage that has the stride, "first" or "last".
-        padding: of the units' convolutions with a stride, "symmetric" or "same".
+        strided_unit: the unit of a stage that has the stride, "first" or "last"; "" where nothing tells.
+        padding: of the convolutions with a stride: "symmetric"; "same"; "same_in_units" where the stem's is symmetric; "" where
+            nothing tells.
     """
 
     order: str
@@ -75,7 +77,8 @@ class Structure:
         for unit, layer in pairs:
             if (kind := unit.shortcut_operation) is not None:
                 shortcut.add(f"{kind}{layer.get('scale')}" if kind.endswith("scale") else kind)
-        padded_same = any(layer.get("padding") == "same" for unit, layer in strided if unit.operation.startswith("conv"))
+        paddings = {layer.get("padding") for unit, layer in strided if unit.operation.startswith("conv")}
+        same = "same_in_units" if any(layer.get("name") == STEM_PAD for layer in layers) else "same"
         return cls(
             order=order,
             block=block,
@@ -87,8 +90,8 @@ class Structure:
             attention=next((kind for kind in ("se", "eca") if any(each.startswith(f"{kind}_") for each in kinds)), "none"),
             standardized=any(layer.get(CLASS) == "StandardizedConv2D" for layer in layers),
             pool=stem_pool({layer.get("name", ""): layer for layer in layers}),
-            strided_unit="last" if any(unit.unit > 1 for unit, _ in strided) else "first",
-            padding="same" if padded_same else "symmetric",
+            strided_unit="" if not strided else "last" if any(unit.unit > 1 for unit, _ in strided) else "first",
+            padding="" if not paddings else same if "same" in paddings else "symmetric",
         )
 
     @classmethod
@@ -109,7 +112,11 @@ class Structure:
     def differences(self, expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """The attributes that are not as expected, as `{name: (expected, here)}`; what nothing tells here is as expected."""
         found = {name: (value, getattr(self, name)) for name, value in expected.items()}
-        return {name: values for name, values in found.items() if values[0] != values[1] and values[1] != ""}
+        return {name: values for name, values in found.items() if values[0] != values[1] and "" not in values}
+
+    def agrees(self, other: Self) -> bool:
+        """Whether nothing tells that another network of the same tensors computes something else."""
+        return not other.differences(dataclasses.asdict(self))
 
 
 def is_strided(layer: Mapping[str, Any]) -> bool:

@@ -68,11 +68,11 @@ def read_checkpoint(path: str, limits: SizeLimits) -> dict[str, np.ndarray]:
         reader = tf.train.load_checkpoint(prefix)
         shapes = reader.get_variable_to_shape_map()
         types = reader.get_variable_to_dtype_map()
-        names = keras_names(reader) if OBJECT_GRAPH in shapes else {}
+        found = keras_names(reader) if OBJECT_GRAPH in shapes else {}
     except tf.errors.OpError as error:
         raise UserError(f"{path} cannot be read: {error.message}") from error
-    keys = [key for key in sorted(shapes) if key != OBJECT_GRAPH and not SLOTS.fullmatch(key.removesuffix(VALUE))]
-    names = {key: names.get(key, key.removesuffix(VALUE)) for key in keys}
+    keys: list[str] = [key for key in sorted(shapes) if key != OBJECT_GRAPH and not SLOTS.fullmatch(key.removesuffix(VALUE))]
+    names: dict[str, str] = {key: found.get(key) or key.removesuffix(VALUE) for key in keys}
     layers = by_stage(dict.fromkeys(name.rpartition("/")[0] for name in names.values()))
     stored = {}
     for key, name in names.items():
@@ -91,11 +91,10 @@ def keras_names(reader: Any) -> dict[str, str]:
 
     Empty if some layers have no names of their own: Keras numbers those by all that there ever were.
     """
-    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+    from keras_resnet import _tensorflow_internals
 
-    graph = TrackableObjectGraph.FromString(reader.get_tensor(OBJECT_GRAPH))
-    attributes = [attribute for node in graph.nodes for attribute in node.attributes]
-    names = {each.checkpoint_key: each.full_name for each in attributes if not SLOTS.fullmatch(each.checkpoint_key)}
+    names = _tensorflow_internals.checkpoint_names(reader.get_tensor(OBJECT_GRAPH))
+    names = {key: name for key, name in names.items() if not SLOTS.fullmatch(key.removesuffix(VALUE))}
     named = len(set(names.values())) == len(names) and not any(map(AUTOMATIC_NAME.search, names.values()))
     return names if named else {}
 

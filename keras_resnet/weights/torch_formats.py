@@ -55,7 +55,8 @@ COMPATIBLE = {
     ("deep", "1x1"): "ResNet*C and ResNet*S",
     ("", "avg_pool"): "ECAResNetLight",
 }
-TORCH_FEATURES = r"(?:conv|bn|norm|layer|stem|stages|downsample|shortcut|maxpool|embedder|encoder)\d*\b"
+TORCH_FEATURES = r"(?:conv|bn|norm|layer|stem|stages|downsample|shortcut|maxpool)\d*\b"
+TRANSFORMERS_FEATURES = r"(?:embedder|encoder|norm)\b"
 
 
 def resnet(stem: str, projection: str) -> CheckpointFormat:
@@ -135,7 +136,7 @@ TORCH_FORMATS = (
         standardized=True,
         pools=("zeros",),
         first_stage=0,
-        features=TORCH_FEATURES,
+        features=TRANSFORMERS_FEATURES,
         outer_head=r"classifier\.1",
         preset="bit",
     ),
@@ -159,7 +160,7 @@ TORCH_FORMATS = (
         pools=RELU_POOLS,
         first_stage=0,
         first_number=0,
-        features=TORCH_FEATURES,
+        features=TRANSFORMERS_FEATURES,
         outer_head=r"classifier\.1",
         preset="torchvision_v1",
     ),

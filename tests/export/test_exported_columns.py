@@ -5,11 +5,13 @@ import json
 import pytest
 
 NETWORKS = {
-    "deep, avg_pool, blur, se": "--model=ResNet20V1 --shortcut=B --stem=deep --projection=avg_pool --antialias=blur --attention=se",
+    "deep, avg_pool, blur, se": "--model=ResNet20V1 --shortcut=B --stem=deep --projection=avg_pool --antialias=blur"
+    " --attention=se",
     "tiered, avg, eca": "--model=ResNet20V2 --shortcut=B --stem=timm_tiered --antialias=avg --attention=eca",
     "rs, group": "--model=ResNet20V1 --shortcut=B --stem=rs --normalization=group --attention=se(0.25)",
     "bit, group_standardized": "--model=ResNet20V2 --shortcut=B --stem=bit --normalization=group_standardized",
-    "wide, groups": "--model=ResNeXt50_32x4d --stem=wide --width_multiplier=0.125 --batch_size=32 --epochs=2",
+    "wide, groups": "--model=SEResNeXt26D_32x4d --attention=none --stem=wide --width_multiplier=0.125 --output_stride=8"
+    " --batch_size=32 --epochs=2",
 }
 
 

@@ -1,4 +1,4 @@
-"""Catches groups that an export loses or takes apart, that its runtime is slow with, or that are quantized along a wrong axis."""
+"""Catches groups that an export loses or takes apart, that are slow in its runtime, or quantized along a wrong axis."""
 
 import keras
 import numpy as np

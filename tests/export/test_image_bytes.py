@@ -296,9 +296,18 @@ def test_a_canvas_of_gigabytes_is_not_made(load_scenes, content):
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize(("channels", "target", "fraction"), [(3, (32, 32), 1.0), (1, (48, 30), 0.875), (3, (56, 56), 56 / 58)])
-def test_resize_and_crop_agree_with_evaluation_to_the_last_bit(channels, target, fraction, interpolation):
-    wanted = Preprocessing(*target, channels, (0.5,) * channels, (0.5,) * channels, fraction, interpolation)
+@pytest.mark.parametrize(
+    ("channels", "target", "fraction", "rounding"),
+    [
+        (3, (32, 32), 1.0, "half_to_even"),
+        (1, (48, 30), 0.875, "half_to_even"),
+        (3, (56, 56), 56 / 58, "half_to_even"),
+        (3, (56, 56), 56 / 58, "down"),
+    ],
+)
+def test_resize_and_crop_agree_with_evaluation_to_the_last_bit(channels, target, fraction, rounding, interpolation):
+    half = (0.5,) * channels
+    wanted = Preprocessing(*target, channels, half, half, fraction, interpolation, crop_rounding=rounding)
     specification = tf.TensorSpec((None, None, channels), tf.uint8)
     resize = tf.function(lambda image: resizing.resize_and_crop(image, wanted), input_signature=[specification])
     noise = np.random.default_rng(0).integers(0, 256, (300, 3000, channels)).astype(np.uint8)

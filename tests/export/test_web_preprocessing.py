@@ -33,7 +33,13 @@ SIZES = [
     (700, 2),
     (600, 200),
 ]
-NETWORKS = [((32, 32), 1.0), ((48, 30), 0.875), ((56, 56), 56 / 58), ((1, 7), 0.5)]
+NETWORKS = [
+    ((32, 32), 1.0, "half_to_even"),
+    ((48, 30), 0.875, "half_to_even"),
+    ((56, 56), 56 / 58, "half_to_even"),
+    ((56, 56), 56 / 58, "down"),
+    ((1, 7), 0.5, "half_to_even"),
+]
 LONG = (4, 120_000)  # its resize to 64 rows would have over 10**8 pixels, so evaluation resizes the crop alone
 
 PROGRAM = """
@@ -69,8 +75,9 @@ def expected(image, wanted):
     return wanted.resize_and_crop(rgb.convert("L") if wanted.channels == 1 else rgb)
 
 
-def preprocessing(shape, channels, fraction, interpolation):
-    return Preprocessing(*shape, channels, (0.5,) * channels, (0.5,) * channels, fraction, interpolation)
+def preprocessing(shape, channels, fraction, interpolation, rounding="half_to_even"):
+    half = (0.5,) * channels
+    return Preprocessing(*shape, channels, half, half, fraction, interpolation, crop_rounding=rounding)
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
@@ -78,9 +85,9 @@ def preprocessing(shape, channels, fraction, interpolation):
 def test_resize_crop_and_gray_agree_with_evaluation_to_the_last_bit(channels, interpolation, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (700, 900, 4)).astype(np.uint8)
     cases = [
-        (noise[:height, :width], preprocessing(shape, channels, fraction, interpolation))
+        (noise[:height, :width], preprocessing(shape, channels, fraction, interpolation, rounding))
         for height, width in SIZES
-        for shape, fraction in NETWORKS
+        for shape, fraction, rounding in NETWORKS
     ]
     for (image, wanted), found in zip(cases, in_node(cases, tmp_path), strict=True):
         np.testing.assert_array_equal(found, expected(image, wanted), err_msg=f"{image.shape} to {wanted.summary()}")

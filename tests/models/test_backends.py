@@ -14,8 +14,8 @@ from conftest import scramble
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.graph import macs
 from keras_resnet.models.builder import build
-from keras_resnet.models.graph import macs
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import Variant
 
@@ -27,6 +27,7 @@ NETWORKS = [
     (32, ("cifar", 8, "basic", "bn_after_addition", "constant_scaling", "1x1", 1, "imagenet"), {"zero_init_residual": True}),
     (40, ("cifar", 11, "bottleneck", "full_preactivation", "B", "3x3", 1, "slim"), {"width_multiplier": 0.5}),
     (32, ("cifar", 11, "bottleneck", "full_preactivation", "C", "3x3", 1, "timm"), {"output_stride": 8}),
+    (16, ("cifar", 11, "bottleneck", "original", "B", "3x3", 1, "cifar", 4, 16), {"output_stride": 2}),
 ]
 ARGUMENTS = {
     "include_top": True,
@@ -47,7 +48,7 @@ import keras
 import numpy as np
 import keras_resnet
 from keras_resnet.models.builder import build
-from keras_resnet.models.graph import macs
+from keras_resnet.graph import macs
 from keras_resnet.models.layers import drop_path
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.variants import Variant

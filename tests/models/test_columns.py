@@ -7,9 +7,9 @@ from conftest import gradients, scramble
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.graph import strides
 from keras_resnet.models import antialiasing, attention, normalizations, variants
 from keras_resnet.models.builder import build
-from keras_resnet.models.graph import strides
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.stems import STEMS
 from keras_resnet.models.variants import Variant

@@ -42,7 +42,8 @@ NETWORKS = (  # one or more of every column of the table, small ones
     "transformers/resnet-50",
     "transformers/bit-50",
 )
-# Not square, so that a swap of height and width shows. timm's own resnetaa* fail where a stage or the pool reads an odd number of pixels.
+# Not square, so that a swap of height and width shows. timm's resnetaa* themselves fail where a stage reads an odd number of
+# pixels.
 ODD, ODD_FIRST = (101, 75), (127, 97)
 SMALL = (64, 96)
 

@@ -337,6 +337,7 @@ NETWORKS = {
     "option A": ("ResNet20V2", {"input_shape": (16, 16, 3)}),
     "projections": ("ResNet18V1", {"input_shape": (64, 48, 3), "width_multiplier": 0.25}),
     "strides on the 3x3": ("ResNet50V1_5", {"input_shape": (64, 64, 3), "width_multiplier": 0.125}),
+    "groups": ("ResNeXt50_32x4d", {"input_shape": (64, 64, 3), "width_multiplier": 0.125}),
     "maximum inside": ("ResNet50V2Timm", {"input_shape": (64, 64, 3), "width_multiplier": 0.125}),
     "slim": ("ResNet50V2Slim", {"input_shape": (64, 64, 3), "width_multiplier": 0.125}),
     "dilated": ("ResNet18V2", {"input_shape": (64, 64, 3), "width_multiplier": 0.25, "output_stride": 8}),

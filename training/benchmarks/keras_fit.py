@@ -11,7 +11,7 @@ import keras
 
 import keras_resnet
 from keras_resnet.benchmarks.applications import APPLICATIONS
-from keras_resnet.models.graph import macs
+from keras_resnet.graph import macs
 
 from ..network.classifier import build_model, dtype_policy_scope
 from .candidates import WorkloadInfo

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet._keras_internals import seed_generators
-from keras_resnet.models.graph import macs
+from keras_resnet.graph import macs
 
 from .condensed import CondensedRun
 from .pointwise import use_matrix_products

@@ -20,7 +20,9 @@ def resize_and_crop(image: Any, preprocessing: Preprocessing) -> Any:
     least = [int(side / preprocessing.crop_fraction + 1e-6) for side in target]
     sides: Any = tf.cast(tf.shape(image)[:2], tf.float64)  # as Python's floats, to truncate alike
     size: Any = tf.maximum(least, tf.cast(sides * tf.reduce_max(least / sides) + 1e-6, tf.int32))
-    start: Any = tf.cast(tf.round((size - target) / 2), tf.int32)  # half to even, as Python's round
+    # tf.round rounds half to even, as Python's does
+    whole = tf.round if preprocessing.crop_rounding == "half_to_even" else tf.floor
+    start: Any = tf.cast(whole((size - target) / 2), tf.int32)
 
     def resize() -> Any:
         resized = image

@@ -9,11 +9,14 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import overload
 
 from keras_resnet.errors import UserError, comma_join, first_line
 from keras_resnet.models.variants import VARIANTS
 from keras_resnet.records import converted, parse_json
 
+from ..published import table
+from ..published.entries import PACKAGE, PublishedWeights
 from ..structure import Structure
 from . import entries
 from .data_sources import DATA_SOURCES
@@ -23,13 +26,41 @@ INDEX = "index.json"
 FULL_NAME = re.compile(r"(\w+)(?:/(\w+))?")  # ResNet20V2/digits
 
 
-def list_pretrained() -> list[PretrainedWeights]:
-    """Lists the trained weights that come with this package, by data set and network.
+@overload
+def list_pretrained() -> list[PretrainedWeights]: ...
+@overload
+def list_pretrained(pattern: str) -> list[PublishedWeights]: ...
+def list_pretrained(pattern: str | None = None) -> list[PretrainedWeights] | list[PublishedWeights]:
+    """Lists the trained weights that come with this package, or, by a pattern, what is known about everyone's.
 
-    Each is loaded by `keras_resnet.ResNet20V2(weights="digits")`, with the network and the name of one of them, and is what
-    the commands take as `--model_path=ResNet20V2/digits`.
+    Those that come with the package are by data set and network. Each is loaded by `keras_resnet.ResNet20V2(weights="digits")`,
+    with the network and the name of one of them, and is what the commands take as `--model_path=ResNet20V2/digits`.
+
+    Args:
+        pattern: a pattern of the shell such as "resnet50*", whatever the case of letters, for the name of the weights or of
+            their network, here or in their own library. "*" lists all: these, timm's, torchvision's, keras.applications',
+            KerasHub's, transformers', BiT's, TF-Slim's and the TensorFlow Model Garden's, the ones that no network here fits
+            included. The records are facts: nothing is downloaded, and no weights are there.
     """
-    return list(read_index(entries.FOLDER / INDEX))
+    if pattern is None:
+        return list(read_index(entries.FOLDER / INDEX))
+    own = [published(entry) for entry in read_index(entries.FOLDER / INDEX)]
+    return table.matching(pattern, [*own, *table.read_table()])
+
+
+def published(entry: PretrainedWeights) -> PublishedWeights:
+    """Trained weights that come with the package, as a row among everyone's."""
+    return PublishedWeights(
+        name=entry.full_name,
+        architecture=entry.model,
+        model=entry.model,
+        refused="",
+        source=PACKAGE,
+        license=entry.license.lower(),
+        input_shape=entry.preprocessing.shape,
+        classes=len(entry.class_names),
+        top1=100 * entry.accuracy,
+    )
 
 
 @functools.cache
@@ -82,12 +113,11 @@ def find_entry_for(structure: Structure, name: str, model_name: str) -> Pretrain
     Raises:
         UserError: if there are none.
     """
-    fitting = [entry for entry in list_pretrained() if entry.structure == structure]
+    fitting = [entry for entry in list_pretrained() if entry.structure.agrees(structure)]
     for entry in list_pretrained():
         varied = entry not in fitting and entry.model.lower() == model_name.lower()
         if varied and name in (entry.name, entry.full_name):
-            fields = [field.name for field in dataclasses.fields(Structure)]
-            different = [field for field in fields if getattr(entry.structure, field) != getattr(structure, field)]
+            different = structure.differences(dataclasses.asdict(entry.structure))
             raise UserError(
                 f"the weights {entry.full_name} are for {entry.model} as it is, and {model_name} has another "
                 f"{comma_join(different)}: build it without block, unit and shortcut"

@@ -27,6 +27,7 @@ from small_loops import (
 
 from keras_resnet import UserError
 from keras_resnet._keras_internals import seed_generators
+from keras_resnet.models import variants
 from keras_resnet.models.orders import ORDERS
 from keras_resnet.models.shortcuts import SHORTCUTS
 from keras_resnet.training.config import STACK_UNITS
@@ -94,6 +95,14 @@ VARIATIONS = {
 @pytest.mark.usefixtures("quickly")
 def test_every_way_of_training_is_the_same(variation):
     assert_same(["off", "rematerialized"], **VARIATIONS[variation])
+
+
+@pytest.mark.usefixtures("quickly")
+def test_groups_of_channels_are_the_same_however_the_units_run(monkeypatch):
+    """As in ResNeXt: catches kernels of a loop's other units, and gradients that a loop has no kernels for."""
+    row = variants.Variant("cifar", 29, "bottleneck", "original", "B", groups=8, group_width=8)
+    monkeypatch.setitem(variants.VARIANTS, "ResNeXt29", row)
+    assert_same([*WAYS], model="ResNeXt29")
 
 
 def test_a_compiled_step_is_the_same_however_the_units_run():

@@ -17,7 +17,8 @@ const FILTERS = {
  * Resizes an image so that the center crop covers height x width, with its aspect ratio kept, and cuts out the crop.
  *
  * @param {{data: Uint8Array, width: number, height: number}} image Rows of pixels of `channels` bytes each.
- * @param {{height: number, width: number, channels: number, crop_fraction: number, interpolation: string}} preprocessing
+ * @param {{height: number, width: number, channels: number, crop_fraction: number, interpolation: string,
+ *   crop_rounding: string}} preprocessing
  * @returns {Uint8Array} height x width x channels
  */
 export function resizeAndCrop(image, preprocessing) {
@@ -28,7 +29,8 @@ export function resizeAndCrop(image, preprocessing) {
   const least = crop.map((side) => Math.trunc(side / fraction + 1e-6));
   const scale = Math.max(least[0] / sides[0], least[1] / sides[1]);
   const size = sides.map((side, axis) => Math.max(least[axis], Math.trunc(side * scale + 1e-6)));
-  const start = size.map((side, axis) => roundHalfToEven((side - crop[axis]) / 2));
+  const rounded = preprocessing.crop_rounding === "down" ? Math.floor : roundHalfToEven;
+  const start = size.map((side, axis) => rounded((side - crop[axis]) / 2));
   const whole = size[0] * size[1] <= MAX_RESIZED_PIXELS;
   const [rows, columns] = [0, 1].map((axis) => {
     if (whole) return filterTable(sides[axis], [0, sides[axis]], size[axis], start[axis], crop[axis], interpolation);

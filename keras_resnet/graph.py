@@ -9,8 +9,6 @@ import keras
 from keras_resnet import _keras_internals
 from keras_resnet.errors import UserError
 
-from .layers import channel_axis
-
 
 def macs(model: keras.Model) -> int:
     """Counts the multiply-adds of all convolutions and dense layers, for one image of the model's input size.
@@ -29,7 +27,7 @@ def macs(model: keras.Model) -> int:
 
 def spatial_shape(shape: tuple[int | None, ...]) -> tuple[int, int]:
     """The height and width of a feature map of rank 4."""
-    height, width = shape[1:3] if channel_axis() == -1 else shape[2:4]
+    height, width = shape[1:3] if keras.config.image_data_format() == "channels_last" else shape[2:4]
     if height is None or width is None:
         raise UserError("multiply-adds depend on the image size: build the network with a fixed input_shape")
     return height, width
