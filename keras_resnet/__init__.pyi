@@ -191,6 +191,7 @@ ResNet152Garden: _Constructor
 ResNet50Garden2019: _Constructor
 ResNet18VD: _Constructor
 ResNet34VD: _Constructor
+ResNet200VD: _Constructor
 BiTR50x1: _Constructor
 BiTR50x3: _Constructor
 BiTR101x1: _Constructor
@@ -353,6 +354,7 @@ __all__ = [  # noqa: RUF022  in the order of the table
     "ResNet50Garden2019",
     "ResNet18VD",
     "ResNet34VD",
+    "ResNet200VD",
     "BiTR50x1",
     "BiTR50x3",
     "BiTR101x1",

@@ -180,7 +180,7 @@ def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str 
         return scaled
     if checkpoint_format.preset == "torchvision_v1" and sha256_of(path).startswith(TORCHVISION_V2):
         return PREPROCESSING_PRESETS["torchvision_v2"]
-    may_be_timm = checkpoint_format.preset in ("torchvision_v1", "timm_v2_a1h")
+    may_be_timm = checkpoint_format.preset in ("torchvision_v1", "timm_v2_a1h", "bit")
     return (timm_record(path) if may_be_timm else None) or preset
 
 

@@ -56,7 +56,7 @@ TRAINABLE = {  # He et al. 2015 and 2016 by their published networks; Wide ResNe
     "ResNet50DGNV2Timm": 25_568_584, "BiTR50x1": 25_549_352, "BiTR50x3": 217_319_080, "BiTR101x1": 44_541_480,
     "BiTR101x3": 387_934_888, "BiTR152x2": 236_335_208, "BiTR152x4": 936_533_224,
     # As KerasHub 0.32 counts PaddlePaddle's.
-    "ResNet18VD": 11_712_968, "ResNet34VD": 21_821_128, "ResNet200VD": 74_933_064,
+    "ResNet18VD": 11_712_968, "ResNet34VD": 21_821_128, "ResNet200VD": 74_738_504,
     # As torchvision, keras.applications and KerasHub count them: TensorFlow's own only pad otherwise.
     "ResNet50V1TFSlim": 25_557_032, "ResNet101V1TFSlim": 44_549_160, "ResNet152V1TFSlim": 60_192_808,
     "ResNet50V2TFSlim": 25_568_360, "ResNet101V2TFSlim": 44_577_896, "ResNet152V2TFSlim": 60_236_904,
