@@ -301,7 +301,7 @@ def test_transformers_repository_is_read_as_another_network(server, cache):
     found = repository.find_repository("hf://microsoft/resnet-50")
     assert found.network.class_names == CLASSES
     assert found.network.preprocessing == Preprocessing(
-        224, 224, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.875, "bicubic"
+        224, 224, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.875, "bicubic", crop_rounding="down"
     )
 
 

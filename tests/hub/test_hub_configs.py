@@ -152,7 +152,7 @@ def test_a_resnet_of_transformers_is_taken_for_another(entries, model, tmp_path)
 def test_what_transformers_says_of_classes_and_images_is_read_otherwise(tmp_path):
     network = folder(tmp_path, TRANSFORMERS_CONFIG, PROCESSOR).network
     assert (network.classes, network.class_names) == (3, CLASSES)
-    assert network.preprocessing == Preprocessing(224, 224, 3, *IMAGENET, 0.875, "bicubic")
+    assert network.preprocessing == Preprocessing(224, 224, 3, *IMAGENET, 0.875, "bicubic", crop_rounding="down")
     old = changed(PROCESSOR, image_processor_type=None, feature_extractor_type="ConvNextFeatureExtractor", size=224)
     assert folder(tmp_path, TRANSFORMERS_CONFIG, old).network.preprocessing == network.preprocessing
 
@@ -161,7 +161,9 @@ def test_bit_of_transformers_is_read_otherwise(tmp_path):
     repository = folder(tmp_path, BIT_CONFIG, BIT_PROCESSOR)
     assert model_of_repository(repository) == "BiTR50x1"
     assert (repository.network.classes, repository.network.class_names) == (2, ()), "LABEL_0 is not a name"
-    assert repository.network.preprocessing == Preprocessing(448, 448, 3, (0.5,) * 3, (0.5,) * 3, 448 / 512, "bilinear")
+    assert repository.network.preprocessing == Preprocessing(
+        448, 448, 3, (0.5,) * 3, (0.5,) * 3, 448 / 512, "bilinear", crop_rounding="down"
+    )
 
 
 TRANSFORMERS_MISTAKES = {
