@@ -212,10 +212,16 @@ def test_the_api_page_lists_every_public_name():
     assert public - set(keras_resnet.list_models()) <= names <= public
 
 
+def rows_of_networks(models):
+    """The rows of the table of the named networks."""
+    table = models.partition("| family | networks |")[2].partition("\n\n")[0]
+    return table.splitlines()
+
+
 def test_tables_are_complete():
     models = TEXT[ROOT / "docs" / "models.md"]
-    families = re.findall(r"^\| [^|]+ \| (.*`(?:\w*ResNet|PlainNet)\{.*) \|$", models, flags=re.MULTILINE)
-    names = [expanded(pattern) for row in families for pattern in re.findall(r"`(\w+\{[^`]+)`", row)]
+    patterns = r"`((?:\w*ResNe|PlainNet|BiTR)[\w{},]+)`"
+    names = [expanded(pattern) for row in rows_of_networks(models) for pattern in re.findall(patterns, row)]
     assert sorted(name for some in names for name in some) == sorted(keras_resnet.list_models())
     for parameter in inspect.signature(keras_resnet.ResNet20V2).parameters:
         assert f"`{parameter}`" in models

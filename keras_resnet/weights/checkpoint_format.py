@@ -23,7 +23,7 @@ class CheckpointFormat:
     Attributes:
         name: of the format, for messages.
         signature_layer: a layer that this format has and those after it in `CHECKPOINT_FORMATS` do not have.
-        compatible_models: the networks of this zoo that compute the same, or what they are in words.
+        compatible_models: the networks of this zoo that compute the same.
         name_map: (pattern of a layer's name, our name), where `{s}`, `{u}` and `{n}` are the stage, the unit and the number of
             the operation in it; each a number, or a letter that counts from "a".
         signature_tensors: names of tensors that it has besides, and those after it with the same layer do not have.

@@ -34,6 +34,7 @@ class MismatchError(UserError):
 TORCH_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 TORCH_OTHER = {"weight": "kernel"}
 STEM = naming.STEM_CONV, "kernel"
+MOST_NAMED = 8  # networks, in a message
 COUNTERS = "num_batches_tracked"  # PyTorch's, which no inference reads
 
 
@@ -100,7 +101,7 @@ def check_structure(checkpoint_format: CheckpointFormat, structure: Structure, m
     if structure.antialias != "none" and "filter" not in known.pools:
         wrong.append(f"the antialias filter {structure.antialias}")
     if wrong:
-        fit = comma_join(known.compatible_models)
+        fit = comma_join(known.compatible_models, MOST_NAMED)
         raise UserError(f"{path} holds {known.name} weights, but {model_name} has {comma_join(wrong)}; such weights fit {fit}")
 
 
@@ -154,7 +155,7 @@ def assign(
         other_channels = (
             not missing and not unexpected and [key for key in shapes if shapes[key][0] != shapes[key][1]] == [STEM]
         )
-        compatible_models = comma_join(checkpoint_format.compatible_models) or "the network they were saved from"
+        compatible_models = comma_join(checkpoint_format.compatible_models, MOST_NAMED) or "the network they were saved from"
         hint = f"{checkpoint_format.name} weights fit {compatible_models}"
         if only_head:
             hint = "load_weights(..., skip_head=True), or --skip_head of train, loads all but the classifier"

@@ -1,7 +1,11 @@
 """How PyTorch's libraries name the tensors of their ResNets: timm, torchvision, transformers, and akamaster's repository."""
 
-from keras_resnet.models.naming import HEAD_NORM, LOGITS_LAYER, STEM_CONV, STEM_NORM, unit_layer
+from collections.abc import Collection
 
+from keras_resnet.models.naming import HEAD_NORM, LOGITS_LAYER, STEM_CONV, STEM_NORM, unit_layer
+from keras_resnet.models.variants import VARIANTS
+
+from .architectures import TIMM_ARCHITECTURES
 from .checkpoint_format import (
     BARE_PROJECTION,
     CONV,
@@ -50,13 +54,20 @@ PROJECTIONS = {
     ),
     "avg_pool": ((TORCH_UNIT + r"downsample\.1", SHORTCUT_CONV), (TORCH_UNIT + r"downsample\.2", SHORTCUT_NORM)),
 }
-COMPATIBLE = {
-    ("deep", "avg_pool"): "ResNet*D, ResNet*T and ResNetRS* with their kin",
-    ("deep", "1x1"): "ResNet*C and ResNet*S",
-    ("", "avg_pool"): "ECAResNetLight",
-}
 TORCH_FEATURES = r"(?:conv|bn|norm|layer|stem|stages|downsample|shortcut|maxpool)\d*\b"
 TRANSFORMERS_FEATURES = r"(?:embedder|encoder|norm)\b"
+
+
+def timm_models(unit: str, stem: str, projection: str, normalization: Collection[str] = ("batch", "group")) -> tuple[str, ...]:
+    """The networks of timm of this order, with one of the `STEMS`, a projection and one of some normalizations."""
+    rows = {name: VARIANTS[name] for name in dict.fromkeys(TIMM_ARCHITECTURES.values())}
+    return tuple(
+        name
+        for name, row in rows.items()
+        if (row.unit, row.projection) == (unit, projection)
+        and row.normalization in normalization
+        and (row.stem in ("imagenet", "timm", "bit")) == (stem == "")
+    )
 
 
 def resnet(stem: str, projection: str) -> CheckpointFormat:
@@ -68,7 +79,7 @@ def resnet(stem: str, projection: str) -> CheckpointFormat:
             *(["conv1.6.weight"] if stem else []),
             *(["layer4.0.downsample.2.weight"] if projection == "avg_pool" else []),
         ),
-        compatible_models=(COMPATIBLE[stem, projection],),
+        compatible_models=timm_models("original", stem, projection),
         name_map=(*STEMS[stem], *PROJECTIONS[projection], *UNIT_MAP),
         order="original",
         stride_on="3x3",
@@ -108,19 +119,21 @@ def resnetv2(name: str, compatible: tuple[str, ...], projection: str = "1x1", **
     return CheckpointFormat(name, compatible_models=compatible, **(common | differences))  # pyright: ignore[reportArgumentType]
 
 
+BIT = timm_models("full_preactivation", "", "1x1", ["group_standardized"])
+
 TORCH_FORMATS = (
-    resnetv2("timm ResNetV2", ("ResNet*DV2Timm", "ResNet50TV2Timm"), "avg_pool", signature_layer="stem.conv3"),
+    resnetv2("timm ResNetV2", timm_models("full_preactivation", "deep", "avg_pool"), "avg_pool", signature_layer="stem.conv3"),
     resnetv2(
         "timm ResNetV2",
-        ("ResNet18V2Timm", "ResNet34V2Timm", "ResNet50V2Timm", "ResNet101V2Timm", "ResNet152V2Timm"),
+        timm_models("full_preactivation", "", "1x1"),
         signature_tensors=("norm.running_mean",),
     ),
     # Only the networks of BiT have this stem and group norms.
-    resnetv2("timm BiT", ("BiTR*",), standardized=True, pools=("zeros",), preset="bit"),
+    resnetv2("timm BiT", BIT, standardized=True, pools=("zeros",), preset="bit"),
     CheckpointFormat(
         "transformers BiT",
         signature_layer="encoder.stages.0.layers.0.conv1",
-        compatible_models=("BiTR*",),
+        compatible_models=("BiTR50x1", "BiTR101x1"),
         name_map=(
             (r"embedder\.convolution", STEM_CONV),
             (TRANSFORMERS_UNIT + r"conv(?P<n>\d)", CONV),
@@ -164,11 +177,11 @@ TORCH_FORMATS = (
         outer_head=r"classifier\.1",
         preset="torchvision_v1",
     ),
-    *(resnet(*each) for each in COMPATIBLE),
+    *(resnet(*each) for each in (("deep", "avg_pool"), ("deep", "1x1"), ("", "avg_pool"))),
     CheckpointFormat(
         "torchvision or timm ResNet",
         signature_layer="layer4.0.conv1",
-        compatible_models=("ResNet18V1", "ResNet34V1", "ResNet50V1_5", "ResNet101V1_5", "ResNet152V1_5"),
+        compatible_models=timm_models("original", "", "1x1"),
         name_map=(*STEMS[""], *PROJECTIONS["1x1"], *UNIT_MAP),
         order="original",
         stride_on="3x3",
