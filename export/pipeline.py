@@ -1,5 +1,6 @@
 """From a trained classifier to a folder of verified artifacts."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from .outputs import scores_function, select_outputs
 from .reporting import html_report, model_card, report
 from .selftest.archive import write_selftest
 from .source_model.loading import SourceModel
+from .targets import FORMATS
 from .verification.result import VerificationResult
 from .verification.verify import verify
 from .writer import ArtifactWriter, CalibrationSplit
 
+FLOAT32_BYTES = 4
 MIN_CALIBRATION = 16  # images; a network calibrated on less is judged by chance
 
 
@@ -55,6 +58,7 @@ def export(
             any of the formats.
     """
     check_calibration(config, calibration)
+    check_size(config, source.model)
     check_channels(config.clients, source.metadata.preprocessing.shape[-1])
     model, metadata = source.model, source.metadata
     check_output_dir(config.output_dir, metadata, config.targets)
@@ -144,6 +148,18 @@ def check_calibration(config: ExportConfig, calibration: CalibrationSplit | None
     if config.calibrated and count < MIN_CALIBRATION:
         raise UserError(
             f"{comma_join(config.calibrated)} cannot be calibrated on {count} images; at least {MIN_CALIBRATION} are needed"
+        )
+
+
+def check_size(config: ExportConfig, model: keras.Model) -> None:
+    """Raises a `UserError` for formats whose files cannot hold the weights. All of them hold float32 on the way to less."""
+    size = FLOAT32_BYTES * sum(math.prod(weight.shape) for weight in model.weights)
+    too_small = [name for name in config.formats if size > FORMATS[name].max_weights]
+    if too_small:
+        names, most = comma_join(too_small), min(FORMATS[name].max_weights for name in too_small)
+        raise UserError(
+            f"{config.model_path} has {size:,} bytes of weights, and files of {names} hold {most:,.0f} at most: "
+            "leave them out of --formats"
         )
 
 

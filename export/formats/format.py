@@ -76,6 +76,9 @@ class Quantizer(Protocol[Content_co]):
         ...
 
 
+MAX_OFFSET = 2**31 - 1  # that FlatBuffers and Protocol Buffers can address
+
+
 class Images(Protocol):
     """uint8 (N, H, W, C): an array, or what reads one when it is sliced."""
 
@@ -168,10 +171,12 @@ class Format(ReadableFormat, Generic[Content]):
 
     Attributes:
         targets: Its rows of the table of what can be exported.
+        max_weights: Bytes of weights that a file of it can hold.
         calibrations: Those of `CALIBRATIONS` that its quantizer has.
     """
 
     targets: tuple[ExportTarget, ...]
+    max_weights: float = math.inf
     calibrations: tuple[str, ...] = ()
 
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -52,6 +53,16 @@ def color_export(color, tmp_path_factory):
     path, images, labels = color
     config = ExportConfig(path, tmp_path_factory.mktemp("export"), quantize=("none",), output=("logits",))
     return export(config, images, labels)
+
+
+def test_a_network_above_two_gigabytes_is_refused_before_anything_is_built(tmp_path):
+    """BiTR152x4 has 3.7 GB. The message names the formats that could not hold it, and nothing is written."""
+    model = types.SimpleNamespace(weights=[types.SimpleNamespace(shape=(2**15, 2**14)), types.SimpleNamespace(shape=(1,))])
+    source = types.SimpleNamespace(model=model)
+    config = ExportConfig(tmp_path / "m.keras", tmp_path / "out", formats=("saved_model", "tflite", "onnx"))
+    with pytest.raises(UserError, match="2,147,483,652 bytes of weights, and files of tflite, onnx hold 2,147,483,647 at most"):
+        pipeline.export(config, source, None, None, [None] * 16)
+    assert not list(tmp_path.iterdir())
 
 
 def export(config, images, labels):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..context import ConversionContext, ExportOptions
-from ..format import CALIBRATIONS, INPUT_DTYPES, ExportTarget, Format
+from ..format import CALIBRATIONS, INPUT_DTYPES, MAX_OFFSET, ExportTarget, Format
 from ..inspection import Inspection, count
 from .options import check_layout_and_opset, check_opset_of_int8
 
@@ -39,6 +39,7 @@ class OnnxFormat(Format["onnx.ModelProto"]):
     # fmt: on
 
     calibrations = ("minmax", "percentile", "entropy")
+    max_weights = MAX_OFFSET
 
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
         super().check_options(options, quantizations)

@@ -11,7 +11,7 @@ import numpy as np
 from keras_resnet.errors import UserError
 
 from ..context import ConversionContext, ExportOptions
-from ..format import CALIBRATIONS, GRADCAM, INPUT_DTYPES, ExportTarget, Format
+from ..format import CALIBRATIONS, GRADCAM, INPUT_DTYPES, MAX_OFFSET, ExportTarget, Format
 from ..inspection import Inspection, count
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class TFLiteFormat(Format[bytes]):
     )
     # fmt: on
     calibrations = ("minmax", "mse")
+    max_weights = MAX_OFFSET
 
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
         super().check_options(options, quantizations)

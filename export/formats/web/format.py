@@ -40,6 +40,7 @@ class WebFormat(Format[Path]):
     )
 
     calibrations = TFLITE.calibrations
+    max_weights = TFLITE.max_weights
 
     def check_options(self, options: ExportOptions, quantizations: Sequence[str]) -> None:
         super().check_options(options, quantizations)
