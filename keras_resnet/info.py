@@ -54,6 +54,7 @@ class ModelInfo:
     unit: str
     shortcut: str
     stem: str
+    besides: tuple[str, ...]
     input_shape: tuple[int, int, int]
     classes: int
     size: ModelSize
@@ -65,6 +66,7 @@ class ModelInfo:
         lines = {
             "architecture": f"{self.depth} layers, {self.block} units of order {self.unit}",
             "shortcut, stem": f"{self.shortcut}, {self.stem}",
+            **({"besides": ", ".join(self.besides)} if self.besides else {}),
             "input": f"{self.input_shape}, {self.classes} classes",
             "parameters": f"{self.size.trainable:,} trainable, {self.size.total:,} total",
             "multiply-adds": f"{self.size.macs:,}",
@@ -102,6 +104,7 @@ def describe_with(name: str, size: ModelSize) -> ModelInfo:
         unit=row.unit,
         shortcut=row.shortcut,
         stem=row.stem,
+        besides=row.besides,
         input_shape=(family.image_size, family.image_size, 3),
         classes=family.classes,
         size=size,

@@ -14,7 +14,7 @@ from keras_resnet.hub.repository import CONFIG, Repository, find_repository
 from keras_resnet.info import recorded_sizes
 from keras_resnet.models.layers import channel_axis
 from keras_resnet.models.naming import LOGITS_LAYER
-from keras_resnet.models.variants import FAMILIES, VARIANTS
+from keras_resnet.models.variants import FAMILIES, VARIANTS, VARIATIONS
 from keras_resnet.weights import architectures
 from keras_resnet.weights.inner_network import find_network
 from keras_resnet.weights.loading import load_weights
@@ -66,8 +66,8 @@ def from_pretrained(
         UserError: if there is no such repository, it cannot be fetched, config.json describes another network than the weights
             are for, or one that this zoo does not have.
     """
-    if options.keys() & {"weights", "block", "unit", "shortcut", "width_multiplier"}:
-        raise UserError(f"from_pretrained builds the network of the weights: leave out {', '.join(sorted(options))}")
+    if others := sorted(options.keys() & {"weights", "width_multiplier", *VARIATIONS}):
+        raise UserError(f"from_pretrained builds the network of the weights: leave out {comma_join(others)}")
     arguments = {"include_top": include_top, "pooling": pooling, "classifier_activation": classifier_activation, **options}
     if name is not None:
         arguments["name"] = name

@@ -62,6 +62,16 @@ class Variant:
         if not self.stem:
             object.__setattr__(self, "stem", FAMILIES[self.family].stem)
 
+    @property
+    def besides(self) -> tuple[str, ...]:
+        """What else it has that the papers' networks do not have, in words: "attention se", "32 groups of 4"."""
+        columns = ("projection", "antialias", "attention", "normalization", "padding")
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        words = [f"{name} {value}" for name in columns if (value := getattr(self, name)) != defaults[name]]
+        groups = [f"{self.groups} groups of {self.group_width}"] if self.groups > 1 else []
+        wider = [f"3x3 of width {self.group_width}"] if self.groups == 1 and self.group_width != 64 else []
+        return (*words, *groups, *wider)
+
 
 @dataclasses.dataclass(frozen=True)
 class Family:
