@@ -128,10 +128,18 @@ def units_of(model: keras.Model) -> Iterator[Unit]:
     """
     calls: dict[tuple[int, int], list[Any]] = {}
     operations: dict[int, str] = {}
+    unit_of: dict[int, tuple[int, int]] = {}  # by the `id` of a tensor that is made there
     for call in _keras_internals.graph_calls(model):
-        if parsed := UnitLayer.parse(call.operation.name):
-            calls.setdefault((parsed.stage, parsed.unit), []).append(call)
-            operations[id(call)] = parsed.operation if parsed.on_branch else ""
+        parsed = UnitLayer.parse(call.operation.name)
+        if parsed:
+            unit = parsed.stage, parsed.unit
+        elif not isinstance(call.operation, keras.Layer) and call.input_tensors and id(call.input_tensors[0]) in unit_of:
+            unit = unit_of[id(call.input_tensors[0])]  # operations have no names of ours: the edges that a filter reflects
+        else:
+            continue
+        calls.setdefault(unit, []).append(call)
+        operations[id(call)] = parsed.operation if parsed and parsed.on_branch else ""
+        unit_of.update((id(tensor), unit) for tensor in call.outputs)
     for (stage, index), own in sorted(calls.items(), key=lambda item: item[0]):
         name = naming.unit_name(stage, index)
         made = {id(tensor) for call in own for tensor in call.outputs}
@@ -142,7 +150,7 @@ def units_of(model: keras.Model) -> Iterator[Unit]:
         yield Unit(
             name,
             stage,
-            tuple(call.operation for call in own),
+            tuple(call.operation for call in own if isinstance(call.operation, keras.Layer)),
             next(iter(entering.values())),
             next((call for call in on_branch if operations[id(call)] == naming.ADD), None),
             on_branch[-1].outputs[0],

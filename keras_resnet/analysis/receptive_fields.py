@@ -72,6 +72,8 @@ class ReceptiveField(Result):
 def receptive_field(model: keras.Model) -> ReceptiveField:
     """Computes the receptive field of each unit from kernels, strides, dilations and padding, as Araujo et al. 2019, Distill.
 
+    Channel attention does not count, though its numbers depend on the whole image.
+
     Raises:
         UserError: if the model is not a network of this zoo, or a layer changes the shape in a way that is not known.
     """
@@ -93,8 +95,8 @@ def windows_of(network: Network) -> dict[int, Window]:
     windows = {id(network.inner.inputs[0]): Window()}
     for call in _keras_internals.graph_calls(network.inner):
         before = [windows[id(tensor)] for tensor in call.input_tensors if id(tensor) in windows]
-        if not before or len(call.outputs[0].shape) != 4:
-            continue  # after the feature maps
+        if not before or len(call.outputs[0].shape) != 4 or isinstance(call.operation, keras.layers.GlobalAveragePooling2D):
+            continue  # after the feature maps, or in channel attention
         merged = Window(min(w.first for w in before), max(w.end for w in before), max(w.stride for w in before))
         for tensor in call.outputs:
             windows[id(tensor)] = after_layer(network, call.operation, call.input_tensors[0], tensor, merged)
@@ -107,6 +109,8 @@ def after_layer(network: Network, layer: Any, read: Any, made: Any, window: Wind
     if isinstance(layer, keras.layers.ZeroPadding2D):
         along_rows = (layer.data_format == "channels_last") == network.channels_last  # if not, it pads channels
         return window.through(1, 1, 1, layer.padding[0][0] if along_rows else 0)
+    if type(layer).__name__ == "Pad" and hasattr(layer, "pad_width"):  # of `models.layers.reflect`
+        return window.through(1, 1, 1, layer.pad_width[1 if network.channels_last else 2][0])
     kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if kernel is None:
         if sides != spatial(network, made.shape):
