@@ -48,7 +48,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         ((*TRAIN, "--accumulate=2"), ["unknown flag --accumulate"]),
         ((*TRAIN, "--recipe=best"), ["unknown recipe 'best'", ", ".join(RECIPES)]),
         ((*TRAIN, "--unit=v3"), ["unknown unit 'v3'", "original, bn_after_addition"]),
-        ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, none"]),
+        ((*TRAIN, "--shortcut=Z"), ["unknown shortcut 'Z'", "A, B, C, vd, none"]),
         ((*TRAIN, "--stochastic_depth=1"), ["stochastic_depth is 1.0"]),
         ((*TRAIN, "--output_stride=5"), ["output_stride is 5", "1, 2, 4"]),
         ((*TRAIN, "--strategy=magic"), ["unknown strategy 'magic'", "auto, one_device"]),

@@ -166,7 +166,7 @@ def test_input_tensor_builds_on_a_graph():
     ("options", "message"),
     [
         ({"unit": "v3"}, "unknown unit 'v3'; the orders inside a unit are original, bn_after.*, full_preactivation"),
-        ({"shortcut": "D"}, "unknown shortcut 'D'; the shortcuts are A, B, C, none"),
+        ({"shortcut": "D"}, "unknown shortcut 'D'; the shortcuts are A, B, C, vd, none"),
         ({"pooling": "sum"}, "unknown pooling 'sum'; it is None or one of avg, max"),
         ({"classes": 0}, "classes is 0"),
         ({"classes": True}, "classes is True"),

@@ -124,7 +124,7 @@ def test_dropout_is_on_the_shortcut_alone_and_has_the_tables_rate():
 @pytest.mark.parametrize(
     ("shortcut", "message"),
     [
-        ("D", "unknown shortcut 'D'; the shortcuts are A, B, C, none, constant_scaling"),
+        ("D", "unknown shortcut 'D'; the shortcuts are A, B, C, vd, none, constant_scaling"),
         ("A(1)", "A takes no number"),
         ("exclusive_gating(x)", "exclusive_gating takes bias"),
         ("exclusive_gating(nan)", "exclusive_gating takes bias"),
