@@ -36,7 +36,8 @@ Args:
     block: "basic" (two 3x3) or "bottleneck" (1x1, 3x3, 1x1), where the depth allows.
     unit: the order inside the unit (He et al. 2016, Figure 4): {units}.
     shortcut: one of {shortcuts}.
-    stem: one of {stems} (`keras_resnet.models.stems`); the last five end raw and go with order full_preactivation only.
+    stem: one of {stems}, see
+        `keras_resnet.models.stems`; slim, slim_v2, timm* and bit end raw, and go with order full_preactivation only.
     projection: "1x1", or "avg_pool" for a mean of 2x2 pixels before it (He et al. 2019, Figure 2(c)).
     antialias: "none", or what takes the place of strides: "blur" (Zhang 2019) or "avg".
     attention: "none", "se" (Hu et al. 2018), with another ratio "se(0.25)", or "eca" (Wang et al. 2020).

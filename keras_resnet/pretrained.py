@@ -106,7 +106,9 @@ def of_repository(
         channels = network.preprocessing.channels if network.preprocessing else 3
         sides = network.preprocessing.shape[:2] if network.preprocessing and include_top else (None, None)
         input_shape = ordered(*sides, channels)
-    model = constructor(model_name)(classes=classes or network.classes or None, input_shape=input_shape, **arguments)
+    model = constructor(model_name)(
+        classes=(network.classes or None) if classes is None else classes, input_shape=input_shape, **arguments
+    )
     skip_head = not include_top or classes not in (None, network.classes)
     try:
         return load_weights(model, repository.name, skip_head=skip_head, adapt_channels=True)

@@ -154,6 +154,11 @@ def relu(x: KerasTensor, *, name: str) -> KerasTensor:
 
 def add(x: KerasTensor | None, y: KerasTensor, *, name: str) -> KerasTensor:
     """Adds the skip path and the branch; `x` is None in a plain network."""
+    if x is not None and None not in (*x.shape[1:], *y.shape[1:]) and x.shape != y.shape:
+        raise UserError(
+            f"{name} would add feature maps of {x.shape[1:]} and {y.shape[1:]}: antialias='avg' needs images whose sides are "
+            "even at every stride, such as multiples of 32"
+        )
     return y if x is None else keras.layers.Add(name=name)([x, y])
 
 
@@ -210,14 +215,24 @@ def average_pool(x: KerasTensor, stride: int, padding: str = "valid", *, name: s
 
     "same" means over what is inside the image, at the bottom right too: (N, ceil(H/s), ceil(W/s), C).
     """
+    if padding == "valid":
+        check_neighbours(x, name)
     return keras.layers.AveragePooling2D(2, stride, padding, name=name)(x)
 
 
 def reflect(x: KerasTensor) -> KerasTensor:
     """Adds on all four sides the pixels next to the outermost ones: (N, H, W, C) -> (N, H + 2, W + 2, C)."""
+    check_neighbours(x, "a filter at reflected edges")
     spatial, rest = ((1, 1), (1, 1)), ((0, 0),)
     padding = (*rest, *spatial, *rest) if channel_axis() == -1 else (*rest * 2, *spatial)
     return cast(KerasTensor, keras.ops.pad(x, padding, mode="reflect"))
+
+
+def check_neighbours(x: KerasTensor, name: str) -> None:
+    """Raises a `UserError` for a feature map that is one pixel high or wide, as far as that is known."""
+    sides = x.shape[1:3] if channel_axis() == -1 else x.shape[2:]
+    if 1 in sides:
+        raise UserError(f"the images are too small: {name} reads feature maps of {sides[0]}x{sides[1]}, and needs 2x2")
 
 
 def subsample(x: KerasTensor, stride: int, *, name: str) -> KerasTensor:

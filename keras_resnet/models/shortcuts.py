@@ -11,6 +11,7 @@ from typing import Protocol
 
 from keras import KerasTensor
 
+from keras_resnet.errors import UserError
 from keras_resnet.rows import Parameter, Row, choose, forms
 
 from .layers import channels, conv, dropout, multiply, pad_channels, scale, sigmoid, subsample
@@ -40,6 +41,11 @@ def identity_branch(branch: KerasTensor) -> KerasTensor:
 
 def identity(x: KerasTensor, filters: int, stride: int, *, name: str) -> KerasTensor:
     """The skip path; where the shape changes, every stride-th pixel of it and zero channels."""
+    if channels(x) > filters:
+        raise UserError(
+            f"{name} would leave out channels: the skip path has {channels(x)}, and its stage {filters}; a stem that is wider "
+            "than the first stage goes with a projection, shortcut B or C"
+        )
     x = subsample(x, stride, name=sublayer(name, "subsample"))
     return x if channels(x) == filters else pad_channels(x, filters, name=sublayer(name, "pad"))
 

@@ -354,7 +354,7 @@ def stage_depths(variant: Variant) -> tuple[int, ...]:
             layers, nearest = (2 if block == "basic" else 3), sorted(stages, key=lambda other: abs(other - depth))[:2]
             raise UserError(
                 f"no ImageNet network of {block} units has depth {depth}: it is {layers} * units + 2, "
-                f"and the nearest of the papers' are {' and '.join(map(str, sorted(nearest)))}"
+                f"and the nearest are {' and '.join(map(str, sorted(nearest)))}"
             )
         return stages[depth]
     layers, ends = CIFAR_FORMULAS[variant.family, block]

@@ -5,6 +5,7 @@ import os
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.hub.names import EXAMPLE
 from keras_resnet.hub.repository import find_repository
+from keras_resnet.models.variants import get_variant, with_overrides
 from keras_resnet.remote import is_remote
 
 from . import applications, architectures
@@ -44,7 +45,8 @@ def check_available(weights: str, model: str, *, width_multiplier: float = 1, **
         if model not in applications.NETWORKS and not any(variations.values()):
             raise UserError(applications.no_weights_for(model.lower()))
     elif repository := find_repository(weights):
-        if repository.config and (theirs := architectures.model_of_repository(repository)) != model:
+        ours = with_overrides(get_variant(model), **variations)
+        if repository.config and ours != get_variant(theirs := architectures.model_of_repository(repository)):
             said = repository.config.architecture
             raise UserError(f"{repository.name} does not fit {model}: its config.json says {said}, which is {theirs}")
         find_reader(os.fspath(repository.weights()))

@@ -9,6 +9,7 @@ from .checkpoint_format import (
     NORM1,
     NORM2,
     NORM3,
+    POINTLESS,
     PROJECTION,
     SHORTCUT,
     SHORTCUT_CONV,
@@ -43,7 +44,6 @@ EARLY_MAP = (
     (rf"bn{EARLY_UNIT}2(?P<n>[abc])", NORM),
     (r"fc1000", LOGITS_LAYER),
 )
-POINTLESS = ("zeros", "neg_inf")  # to tell apart behind a ReLU
 
 KERAS_FORMATS = (
     CheckpointFormat("network of this zoo", signature_layer=STEM_CONV, compatible_models=(), name_map=((r".*", "{all}"),)),

@@ -149,8 +149,8 @@ def test_options_change_the_count_as_the_papers_networks_do(name, options, train
         ("ResNet32V1", "bottleneck", r"9n\+2, which 32 is not; the nearest are 29 and 38"),
         ("ResNet1001V2", "basic", r"6n\+2, which 1001 is not; the nearest are 998 and 1004"),
         ("WideResNet28_10", "bottleneck", r"9n\+4, which 28 is not; the nearest are 22 and 31"),
-        ("ResNet34V1", "bottleneck", "3 \\* units \\+ 2, and the nearest of the papers' are 50 and 101"),
-        ("ResNet50V2", "basic", "2 \\* units \\+ 2, and the nearest of the papers' are 18 and 34"),
+        ("ResNet34V1", "bottleneck", "3 \\* units \\+ 2, and the nearest are 26 and 50"),
+        ("ResNet50V2", "basic", "2 \\* units \\+ 2, and the nearest are 18 and 34"),
         ("ResNet20V1", "botleneck", "unknown block 'botleneck'; the blocks are basic, bottleneck"),
     ],
 )

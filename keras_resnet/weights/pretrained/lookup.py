@@ -120,7 +120,7 @@ def find_entry_for(structure: Structure, name: str, model_name: str) -> Pretrain
             different = structure.differences(dataclasses.asdict(entry.structure))
             raise UserError(
                 f"the weights {entry.full_name} are for {entry.model} as it is, and {model_name} has another "
-                f"{comma_join(different)}: build it without block, unit and shortcut"
+                f"{comma_join(different)}: build it without arguments that vary it"
             )
     return choose(fitting, name, model_name)
 
