@@ -56,7 +56,8 @@ def load_weights(
     model that was chosen counts.
 
     Keras' `.weights.h5` says nothing about the network but its layers' names: from there, the zoo's own weights load into a
-    network that has the same layers in another order or with other strides. From a `.keras` file they do not.
+    network that has the same layers in another order, with other strides, or with filters in their place. From a `.keras` file
+    they do not.
 
     The network may lie inside another, as in `Sequential([Rescaling(...), ResNet50(include_top=False), ...])` or behind a
     prefix such as `encoder.`: it is found, and the layers around it count as its head.

@@ -13,9 +13,10 @@ from test_weights import assert_refused, assert_weights
 
 import keras_resnet
 from keras_resnet import UserError
+from keras_resnet.weights.availability import check_available
 from keras_resnet.weights.checkpoint_formats import CHECKPOINT_FORMATS
 from keras_resnet.weights.claims import SILENT, as_configured, check_claims
-from keras_resnet.weights.matching import MismatchError
+from keras_resnet.weights.matching import MismatchError, check_structure
 from keras_resnet.weights.structure import Structure
 
 THIN = {"width_multiplier": 0.125, "classes": 3, "input_shape": (32, 32, 3)}
@@ -291,3 +292,22 @@ def test_claims_of_a_cifar_network_are_believed(tmp_path):
     config(tmp_path, architecture="resnet18")
     with pytest.raises(UserError, match="resnet18 by the config"):
         check_claims(str(tmp_path / "a.pth"), known, torchvision, "resnet20v1")
+
+
+@pytest.mark.parametrize("antialias", ["blur", "avg"])
+@pytest.mark.parametrize("known", [f for f in CHECKPOINT_FORMATS if f.order and "timm" not in f.name], ids=lambda f: f.name)
+def test_weights_of_libraries_without_such_filters_fit_no_network_that_has_one(known, antialias):
+    """transformers' ResNet-50 once loaded into ResNetBlur50 without a word."""
+    structure = dataclasses.replace(Structure.of_model(thin("ResNet50V1_5")), antialias=antialias, pool="filter")
+    with pytest.raises(UserError, match=f"the antialias filter {antialias}"):
+        check_structure(known, structure, "blurred", "weights.safetensors")
+
+
+def test_a_configuration_fits_the_network_that_the_arguments_make(plain, tmp_path):
+    """`--model=ResNet50V1_5 --antialias=blur` is the network of timm's resnetblur50, and no longer that of its resnet50."""
+    save_file(plain, tmp_path / "model.safetensors")
+    for architecture, antialias in (("resnetblur50", "blur"), ("resnet50", None)):
+        config(tmp_path, architecture=architecture, num_classes=3)
+        check_available(str(tmp_path), "ResNet50V1_5", antialias=antialias)
+    with pytest.raises(UserError, match=r"its config\.json says resnet50, which is ResNet50V1_5"):
+        check_available(str(tmp_path), "ResNet50V1_5", antialias="blur")
