@@ -10,7 +10,10 @@ from keras import KerasTensor, Model
 
 from keras_resnet.errors import comma_join
 from keras_resnet.models import layers, shortcuts, variants
+from keras_resnet.models.antialiasing import ANTIALIASING
+from keras_resnet.models.attention import ATTENTIONS
 from keras_resnet.models.builder import build
+from keras_resnet.models.normalizations import NORMALIZATIONS
 from keras_resnet.models.options import ModelOptions
 from keras_resnet.models.orders import ORDERS
 from keras_resnet.weights.loading import load_weights
@@ -68,7 +71,31 @@ NOTES: dict[tuple[str, str], str] = {
     ("imagenet", "full_preactivation"): "He et al. 2016, arXiv:1603.05027, section 5 and released code.",
     ("slim", "full_preactivation"): "The network of TF-Slim and keras.applications, whose v2 weights fit.",
     ("timm", "full_preactivation"): "The network of timm and KerasHub; timm's `resnetv2_{depth}` weights fit.",
+    ("deep", "original"): "He et al. 2019, arXiv:1812.01187, Figure 2, on v1.5; as in timm.",
+    ("tiered", "original"): "A tiered stem and He et al. 2019, arXiv:1812.01187, Figure 2(c), on v1.5; as in timm.",
+    ("wide", "original"): "A wide stem of three convolutions, on v1.5; as in timm, after Gluon.",
+    ("rs", "original"): "Bello et al. 2021, arXiv:2103.07579; as in timm.",
+    ("slim_v1", "original"): "The network of TF-Slim's resnet_v1.py, which pads as TensorFlow does.",
+    ("slim_v2", "full_preactivation"): "The network of TF-Slim's resnet_v2.py, which pads as TensorFlow does.",
+    ("garden", "original"): "The network of TensorFlow's Model Garden, which pads as TensorFlow does.",
+    ("garden_2019", "original"): "The ResNet-50 of TensorFlow's Model Garden of 2019.",
+    ("timm_deep", "full_preactivation"): "timm's `resnetv2_{depth}d`, with the stem and the projections of He et al. 2019.",
+    ("timm_tiered", "full_preactivation"): "timm's `resnetv2_{depth}t`.",
+    ("bit", "full_preactivation"): "BiT, Kolesnikov et al. 2020, arXiv:1912.11370, section 4.",
 }
+
+
+def source(row: variants.Variant) -> str:
+    """What the docstring of a network cites: for its family or stem, and for each column that departs from the papers."""
+    family = variants.FAMILIES[row.family]
+    note = NOTES.get((row.family if row.stem == family.stem else row.stem, row.unit), "").format(depth=row.depth)
+    columns = ((ATTENTIONS, row.attention), (ANTIALIASING, row.antialias), (NORMALIZATIONS, row.normalization))
+    cited = [rows[name].reference for rows, value in columns if (name := value.partition("(")[0]) not in ("none", "batch")]
+    if row.groups > 1:
+        cited.append("Xie et al. 2017, arXiv:1611.05431")
+    elif row.group_width != 64:
+        cited.append("Zagoruyko & Komodakis 2016, arXiv:1605.07146")
+    return f"{note} With it: {'; '.join(cited)}." if cited else note
 
 
 def constructor(model_name: str) -> Callable[..., Model]:
@@ -132,10 +159,9 @@ def constructor(model_name: str) -> Callable[..., Model]:
 
     construct.__name__ = construct.__qualname__ = model_name
     construct.__module__ = "keras_resnet"
-    note = NOTES.get((row.family if row.stem == family.stem else row.stem, row.unit), "")
     construct.__doc__ = DOCSTRING.format(
         name=model_name,
-        note=note.format(depth=row.depth),
+        note=source(row),
         size=family.image_size,
         classes=family.classes,
         units=comma_join(map(repr, ORDERS)),
