@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from keras_resnet.archives import is_archive, open_archive, read_member
 from keras_resnet.errors import UserError
+from keras_resnet.hub.licenses import check_license
 from keras_resnet.preprocessing import Preprocessing, recorded_text, split_record
 from keras_resnet.records import MAX_BYTES, from_record, parse_record
 
@@ -28,12 +29,18 @@ class Origin:
         commit: of the repository; "" for a folder.
         architecture: the network's name in the library that they are from, or "".
         license: of the weights, such as "apache-2.0"; "" if it is not stated.
+
+    Raises:
+        UserError: for a license that is not one short line.
     """
 
     weights: str
     commit: str = ""
     architecture: str = ""
     license: str = ""
+
+    def __post_init__(self) -> None:
+        check_license(self.license)
 
     @property
     def repository(self) -> str:

@@ -14,6 +14,7 @@ from keras_resnet.remote_copies import remember_copy
 
 from .cards import CARD, front_matter_texts
 from .client import download, files_of
+from .licenses import check_license
 from .names import HubName, is_hub_name, parse_hub_name
 from .network_config import NetworkConfig
 from .timm_config import is_timm_config, read_timm_config
@@ -83,10 +84,18 @@ class Repository:
 
     @functools.cached_property
     def license(self) -> str:
-        """Its license as the card says it, or else config.json; "" where neither does."""
+        """Its license as the card says it, or else config.json; "" where neither does.
+
+        Raises:
+            UserError: if it is not one short line.
+        """
         path = self.file(CARD)
         card = front_matter_texts(path) if path else {}
         named = card.get("license_name") if card.get("license") == "other" else card.get("license")
+        try:
+            check_license(named or "")
+        except UserError as error:
+            raise UserError(f"{self.name}, {CARD}: {error}") from error
         return named or (self.config.license if self.config else "")
 
     @property
@@ -159,7 +168,7 @@ def find_repository(path: str | os.PathLike[str]) -> Repository | None:
     if isinstance(path, str) and is_hub_name(path):
         return hub_repository(parse_hub_name(path))
     folder = Path(path)
-    if not (folder / CONFIG).is_file():
+    if not os.path.isfile(folder / CONFIG):  # unlike `Path.is_file` it takes a name that is too long for one of no file
         return None
     record = read_object(folder / CONFIG)
     return Repository(os.fspath(path), None, folder) if is_timm_config(record) or is_transformers_config(record) else None
