@@ -7,8 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Self
 
 from keras_resnet.archives import is_archive, open_archive, read_member
-from keras_resnet.errors import UserError
-from keras_resnet.hub.licenses import check_license
+from keras_resnet.errors import UserError, cut_middle, printable
 from keras_resnet.preprocessing import Preprocessing, recorded_text, split_record
 from keras_resnet.records import MAX_BYTES, from_record, parse_record
 
@@ -16,8 +15,16 @@ if TYPE_CHECKING:
     import keras
 
 HUB = "hf://"
+LONGEST_LICENSE = 100  # characters
 MEMBER = "classifier.json"
 SAVED_MODEL_MEMBER = f"assets.extra/{MEMBER}"  # in TensorFlow's folder for files that it keeps and does not read
+
+
+def check_license(license: str) -> None:
+    """Raises a `UserError` unless a license is "" or one short line: model cards and messages have it as it is."""
+    if len(license) > LONGEST_LICENSE or printable(license) != license:
+        shown = cut_middle(ascii(license), LONGEST_LICENSE)
+        raise UserError(f"license is {shown}; it must be one line of at most {LONGEST_LICENSE} characters, like apache-2.0")
 
 
 @dataclasses.dataclass(frozen=True)

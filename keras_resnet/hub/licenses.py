@@ -3,7 +3,7 @@
 import functools
 import re
 
-from keras_resnet.errors import UserError, cut_middle, print_message, printable
+from keras_resnet.errors import print_message
 
 # huggingface.co/docs/hub/repositories-licenses, the column "License identifier (to use in repo card)"
 HUB_LICENSES = (
@@ -17,17 +17,7 @@ HUB_LICENSES = (
     "mpl-2.0", "odc-by", "odbl", "openrail++", "osl-3.0", "postgresql", "ofl-1.1", "ncsa", "unlicense", "zlib", "pddl",
     "lgpl-lr", "unknown", "other",
 )  # fmt: skip
-LONGEST_LICENSE = 100  # characters
 NON_COMMERCIAL = re.compile(r"(?:^|[-_ ])nc(?:[-_ ]|$)|non-?commercial|(?:^|-)research(?:-|$)", re.IGNORECASE)
-
-
-def check_license(license: str) -> None:
-    """Raises a `UserError` unless a license is "" or one short line: model cards and messages have it as it is."""
-    if len(license) > LONGEST_LICENSE or printable(license) != license:
-        shown = cut_middle(ascii(license), LONGEST_LICENSE)
-        raise UserError(
-            f"license is {shown}; it must be one line of at most {LONGEST_LICENSE} characters, like apache-2.0"
-        )
 
 
 def is_non_commercial(license: str) -> bool:

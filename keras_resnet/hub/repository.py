@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.metadata import ClassifierMetadata, Origin
+from keras_resnet.metadata import ClassifierMetadata, Origin, check_license
 from keras_resnet.records import read_json
 from keras_resnet.remote_copies import remember_copy
 
 from .cards import CARD, front_matter_texts
 from .client import download, files_of
-from .licenses import check_license
 from .names import HubName, is_hub_name, parse_hub_name
 from .network_config import NetworkConfig
 from .timm_config import is_timm_config, read_timm_config

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.metadata import check_license
 from keras_resnet.preprocessing import INTERPOLATIONS, Preprocessing
 from keras_resnet.records import from_record
 
-from .licenses import check_license
 from .network_config import NetworkConfig, distinct_names
 
 # What a network is built with that changes neither its weights nor what it computes in inference.
