@@ -7,7 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Self
 
 from keras_resnet.archives import is_archive, open_archive, read_member
-from keras_resnet.errors import UserError
+from keras_resnet.errors import UserError, cut_middle, printable
 from keras_resnet.preprocessing import Preprocessing, recorded_text, split_record
 from keras_resnet.records import MAX_BYTES, from_record, parse_record
 
@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     import keras
 
 HUB = "hf://"
+LONGEST_LICENSE = 100  # characters
 MEMBER = "classifier.json"
 SAVED_MODEL_MEMBER = f"assets.extra/{MEMBER}"  # in TensorFlow's folder for files that it keeps and does not read
+
+
+def check_license(license: str) -> None:
+    """Raises a `UserError` unless a license is "" or one short line: model cards and messages have it as it is."""
+    if len(license) > LONGEST_LICENSE or printable(license) != license:
+        shown = cut_middle(ascii(license), LONGEST_LICENSE)
+        raise UserError(f"license is {shown}; it must be one line of at most {LONGEST_LICENSE} characters, like apache-2.0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +36,18 @@ class Origin:
         commit: of the repository; "" for a folder.
         architecture: the network's name in the library that they are from, or "".
         license: of the weights, such as "apache-2.0"; "" if it is not stated.
+
+    Raises:
+        UserError: for a license that is not one short line.
     """
 
     weights: str
     commit: str = ""
     architecture: str = ""
     license: str = ""
+
+    def __post_init__(self) -> None:
+        check_license(self.license)
 
     @property
     def repository(self) -> str:

@@ -1,6 +1,5 @@
 """Builds the network that published weights are for: of the Hugging Face Hub, of a folder, or of this package."""
 
-import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +24,11 @@ from keras_resnet.weights.readers import read
 from keras_resnet.weights.stored_tensors import SizeLimits
 
 Shape = tuple[int | None, int | None, int | None]
+VALID = (
+    f"a repository such as {EXAMPLE}, a folder with a {CONFIG} of timm or transformers, or one of "
+    "keras_resnet.list_pretrained(), such as ResNet20V2/digits"
+)
+OPTIONS = ("stochastic_depth", "zero_init_residual", "classifier_dropout", "output_stride", "input_tensor")
 
 
 def from_pretrained(
@@ -56,18 +60,22 @@ def from_pretrained(
         pooling: without the top, what follows the last feature map: None, "avg" or "max".
         classifier_activation: activation of the top; None gives the logits.
         name: name of the model; None for the network's.
-        **options: further arguments of the constructors that change no weights: stochastic_depth, classifier_dropout,
-            output_stride, input_tensor.
+        **options: further arguments of the constructors that change no weights: stochastic_depth, zero_init_residual,
+            classifier_dropout, output_stride, input_tensor.
 
     Returns:
         A functional `keras.Model`.
 
     Raises:
         UserError: if there is no such repository, it cannot be fetched, config.json describes another network than the weights
-            are for, or one that this zoo does not have.
+            are for, or one that this zoo does not have, or there is no such option.
     """
+    if not isinstance(path_or_name, (str, os.PathLike)):
+        raise UserError(f"weights are {path_or_name!r}; they are {VALID}")
     if others := sorted(options.keys() & {"weights", "width_multiplier", *VARIATIONS}):
         raise UserError(f"from_pretrained builds the network of the weights: leave out {comma_join(others)}")
+    if unknown := sorted(options.keys() - set(OPTIONS)):
+        raise UserError(f"from_pretrained has no option {comma_join(unknown)}; its further options are {comma_join(OPTIONS)}")
     arguments = {"include_top": include_top, "pooling": pooling, "classifier_activation": classifier_activation, **options}
     if name is not None:
         arguments["name"] = name
@@ -75,10 +83,12 @@ def from_pretrained(
         return of_this_package(str(path_or_name), classes, input_shape, arguments)
     repository = find_repository(path_or_name)
     if repository is None:
-        raise UserError(
-            f"{path_or_name} is not known: it is a repository such as {EXAMPLE}, a folder with a {CONFIG} of timm or "
-            "transformers, or one of keras_resnet.list_pretrained(), such as ResNet20V2/digits"
-        )
+        if os.path.exists(path_or_name):
+            raise UserError(
+                f"{path_or_name} has no {CONFIG} of timm or transformers, which says of which network it is: choose the "
+                "network, and give the path of the weights to its constructor, as in keras_resnet.ResNet50V1_5(weights=...)"
+            )
+        raise UserError(f"{path_or_name} is not known: it is {VALID}")
     return of_repository(repository, classes, input_shape, arguments)
 
 
@@ -106,10 +116,12 @@ def of_repository(
         channels = network.preprocessing.channels if network.preprocessing else 3
         sides = network.preprocessing.shape[:2] if network.preprocessing and include_top else (None, None)
         input_shape = ordered(*sides, channels)
-    model = constructor(model_name)(
-        classes=(network.classes or None) if classes is None else classes, input_shape=input_shape, **arguments
-    )
+    _ = repository.license  # a wrong one is refused before anything is built
     skip_head = not include_top or classes not in (None, network.classes)
+    if not skip_head:
+        check_classes(repository)
+    classes = (network.classes or None) if classes is None else classes
+    model = constructor(model_name)(classes=classes, input_shape=input_shape, **arguments)
     try:
         return load_weights(model, repository.name, skip_head=skip_head, adapt_channels=True)
     except UserError as error:
@@ -119,6 +131,22 @@ def of_repository(
         raise UserError(f"{repository.name}: its {CONFIG} says {said}, and its weights are {found}: {error}") from error
 
 
+def check_classes(repository: Repository) -> None:
+    """Raises a `UserError` if config.json claims another number of classes than the classifier of the weights has.
+
+    It comes before the network is built, which a small file may claim to be of gigabytes. No tensor is read.
+    """
+    path, classes = os.fspath(repository.weights()), repository.network.classes
+    try:
+        shapes = read_shapes(path)
+    except UserError:
+        return  # `load_weights` says it
+    head = head_shape(shapes)
+    if head is None or head[1] != classes:
+        found = "no classifier of one dense layer" if head is None else f"a classifier of {head[1]:,}"
+        raise UserError(f"{repository.name}: its {CONFIG} says {classes:,} classes, and {path} has {found}")
+
+
 def networks_of_size(repository: Repository) -> list[str]:
     """The named networks that have as many weights before the classifier as the repository's file; [] for a file without one.
 
@@ -126,14 +154,14 @@ def networks_of_size(repository: Repository) -> list[str]:
     """
     path = os.fspath(repository.weights())
     try:
-        shapes = {name: tensor.shape for name, tensor in read_shapes(path).items()}
+        shapes = read_shapes(path)
     except UserError:
         return []
-    heads = [shape for (layer, variable), shape in shapes.items() if layer == LOGITS_LAYER and variable == "kernel"]
-    if len(heads) != 1 or len(heads[0]) != 2:
+    dense = head_shape(shapes)
+    if dense is None:
         return []
-    body = sum(math.prod(shape) for (layer, _), shape in shapes.items() if layer != LOGITS_LAYER)
-    head = {name: (heads[0][0] + 1) * FAMILIES[row.family].classes for name, row in VARIANTS.items()}
+    body = sum(tensor.size for (layer, _), tensor in shapes.items() if layer != LOGITS_LAYER)
+    head = {name: (dense[0] + 1) * FAMILIES[row.family].classes for name, row in VARIANTS.items()}
     return [name for name, size in recorded_sizes().items() if name in head and size.total - head[name] == body]
 
 
@@ -142,6 +170,15 @@ def read_shapes(path: str) -> Tensors:
     tensors = read(path, SizeLimits(tensor=0))
     checkpoint_format, place = find_network(tensors, path)
     return translate(tensors, checkpoint_format, place)[0]
+
+
+def head_shape(tensors: Tensors) -> tuple[int, int] | None:
+    """(features, classes) of the classifier; None where it is not one dense layer."""
+    kernel = tensors.get((LOGITS_LAYER, "kernel"))
+    if kernel is None or kernel.ndim != 2:
+        return None
+    features, classes = kernel.shape
+    return features, classes
 
 
 def ordered(height: int | None, width: int | None, channels: int) -> Shape:

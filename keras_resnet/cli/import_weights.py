@@ -2,12 +2,13 @@
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 from keras_resnet import environment
 from keras_resnet.class_names import first_difference
 from keras_resnet.errors import UserError, comma_join
 from keras_resnet.hub.repository import find_repository
-from keras_resnet.metadata import ClassifierMetadata
+from keras_resnet.metadata import Origin
 from keras_resnet.models.variants import VARIATIONS
 from keras_resnet.remote import AnyPath, as_path, check_reachable
 from keras_resnet.training.data.containers.table import CONTAINERS
@@ -22,6 +23,15 @@ from .network import check_model, define_network, model_options
 from .output import print_lines
 
 CLASSIFIER = "Classifier"
+
+
+class Known(NamedTuple):
+    """What is known about weights before they are read; `labels`, `dataset` and `origin` as `ClassifierMetadata` has them."""
+
+    labels: tuple[str, ...] = ()
+    channels: int = 3
+    dataset: str = ""
+    origin: Origin | None = None
 
 
 def define_flags(flags: Flags) -> None:
@@ -62,7 +72,7 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     if flags.preprocessing:
         check_preset(flags.preprocessing)
     model_name = flags.model or model_of_weights(flags.weights)
-    known = metadata_of(model_name, flags.weights)
+    known = known_of(model_name, flags.weights)
     class_names = None if flags.dataset else read_class_names(flags, known)
     from keras_resnet.weights.availability import check_available
 
@@ -75,18 +85,22 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     import keras_resnet
 
     class_names = class_names or read_class_names(flags, known)
+    if class_names is known.labels and not is_name(flags.weights) and (repository := find_repository(flags.weights)):
+        from keras_resnet.pretrained import check_classes
+
+        check_classes(repository)
     model = getattr(keras_resnet, model_name)(
-        input_shape=(None, None, known.preprocessing.channels if known else 3),
+        input_shape=(None, None, known.channels),
         classes=len(class_names),
         **flags.values(VARIATIONS),
         **dataclasses.asdict(model_options(flags)),
     )
     keras_resnet.load_weights(model, flags.weights)
     preprocessing = keras_resnet.preprocessing_for(flags.preprocessing or model)
-    dataset = flags.dataset or (known.dataset if known else "")
+    dataset = flags.dataset or known.dataset
     keras_resnet.save_classifier(model, flags.output_path, class_names, preprocessing, dataset)
     print_lines(f"the classifier is {flags.output_path}: {preprocessing.summary()}, {len(class_names)} classes")
-    if known and known.origin:
+    if known.origin:
         print_lines(f"{model_name} from {known.origin}, license: {known.origin.license or 'not stated'}")
 
 
@@ -104,12 +118,17 @@ def model_of_weights(weights: str) -> str:
     raise UserError(f"import needs --model: {weights} does not say of which network it is, as a repository on the hub does")
 
 
-def metadata_of(model: str, weights: str) -> ClassifierMetadata | None:
-    """What is known about trained weights of this package, or about those of the hub; None for others."""
+def known_of(model: str, weights: str) -> Known:
+    """What is known about trained weights of this package, or about those of the hub; nothing about others."""
     if is_name(weights):
-        return find_entry(model, weights).metadata
+        metadata = find_entry(model, weights).metadata
+        return Known(metadata.labels, metadata.preprocessing.channels, metadata.dataset, metadata.origin)
     repository = find_repository(weights)
-    return repository.metadata(model) if repository else None
+    if repository is None or repository.config is None:
+        return Known()
+    network = repository.config
+    channels = network.preprocessing.channels if network.preprocessing else 3
+    return Known(network.class_names, channels, origin=repository.origin)
 
 
 def check_output_path(path: AnyPath) -> None:
@@ -118,20 +137,20 @@ def check_output_path(path: AnyPath) -> None:
         raise UserError(f"--output_path is {path}; it must be a .keras file that does not exist yet")
 
 
-def read_class_names(flags: Flags, known: ClassifierMetadata | None) -> tuple[str, ...]:
+def read_class_names(flags: Flags, known: Known) -> tuple[str, ...]:
     """The names in --labels, or those of --dataset, or of the weights."""
     if flags.labels:
         return read_labels_file(flags.labels, distinct=True)
     if flags.dataset:
         names = class_names_of_dataset(flags)
-        if known and known.labels and (different := first_difference(known.labels, names)):
+        if known.labels and (different := first_difference(known.labels, names)):
             theirs, found = different
             raise UserError(
                 f"the weights {flags.weights} are for other classes than dataset {flags.dataset!r} has: {theirs!r} instead of "
                 f"{found!r}; leave out --dataset"
             )
         return names
-    if known and known.labels:
+    if known.labels:
         return known.labels
     raise UserError(
         "import needs class names: --labels=FILE with one per line, or --dataset=NAME of the data set that has them"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.metadata import ClassifierMetadata, Origin
+from keras_resnet.metadata import ClassifierMetadata, Origin, check_license
 from keras_resnet.records import read_json
 from keras_resnet.remote_copies import remember_copy
 
@@ -83,10 +83,18 @@ class Repository:
 
     @functools.cached_property
     def license(self) -> str:
-        """Its license as the card says it, or else config.json; "" where neither does."""
+        """Its license as the card says it, or else config.json; "" where neither does.
+
+        Raises:
+            UserError: if it is not one short line.
+        """
         path = self.file(CARD)
         card = front_matter_texts(path) if path else {}
         named = card.get("license_name") if card.get("license") == "other" else card.get("license")
+        try:
+            check_license(named or "")
+        except UserError as error:
+            raise UserError(f"{self.name}, {CARD}: {error}") from error
         return named or (self.config.license if self.config else "")
 
     @property
@@ -159,7 +167,7 @@ def find_repository(path: str | os.PathLike[str]) -> Repository | None:
     if isinstance(path, str) and is_hub_name(path):
         return hub_repository(parse_hub_name(path))
     folder = Path(path)
-    if not (folder / CONFIG).is_file():
+    if not os.path.isfile(folder / CONFIG):  # unlike `Path.is_file` it takes a name that is too long for one of no file
         return None
     record = read_object(folder / CONFIG)
     return Repository(os.fspath(path), None, folder) if is_timm_config(record) or is_transformers_config(record) else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.metadata import check_license
 from keras_resnet.preprocessing import INTERPOLATIONS, Preprocessing
 from keras_resnet.records import from_record
 
@@ -85,16 +86,19 @@ def read_timm_config(config: Mapping[str, Any]) -> NetworkConfig:
         raise UserError("it has no num_classes")
     if network.num_classes < 0:
         raise UserError(f"num_classes is {network.num_classes}; it is at least 0")
-    if (network.global_pool or "avg") != "avg":
-        raise UserError(f"global_pool is {network.global_pool!r}; it must be avg")
+    for pool in (network.global_pool, arguments.get("global_pool")):
+        if (pool or "avg") != "avg":
+            raise UserError(f"global_pool is {pool!r}; it must be avg")
     license, tag = pretrained.get("license"), pretrained.get("tag")
+    license = license if isinstance(license, str) else ""
+    check_license(license)
     return NetworkConfig(
         library="timm",
         architecture=network.architecture.partition(".")[0],
         classes=network.num_classes,
         class_names=class_names(network, f"{tag or network.architecture}"),
         preprocessing=timm_preprocessing(pretrained),
-        license=license if isinstance(license, str) else "",
+        license=license,
     )
 
 

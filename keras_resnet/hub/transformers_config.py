@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from keras_resnet.errors import UserError, comma_join
-from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.errors import UserError, check_at_most, comma_join
+from keras_resnet.preprocessing import MAX_CHANNELS, Preprocessing
 from keras_resnet.records import from_record
 
 from .network_config import NetworkConfig, distinct_names
@@ -148,6 +148,7 @@ def transformers_preprocessing(record: Any, channels: int) -> Preprocessing:
         crop_fraction = side / edge
     else:
         raise UserError(f"the processor {kind or 'of an unknown kind'} does not resize the shorter side and crop in the center")
+    check_at_most("num_channels", channels, MAX_CHANNELS)
     mean, std = ((value,) * channels for value in (0.0, 1.0))
     if processor.do_normalize:
         mean, std = processor.image_mean, processor.image_std

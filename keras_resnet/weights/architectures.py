@@ -156,8 +156,9 @@ def model_of_repository(repository: Repository) -> str:
     Raises:
         UserError: if it says nothing, or this zoo has no such network.
     """
+    network = repository.network
     try:
-        return model_of(repository.network)
+        return model_of(network)
     except UserError as error:
         raise UserError(f"{repository.name}: {error}") from error
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.errors import UserError
-from keras_resnet.foreign_files import open_file
+from keras_resnet.foreign_files import check_is_file, open_file
 
 from .stored_tensors import SizeLimits, StoredTensor, read_tensors
 
@@ -45,6 +45,16 @@ def checkpoint_prefix(path: str) -> str | None:
     return path if path and os.path.isfile(path + INDEX) else None
 
 
+def data_files(prefix: str) -> list[str]:
+    """The paths of what has the names of a checkpoint's data files; TensorFlow would wait for ever for a pipe among them."""
+    folder, start = os.path.split(prefix)
+    return [
+        os.path.join(folder, name)
+        for name in sorted(os.listdir(folder or "."))
+        if name.startswith(start) and DATA.fullmatch(name, len(start))
+    ]
+
+
 def is_table(path: str) -> bool:
     """Whether a file ends as an index does."""
     with open_file(path) as file:
@@ -56,7 +66,7 @@ def read_checkpoint(path: str, limits: SizeLimits) -> dict[str, np.ndarray]:
     """Reads the network's variables of a checkpoint.
 
     Raises:
-        UserError: if the data files are not next to the index.
+        UserError: if the data files are not next to the index, or are something else than files.
     """
     import tensorflow as tf
 
@@ -64,6 +74,8 @@ def read_checkpoint(path: str, limits: SizeLimits) -> dict[str, np.ndarray]:
     assert prefix is not None, path
     if prefix != path and not os.path.isfile(prefix + INDEX):
         raise UserError(f"{path} is the index of a TensorFlow checkpoint: its name ends in {INDEX!r}, as TensorFlow wrote it")
+    for data_file in data_files(prefix):
+        check_is_file(data_file)
     try:
         reader = tf.train.load_checkpoint(prefix)
         shapes = reader.get_variable_to_shape_map()

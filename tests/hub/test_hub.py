@@ -193,7 +193,7 @@ REFUSED = {
         "hf://someone/liar",
         ["config.json says resnet34 (ResNet34V1) with 3 classes", "its weights are those of ResNet18V1", "missing"],
     ),
-    "classes": ("hf://someone/classes", ["config.json says resnet18 (ResNet18V1) with 4 classes", "misshaped", "(512, 3)"]),
+    "classes": ("hf://someone/classes", ["config.json says 4 classes, and", "has a classifier of 3"]),
 }
 
 

@@ -7,11 +7,13 @@ import onnx
 import pytest
 
 import keras_resnet
+from keras_resnet import UserError
 from keras_resnet.export import pipeline
 from keras_resnet.export.config import ExportConfig
 from keras_resnet.export.source_model.loading import load_source_model
 from keras_resnet.hub.cards import front_matter, front_matter_texts
 from keras_resnet.hub.licenses import HUB_LICENSES, hub_license, is_non_commercial
+from keras_resnet.hub.repository import Repository
 from keras_resnet.metadata import ClassifierMetadata, Origin
 from keras_resnet.preprocessing import Preprocessing
 from keras_resnet.saving import write_classifier
@@ -91,6 +93,21 @@ def test_front_matter_is_read_as_something_else():
     text = front_matter(entries)
     assert (text[:4], text[-4:]) == ("---\n", "\n---")
     assert yaml.safe_load(text.strip("-")) == {key: value for key, value in entries.items() if value}
+
+
+@pytest.mark.parametrize("license", ["mit\x1b[31m", "mit\r# Injected", "m" * 101])
+def test_a_repositorys_license_is_injected_into_a_card(license, tmp_path):
+    (tmp_path / "README.md").write_text(f"---\nlicense: other\nlicense_name: {license}\n---\n", newline="")
+    with pytest.raises(UserError, match=r"README\.md: license is 'm.*; it must be one line of at most 100 characters"):
+        _ = Repository("folder", None, tmp_path).license
+
+
+def test_a_classifiers_license_is_injected_into_a_card():
+    metadata = ClassifierMetadata("ResNet20V2", "", LABELS, Preprocessing(8, 8, 1, (0.5,), (0.5,)), ORIGIN)
+    text = metadata.to_json()
+    assert ClassifierMetadata.from_json(text) == metadata
+    with pytest.raises(UserError, match=r"license is 'mit\\n# Injected'; it must be one line"):
+        ClassifierMetadata.from_json(text.replace(ORIGIN.license, r"mit\n# Injected"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Catches an `.npz`, a checkpoint or a preset that is read wrongly, runs code, or fails at length."""
 
 import json
+import os
 import pickle
 import shutil
 import zipfile
@@ -129,6 +130,16 @@ def test_a_checkpoint_is_known_by_one_of_its_files_only(path, tmp_path):
     found = readers.read(str(tmp_path / path))
     assert set(found) == {"resnet_v1_50/conv1.kernel", "resnet_v1_50/conv1.bias"}
     np.testing.assert_array_equal(found["resnet_v1_50/conv1.bias"], [1, 1, 1])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_checkpoint_whose_data_is_a_pipe_is_waited_for(tmp_path):
+    save_checkpoint(tmp_path / "a.ckpt", **scope("resnet_v1_50/conv1", "weights"))
+    data = tmp_path / "a.ckpt.data-00000-of-00001"
+    data.unlink()
+    os.mkfifo(data)
+    with pytest.raises(UserError, match=r"a\.ckpt\.data-00000-of-00001 cannot be read: it is a pipe"):
+        readers.read(str(tmp_path / "a.ckpt.index"))
 
 
 @pytest.mark.parametrize("name", ["resnet_v1_50.ckpt", "weights.h5", "a"])
