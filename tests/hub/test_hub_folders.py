@@ -97,3 +97,9 @@ def test_a_message_names_the_folder_twice(tmp_path):
     with pytest.raises(UserError) as error:
         keras_resnet.from_pretrained(tmp_path)
     assert str(error.value) == f"{tmp_path}, config.json: global_pool is 'max'; it must be avg"
+
+
+def test_no_classes_at_all_give_a_random_head_of_a_thousand(tmp_path):
+    write(tmp_path, TIMM_CONFIG)
+    with pytest.raises(UserError, match="classes is 0; it is a whole number from 1 up"):
+        keras_resnet.from_pretrained(tmp_path, classes=0)
