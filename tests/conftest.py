@@ -48,6 +48,7 @@ LONGEST = (
 
 def pytest_addoption(parser):
     parser.addoption("--generated", type=int, default=74, help="how many inputs tests/life/test_generated.py makes up")
+    parser.addoption("--networks", default="", help="a pattern of networks that tests/export/test_every_network.py tries")
     parser.addoption("--update_clients_table", action="store_true", help="write what tests/clients finds into docs/clients.md")
     parser.addoption("--generated_seed", type=int, default=0, help="of the first of them")
 
