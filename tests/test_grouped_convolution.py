@@ -147,11 +147,9 @@ print(has_gradient(tf.float32, "NHWC"))
     assert done.stdout.strip() in ("False", "True")  # a GPU has them
 
 
-def test_replicas_reduce_the_gradients(kernels):
+def test_replicas_reduce_the_gradients(kernels, mirrored):
     """Kernels of variables that are mirrored."""
-    cpus = [device.name for device in tf.config.list_logical_devices("CPU")][:2]
-    strategy = tf.distribute.MirroredStrategy(cpus)
-    with strategy.scope():
+    with mirrored.scope():
         layer = Conv2D(8, 3, groups=4)
         layer.build(SHAPE)
     x = images("float32")
@@ -160,7 +158,7 @@ def test_replicas_reduce_the_gradients(kernels):
         _, (_, of_kernel, _) = step(layer, x)
         return tf.distribute.get_replica_context().all_reduce("mean", of_kernel)
 
-    (of_kernel, *_) = strategy.experimental_local_results(tf.function(lambda: strategy.run(gradient))())
+    (of_kernel, *_) = mirrored.experimental_local_results(tf.function(lambda: mirrored.run(gradient))())
     assert_same(of_kernel, step(layer, x)[1][1], 1e-5)
 
 

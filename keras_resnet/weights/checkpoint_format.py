@@ -7,7 +7,7 @@ from keras_resnet.models import naming
 from keras_resnet.models.naming import sublayer, unit_layer
 
 PROJECTION, BARE_PROJECTION, PADDING = ("conv", "norm"), ("",), ("pad",)  # of `Structure.shortcut`
-POINTLESS = ("zeros", "neg_inf")  # of `Structure.pool`, to tell apart behind a ReLU
+POINTLESS = ("zeros", "neg_inf", "none")  # of `Structure.pool`: behind a ReLU two agree, and the tensors tell the third
 
 # Our names, in which `CheckpointFormat.layer` fills in the numbers.
 CONV, NORM = unit_layer("{s}", "{u}", "conv{n}"), unit_layer("{s}", "{u}", "norm{n}")

@@ -185,7 +185,7 @@ def test_a_head_of_its_own_keeps_the_body_from_loading(head, state, small, tmp_p
 @pytest.mark.parametrize(
     "extra",
     [
-        {"layer1.0.se.fc1.weight": zeros(2, 4)},
+        {"layer1.0.cbam.fc1.weight": zeros(2, 4)},
         {"layer2.0.attn.weight": zeros(2, 4, 1, 1)},
         {"bn2.weight": zeros(16)},
         {"sa.conv1.weight": zeros(1, 2, 7, 7)},

@@ -249,7 +249,7 @@ def test_a_varied_network_is_told_that_it_has_no_such_weights_though_its_name_ha
     line = refusal(keras_resnet.load_weights, model, name)
     assert line == (
         "the weights ResNet20V2/digits are for ResNet20V2 as it is, and resnet20v2 has another shortcut: "
-        "build it without block, unit and shortcut"
+        "build it without arguments that vary it"
     )
 
 
