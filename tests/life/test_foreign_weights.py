@@ -139,7 +139,7 @@ def test_train_does_not_take_our_network_inside_another(tmp_path):
     model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Rescaling(1 / 255), inner, *head])
     path = str(save(model, tmp_path / "m.keras"))
     config = TrainConfig("ResNet20V1", "digits", "finetune", get_recipe("finetune"), weights=path, skip_head=True)
-    network, preprocessing = pretrained_classifier(config, classes=3)
+    network, preprocessing, _ = pretrained_classifier(config, classes=3)
     assert network.output_shape == (None, 3)
     assert preprocessing == Preprocessing(SIZE, SIZE, 3, (0.0,) * 3, (1.0,) * 3)
     config = dataclasses.replace(config, weights=str(save(model, tmp_path / "m.weights.h5")))
