@@ -1,6 +1,5 @@
 """From a trained classifier to a folder of verified artifacts."""
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,7 +152,7 @@ def check_calibration(config: ExportConfig, calibration: CalibrationSplit | None
 
 def check_size(config: ExportConfig, model: keras.Model) -> None:
     """Raises a `UserError` for formats whose files cannot hold the weights. All of them hold float32 on the way to less."""
-    size = FLOAT32_BYTES * sum(math.prod(weight.shape) for weight in model.weights)
+    size = FLOAT32_BYTES * model.count_params()
     too_small = [name for name in config.formats if size > FORMATS[name].max_weights]
     if too_small:
         names, most = comma_join(too_small), min(FORMATS[name].max_weights for name in too_small)

@@ -12,10 +12,11 @@ import keras
 from keras_resnet import _keras_internals
 from keras_resnet.constructors import constructor
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.metadata import ClassifierMetadata, recorded_origin
+from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.models.layers import channel_axis
 from keras_resnet.models.naming import LOGITS_LAYER
-from keras_resnet.preprocessing import Preprocessing, set_recorded_preprocessing
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.recorded import Record, record_on, set_record
 from keras_resnet.remote import RemotePath, as_path
 from keras_resnet.remote_copies import local
 from keras_resnet.saving import copy_weights, load_as_saved, to_stock, write_classifier
@@ -59,7 +60,7 @@ def save_classifier(
     check_classifier(model, labels, preprocessing)
     classifier = with_preprocessing(model, preprocessing)
     rgb = dataclasses.replace(preprocessing, channel_order="rgb")
-    metadata = ClassifierMetadata(model.name, dataset, labels, rgb, recorded_origin(model))
+    metadata = ClassifierMetadata(model.name, dataset, labels, rgb, record_on(model).origin)
     write_classifier(classifier, path, metadata)
 
 
@@ -72,7 +73,7 @@ def pretrained_classifier(entry: PretrainedWeights, weights: str | os.PathLike[s
     model = constructor(entry.model)(
         input_tensor=scaled, classes=len(entry.class_names), weights=entry.name if weights is None else weights
     )
-    set_recorded_preprocessing(model, None)  # raw pixels need no scaling
+    set_record(model, Record())  # raw pixels need no scaling
     return model
 
 
@@ -166,7 +167,7 @@ def with_preprocessing(model: keras.Model, preprocessing: Preprocessing) -> kera
         model, pixels, clone_function=lambda layer: type(layer).from_config(layer.get_config()), call_function=call
     )
     copy_weights(model, copy)
-    set_recorded_preprocessing(copy, None)  # raw pixels need no scaling
+    set_record(copy, Record())  # raw pixels need no scaling
     if preprocessing.channel_order == "bgr":
         stem = find_stem(copy, scaling)
         stem.kernel.assign(keras.ops.flip(stem.kernel, axis=2))

@@ -4,15 +4,12 @@ import dataclasses
 import json
 import os
 import zipfile
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from keras_resnet.archives import is_archive, open_archive, read_member
 from keras_resnet.errors import UserError, cut_middle, printable
-from keras_resnet.preprocessing import Preprocessing, recorded_text, split_record
-from keras_resnet.records import MAX_BYTES, from_record, parse_record
-
-if TYPE_CHECKING:
-    import keras
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.records import MAX_BYTES, parse_record
 
 HUB = "hf://"
 LONGEST_LICENSE = 100  # characters
@@ -56,25 +53,6 @@ class Origin:
 
     def __str__(self) -> str:
         return f"{self.weights}{f'@{self.commit}' if self.commit else ''}"
-
-
-def origin_from_json(text: Any) -> Origin | None:
-    """Parses whose weights a record on a model names, see `preprocessing.set_recorded_preprocessing`; None if it does not.
-
-    Raises:
-        UserError: if it is damaged.
-    """
-    _, origin = split_record(text)
-    try:
-        return None if origin is None else from_record(origin, Origin)
-    except UserError as error:
-        raise UserError(f"the record of the weights' origin is damaged: {error}") from error
-
-
-def recorded_origin(model: "keras.Model") -> Origin | None:
-    """Whose weights a model has, if that was recorded; it is kept where `recorded_preprocessing` is."""
-    text = recorded_text(model)
-    return None if text is None else origin_from_json(text)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import numbers
 import os
-from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.records import from_record, parse_json
 
 if TYPE_CHECKING:
     import keras
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
 INTERPOLATIONS = ("bilinear", "bicubic")
 CHANNEL_ORDERS = ("rgb", "bgr")
 CROP_ROUNDINGS = ("half_to_even", "down")
-ORIGIN = "origin"  # an entry of a record on a model, see `metadata.Origin`
 MAX_RESIZED_PIXELS = 10**8  # that an image has before the crop is cut out of it
 MAX_SIDE = 4096  # pixels, of the images and of what they are cropped from
 MAX_CHANNELS = 1024
@@ -183,80 +179,11 @@ def open_image(file: str | os.PathLike[str] | IO[bytes], channels: int, name: ob
         return images.upright(image, channels)
 
 
-def set_recorded_preprocessing(
-    model: keras.Model, preprocessing: Preprocessing | None, origin: Mapping[str, str] | None = None
-) -> None:
-    """Records on the model how images are prepared for its weights, and whose they are; None for both removes the record.
-
-    The record stays with the layers: in models that share them, in clones, and in the files of fast networks, but not in
-    those of stock ones, see `recorded_preprocessing`.
-
-    origin: the fields of a `metadata.Origin`.
-    """
-    norms = norm_layers(model)
-    for norm in norms:
-        norm.preprocessing = None
-    record: dict[str, Any] = {} if preprocessing is None else dataclasses.asdict(preprocessing)
-    if record or origin:
-        norms[0].preprocessing = json.dumps({**record, ORIGIN: dict(origin)} if origin else record)
-
-
-def recorded_preprocessing(model: keras.Model) -> Preprocessing | None:
-    """How images are prepared for the model's weights, if that was recorded.
-
-    The record is part of the configuration of this package's `BatchNormalization`. It survives whatever Keras does with that:
-    `keras.models.clone_model`, `model.save`, `keras.saving.load_model`. `to_stock` and `to_fast` keep it as well, on the model
-    in memory. Keras' own layers have no place for it in their configuration: a plain `clone_model` or `save` of a network in
-    stock layers loses it.
-
-    Raises:
-        UserError: if the record is damaged.
-    """
-    record = recorded_text(model)
-    return None if record is None else preprocessing_from_json(record)
-
-
-def recorded_text(model: keras.Model) -> Any:
-    """The record on the model as it is; None without one."""
-    return next(filter(None, (getattr(norm, "preprocessing", None) for norm in norm_layers(model))), None)
-
-
-def norm_layers(model: keras.Model) -> list[Any]:
-    """The model's own normalization layers, fast and stock, in order."""
-    import keras
-
-    kinds = (keras.layers.BatchNormalization, keras.layers.GroupNormalization)
-    return [layer for layer in model.layers if isinstance(layer, kinds)]
-
-
-def preprocessing_from_json(text: Any) -> Preprocessing | None:
-    """Parses a record of `set_recorded_preprocessing`, which is text; None where it tells only whose the weights are.
-
-    Raises:
-        UserError: if it is damaged.
-    """
-    record, origin = split_record(text)
-    if origin is not None and not record:
-        return None
-    try:
-        return from_record(record, Preprocessing)
-    except UserError as error:
-        raise UserError(f"the record of preprocessing is damaged: {error}") from error
-
-
-def split_record(text: Any) -> tuple[Any, Any]:
-    """A record of `set_recorded_preprocessing` in its two parts, parsed and not checked: of the images and of the origin.
-
-    Raises:
-        UserError: if it is not JSON.
-    """
-    if not isinstance(text, str):
-        raise UserError(f"the record of preprocessing is damaged: it is of type {type(text).__name__}")
-    try:
-        record = parse_json(text)
-    except UserError as error:
-        raise UserError(f"the record of preprocessing is damaged: {error}") from error
-    return (record, record.pop(ORIGIN, None)) if isinstance(record, dict) else (record, None)
+def mean_and_std(scale: Any, offset: Any, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The `mean` and `std` of a `Preprocessing` that computes scale * pixel + offset; each a number, or one per channel."""
+    scale, offset = (np.broadcast_to(np.asarray(value, float), channels) for value in (scale, offset))
+    std = 1 / (255 * scale)
+    return tuple((-offset * std).tolist()), tuple(std.tolist())
 
 
 def is_numbers(values: object, count: int) -> bool:

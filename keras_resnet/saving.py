@@ -60,7 +60,7 @@ def _with_layers(model: keras.Model, replacements: Mapping[type[keras.Layer], ty
         own_class = without_xla(layer) if replacements is FAST else type(layer)
         clone = replacements.get(type(layer), own_class).from_config(config)
         if record := record or getattr(layer, "preprocessing", None):
-            clone.preprocessing = record  # see `preprocessing.recorded_preprocessing`
+            clone.preprocessing = record  # see `recorded.py`
         return clone
 
     if not (isinstance(model, keras.Model) and is_functional(functional_part(model))):

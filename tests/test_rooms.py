@@ -20,8 +20,7 @@ LAYERS = {
          "_tf2onnx_internals", "_numpy_internals", "files", "environment", "batch_normalization", "images", "class_names",
          "keras_files", "rows", "group_normalization", "grouped_convolution"),
         ("preprocessing", "child_process", "graph", "standardized_convolution"), "models", ("metadata", "other_formats"),
-        ("hub", "saving"),
-        "weights", "constructors",
+        "recorded", ("hub", "saving"), "weights", "constructors",
         "classifier", "published", "info", "pretrained", "analysis", "benchmarks", ("training", "export"), "cli",
     ),
     "keras_resnet/models": (
@@ -35,7 +34,8 @@ LAYERS = {
     "keras_resnet/weights": (
         ("structure", "stored_tensors", "checkpoint_format", "architectures", "published"), ("torch_formats", "keras_formats"),
         ("checkpoint_formats", "hdf5_layers", "state_dicts", "numpy_archives", "tensorflow_checkpoints"), "keras_hub_presets",
-        "readers", "inner_network", ("matching", "applications", "pretrained", "claims"), "availability", "channels", "loading",
+        "readers", "inner_network", ("matching", "applications", "pretrained", "claims"), "availability", "channels",
+        "file_records", "loading",
     ),
     "keras_resnet/analysis": (
         ("figures", "results", "network", "autodiff"), ("batch", "forward", "logits"),

@@ -22,9 +22,10 @@ NETWORK, DATA, RUN, RECIPE, AUGMENTATION, FINE_TUNING, EXECUTION = (
     "Network", "Data", "Run", "Recipe", "Augmentation", "Fine-tuning", "Execution",
 )  # fmt: skip
 WEIGHTS = (
-    "a file from this package, keras.applications, torchvision, timm or github.com/akamaster/pytorch_resnet_cifar10, "
-    "a repository of the Hugging Face Hub such as hf://timm/resnet50d.ra2_in1k, which may end in @revision, `imagenet` for "
-    "those of keras.applications, or a name that `keras-resnet list` shows, such as `digits`."
+    "a file from this package, keras.applications, torchvision, timm, transformers, KerasHub (the folder), BiT, TF-Slim, the "
+    "TensorFlow Model Garden or github.com/akamaster/pytorch_resnet_cifar10, a repository of the Hugging Face Hub such as "
+    "hf://timm/resnet50d.ra2_in1k, which may end in @revision, `imagenet` for those of keras.applications, or a name that "
+    "`keras-resnet list` shows, such as `digits`."
 )
 
 NETWORK_HELP = {
@@ -50,8 +51,9 @@ NETWORK_HELP = {
     ),
     "stem": FlagHelp(
         NETWORK,
-        "What reads the images: the paper's, three 3x3 convolutions (deep, tiered, wide), those and a fourth in place of the "
-        "maximum (rs), or, for order full_preactivation, one without norm and ReLU at its end (the others).",
+        "What reads the images: the papers' (cifar, imagenet), three 3x3 convolutions (deep, tiered, wide), those and a fourth "
+        "in place of the maximum (rs), TensorFlow's own (slim_v1, garden, garden_2019), or, for order full_preactivation, one "
+        "without norm and ReLU at its end (the others).",
         STEM_NAMES,
         "the named network's",
     ),

@@ -85,7 +85,8 @@ def import_weights(flags: Flags, arguments: list[str]) -> None:
     import keras_resnet
 
     class_names = class_names or read_class_names(flags, known)
-    if class_names is known.labels and not is_name(flags.weights) and (repository := find_repository(flags.weights)):
+    of_weights = not (flags.labels or flags.dataset or is_name(flags.weights))  # their classes, as a repository says
+    if of_weights and (repository := find_repository(flags.weights)):
         from keras_resnet.pretrained import check_classes
 
         check_classes(repository)

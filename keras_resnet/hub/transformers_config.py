@@ -17,6 +17,14 @@ WIDTHS = {"basic": (64, 128, 256, 512), "bottleneck": (256, 512, 1024, 2048), "p
 RESAMPLING = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 CONVNEXT = ("ConvNextImageProcessor", "ConvNextFeatureExtractor", "ConvNextImageProcessorFast")
 CENTER_CROP = ("BitImageProcessor", "BitImageProcessorFast", "CLIPImageProcessor")
+# Settings that change what a network computes, and not its tensors; what they are in the networks of this zoo.
+SETTINGS = {
+    "resnet": {"hidden_act": "relu", "downsample_in_first_stage": False},
+    "bit": {
+        "hidden_act": "relu", "layer_type": "preactivation", "global_padding": None, "num_groups": 32,
+        "embedding_dynamic_padding": False, "output_stride": 32,
+    },
+}  # fmt: skip
 WARPED = 384  # pixels, from which ConvNextImageProcessor resizes to a square
 
 
@@ -100,21 +108,14 @@ def read_transformers_config(config: Mapping[str, Any], processor: Any) -> Netwo
 
 def check_is_resnet(network: TransformersConfig, family: str, layer_type: str) -> None:
     """Raises a `UserError` for entries that make another network than those that were published."""
-    expected = {
+    expected = {name: (getattr(network, name), (ours,)) for name, ours in SETTINGS[family].items()}
+    expected |= {
         "layer_type": (layer_type, ("preactivation",) if family == "bit" else ("basic", "bottleneck")),
         "hidden_sizes": (network.hidden_sizes, (WIDTHS.get(layer_type, ()),)),
         "embedding_size": (network.embedding_size, (64,)),
-        "hidden_act": (network.hidden_act, ("relu",)),
-        "downsample_in_first_stage": (network.downsample_in_first_stage, (False,)),
     }
     if family == "bit":
-        expected |= {
-            "global_padding": (network.global_padding, (None,)),
-            "embedding_dynamic_padding": (network.embedding_dynamic_padding, (False,)),
-            "num_groups": (network.num_groups, (32,)),
-            "width_factor": (network.width_factor, (1,)),
-            "output_stride": (network.output_stride, (32,)),
-        }
+        expected["width_factor"] = (network.width_factor, (1,))
     for field, (value, valid) in expected.items():
         if value not in valid:
             raise UserError(f"{field} is {value!r}; the networks of this zoo have {comma_join(map(repr, valid))}")

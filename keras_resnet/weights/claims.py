@@ -6,33 +6,26 @@ timm's resnet50, resnetaa50 and resnetblur50 have the same tensors to the last s
 import dataclasses
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_resnet.errors import UserError, comma_join
+from keras_resnet.hub.repository import CONFIG, read_object
+from keras_resnet.hub.transformers_config import SETTINGS
 from keras_resnet.models.variants import get_variant
-from keras_resnet.records import read_json, shown
+from keras_resnet.records import shown
 
 from .architectures import TIMM_ARCHITECTURES, TIMM_REFUSED
 from .checkpoint_formats import CheckpointFormat
 from .structure import Structure
 from .torch_formats import TORCH_FORMATS
 
-CONFIG = "config.json"
 # What the tensors do not tell. Where a file's name and its network differ in more than that, the name is wrong.
 SILENT = {"antialias", "stride_on", "projection", "standardized"}
 ARCHITECTURE = re.compile(rf"({'|'.join(sorted(TIMM_ARCHITECTURES, key=len, reverse=True))})(?:[-._].*)?")
 CACHE_FOLDER = "models--"  # models--timm--resnetaa50.a1h_in1k, in the Hugging Face cache
 
-# transformers' settings that change what a network computes, and not its tensors; what they are in the networks of this zoo.
-TRANSFORMERS = {
-    "resnet": {"hidden_act": "relu", "downsample_in_first_stage": False},
-    "bit": {
-        "hidden_act": "relu", "layer_type": "preactivation", "global_padding": None, "num_groups": 32,
-        "embedding_dynamic_padding": False, "output_stride": 32,
-    },
-}  # fmt: skip
 STRIDE_ON_1X1 = ("ResNet50V1", "ResNet101V1", "ResNet152V1")
 
 
@@ -61,9 +54,9 @@ def as_configured(path: str, checkpoint_format: CheckpointFormat) -> CheckpointF
     """
     config = read_config(path) if checkpoint_format.name.startswith("transformers") else {}
     model_type = config.get("model_type")
-    if model_type not in TRANSFORMERS:
+    if model_type not in SETTINGS:
         return checkpoint_format
-    for setting, ours in TRANSFORMERS[model_type].items():
+    for setting, ours in SETTINGS[model_type].items():
         if config.get(setting, ours) != ours:
             raise UserError(
                 f"{path} has {setting} {shown(config[setting])} by the {CONFIG} next to it; in networks of this zoo "
@@ -119,10 +112,9 @@ def claim(architecture: str, says: str, in_name_only: bool = False) -> Claim:
     return Claim(architecture, says, Structure.expected(variant), in_name_only)
 
 
-def read_config(path: str) -> dict[str, Any]:
+def read_config(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     """The `config.json` next to a file; empty without one, and for one that is something else."""
     try:
-        config = read_json(Path(path).with_name(CONFIG))
+        return read_object(Path(path).with_name(CONFIG))
     except UserError:
         return {}
-    return config if isinstance(config, dict) else {}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.errors import UserError
-from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.preprocessing import Preprocessing, mean_and_std
 from keras_resnet.records import read_json
 
 from .hdf5_layers import read_h5
@@ -87,8 +87,6 @@ def preset_preprocessing(path: str) -> Preprocessing | None:
         )
         if not np.all(np.isfinite(scale)) or not np.all(scale > 0) or not math.isfinite(offset.sum()):
             raise ValueError("scale and offset are not numbers")
-        std = 1 / (255 * scale)
-        mean = tuple((-offset * std).tolist())
-        return Preprocessing(height, width, 3, mean, tuple(std.tolist()), 1.0, converter["interpolation"])
+        return Preprocessing(height, width, 3, *mean_and_std(scale, offset, 3), interpolation=converter["interpolation"])
     except (KeyError, TypeError, ValueError) as error:  # a UserError is a ValueError
         raise UserError(f"{file} is wrong: {error}; correct or remove it") from error

@@ -3,33 +3,24 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_resnet.errors import UserError, comma_join
-from keras_resnet.files import sha256_of
 from keras_resnet.hub.licenses import say_if_non_commercial
-from keras_resnet.hub.repository import CONFIG, Repository, find_repository, read_object
-from keras_resnet.hub.timm_config import timm_preprocessing
-from keras_resnet.metadata import ClassifierMetadata, Origin, origin_from_json
+from keras_resnet.hub.repository import Repository, find_repository
 from keras_resnet.models.naming import LOGITS_LAYER, STEM_CONV
-from keras_resnet.preprocessing import (
-    Preprocessing,
-    preprocessing_from_json,
-    recorded_preprocessing,
-    set_recorded_preprocessing,
-)
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.recorded import Record, record_on, set_record
 from keras_resnet.remote_copies import local
 
 from . import applications, channels, matching
 from .availability import check_exists, valid_names
-from .checkpoint_formats import PREPROCESSING_PRESETS, TORCHVISION_V2, CheckpointFormat, check_preset
+from .checkpoint_formats import PREPROCESSING_PRESETS, check_preset
 from .claims import as_configured, check_claims
+from .file_records import record_of
 from .inner_network import find_network
-from .keras_hub_presets import preset_preprocessing
 from .pretrained import lookup
 from .pretrained.arguments import check_arguments
 from .pretrained.entries import PretrainedWeights
@@ -99,20 +90,19 @@ def load_weights(
     checkpoint_format = as_configured(path, checkpoint_format)
     matching.check_structure(checkpoint_format, structure, model.name, path)
     check_claims(path, checkpoint_format, structure, model.name)
-    check_same_structure(path, structure, model.name, place)
+    layers = keras_layers(path, place)
+    check_same_structure(path, layers, structure, model.name)
     ours, unknown = matching.translate(tensors, checkpoint_format, place)
-    preprocessing = repository.config.preprocessing if repository and repository.config else None
-    preprocessing = preprocessing or preprocessing_of(path, checkpoint_format, place)
-    origin = repository.origin if repository else origin_of(path, place)
+    record = record_of(path, repository, checkpoint_format, layers, place)
     ours = matching.adapt_conventions(model, ours, checkpoint_format)
     if adapt_channels:
         ours = channels.adapt_channels(model, ours, path)
-        preprocessing = channels.adapt_preprocessing(preprocessing, stem_channels(model))
+        record = record._replace(preprocessing=channels.adapt_preprocessing(record.preprocessing, stem_channels(model)))
     where = f"{path}, layer {place[:-1]}," if place else path
     matching.assign(model, ours, unknown, skip_head, where, checkpoint_format)
-    set_recorded_preprocessing(model, preprocessing, dataclasses.asdict(origin) if origin else None)
-    if origin:
-        say_if_non_commercial(origin.weights, origin.license)
+    set_record(model, record)
+    if record.origin:
+        say_if_non_commercial(record.origin.weights, record.origin.license)
     return model
 
 
@@ -132,7 +122,7 @@ def load_entry(model: keras.Model, entry: PretrainedWeights, skip_head: bool) ->
     checkpoint_format, _ = find_network(tensors, entry.full_name)
     ours, unknown = matching.translate(tensors, checkpoint_format)
     matching.assign(model, ours, unknown, skip_head, f"the weights {entry.full_name}", checkpoint_format)
-    set_recorded_preprocessing(model, entry.preprocessing)
+    set_record(model, Record(entry.preprocessing))
     return model
 
 
@@ -152,85 +142,14 @@ def advice_about_inside(model: keras.Model) -> str:
     return f"; its layer {inside[0]} is one: load into model.get_layer({inside[0]!r})" if inside else ""
 
 
-def check_same_structure(path: str, ours: Structure, model_name: str, place: str = "") -> None:
-    """Raises a `UserError` if a `.keras` file of the zoo describes a network that computes something else with its weights."""
-    theirs = Structure.of(keras_layers(path, place))
+def check_same_structure(path: str, layers: Sequence[Mapping[str, Any]], ours: Structure, model_name: str) -> None:
+    """Raises a `UserError` if a `.keras` file of the zoo describes a network that computes something else with its weights.
+
+    layers: their configurations, which are those in the file.
+    """
+    theirs = Structure.of(layers)
     for field, (there, here) in ours.differences(dataclasses.asdict(theirs)).items() if theirs else ():
         raise UserError(f"{path} does not fit {model_name}: {field} is {there or 'none'} there, {here or 'none'} here")
-
-
-def preprocessing_of(path: str, checkpoint_format: CheckpointFormat, place: str = "") -> Preprocessing | None:
-    """How images are prepared for the weights in the file: what a record in it or next to it says, or the format's preset.
-
-    Where a `.keras` file has one `Rescaling` in front of a network that lies in `place`, its scale and offset take the place of
-    the preset's.
-    """
-    if not os.path.isfile(path):
-        recorded = preset_preprocessing(path)
-        return recorded or PREPROCESSING_PRESETS.get(checkpoint_format.preset)
-    if classifier := ClassifierMetadata.read_from(path):
-        return classifier.preprocessing
-    record = next(filter(None, (layer.get("preprocessing") for layer in keras_layers(path, place))), None)
-    if record is not None:
-        try:
-            return preprocessing_from_json(record)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
-    preset = PREPROCESSING_PRESETS.get(checkpoint_format.preset)
-    if scaled := rescaled(preset, keras_layers(path)):
-        return scaled
-    if checkpoint_format.preset == "torchvision_v1" and sha256_of(path).startswith(TORCHVISION_V2):
-        return PREPROCESSING_PRESETS["torchvision_v2"]
-    may_be_timm = checkpoint_format.preset in ("torchvision_v1", "timm_v2_a1h", "bit")
-    return (timm_record(path) if may_be_timm else None) or preset
-
-
-def origin_of(path: str, place: str = "") -> Origin | None:
-    """Whose weights a classifier or a network of this package has, as its `.keras` file says; None for other files."""
-    if classifier := ClassifierMetadata.read_from(path):
-        return classifier.origin
-    records = (layer.get("preprocessing") for layer in keras_layers(path, place))
-    record = next(filter(None, records), None)
-    return None if record is None else origin_from_json(record)
-
-
-def rescaled(preset: Preprocessing | None, layers: Sequence[Mapping[str, Any]]) -> Preprocessing | None:
-    """The preset, or images of the input's size, with the scaling of the only `Rescaling` among the layers' configurations.
-
-    None if there is not just one, or neither a preset nor a size.
-    """
-    scalings = [(layer["scale"], layer["offset"]) for layer in layers if "scale" in layer and "offset" in layer]
-    if len(scalings) != 1 or not all(isinstance(value, (int, float, list)) for value in scalings[0]):
-        return None
-    try:
-        if preset is None:
-            _, *size = next(layer["batch_shape"] for layer in layers if "batch_shape" in layer)
-            preset = Preprocessing(*size, mean=(0.0,) * size[-1], std=(1.0,) * size[-1])
-        scale, offset = (np.broadcast_to(np.asarray(value, float), preset.channels) for value in scalings[0])
-        std = 1 / (255 * scale)
-        return dataclasses.replace(preset, mean=tuple((-offset * std).tolist()), std=tuple(std.tolist()), channel_order="rgb")
-    except (ValueError, TypeError, ZeroDivisionError, StopIteration, IndexError):  # a UserError is a ValueError
-        return None
-
-
-def timm_record(path: str | os.PathLike[str]) -> Preprocessing | None:
-    """What the `config.json` of timm's weights says, which is next to them in the Hugging Face cache.
-
-    Returns:
-        None without such a file, or if it is of something else.
-
-    Raises:
-        UserError: if it is timm's, and wrong.
-    """
-    file = Path(path).with_name(CONFIG)
-    try:
-        record = read_object(file).get("pretrained_cfg")
-    except UserError:
-        return None
-    try:
-        return timm_preprocessing(record) if isinstance(record, Mapping) else None
-    except UserError as error:
-        raise UserError(f"{file}, which is next to the weights, is wrong: {error}; correct or remove it") from error
 
 
 def preprocessing_for(model_or_preset: keras.Model | str) -> Preprocessing:
@@ -253,7 +172,7 @@ def preprocessing_for(model_or_preset: keras.Model | str) -> Preprocessing:
         return PREPROCESSING_PRESETS[model_or_preset]
     if not isinstance(model_or_preset, keras.Model):
         raise UserError(f"{model_or_preset!r} is neither a network nor one of the presets {comma_join(PREPROCESSING_PRESETS)}")
-    preprocessing = recorded_preprocessing(model_or_preset)
+    preprocessing = record_on(model_or_preset).preprocessing
     if preprocessing is None:
         raise UserError(
             f"{model_or_preset.name} has no weights of known preprocessing; name one of {comma_join(PREPROCESSING_PRESETS)}"

@@ -27,8 +27,9 @@ from test_references import deterministic
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.hub import client, licenses, repository
-from keras_resnet.metadata import ClassifierMetadata, Origin, recorded_origin
+from keras_resnet.metadata import ClassifierMetadata, Origin
 from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.recorded import record_on
 
 hub = types.SimpleNamespace(constants=pytest.importorskip("huggingface_hub.constants", reason="needs the extra [hub]"))
 
@@ -126,7 +127,7 @@ def test_a_revision_is_not_pinned_or_the_commit_not_recorded(server, cache, weig
     second = server.add(name, timm_repository(model__safetensors=weights, config__json=config))
     for given, commit, crop in ((f"hf://{name}@{first}", first, 0.95), (f"hf://{name}", second, 1.0)):
         model = keras_resnet.from_pretrained(given, include_top=False)
-        assert recorded_origin(model) == Origin(f"hf://{name}", commit, "resnet18", "apache-2.0")
+        assert record_on(model).origin == Origin(f"hf://{name}", commit, "resnet18", "apache-2.0")
         assert keras_resnet.preprocessing_for(model).crop_fraction == crop
 
 
@@ -141,7 +142,7 @@ def test_what_is_cached_is_asked_for_again_or_cannot_be_had_offline(server, cach
     repository.hub_repository.cache_clear()
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
     model = keras_resnet.from_pretrained(f"hf://{name}", include_top=False)
-    assert recorded_origin(model).commit == commit
+    assert record_on(model).origin.commit == commit
     assert len(server.requests) == asked
 
 
@@ -153,7 +154,7 @@ def test_a_server_that_has_gone_costs_what_is_cached(weights, tmp_path, cache, m
     keras_resnet.from_pretrained(f"hf://{NAME}", include_top=False)
     repository.hub_repository.cache_clear()
     gone.close()
-    assert recorded_origin(keras_resnet.from_pretrained(f"hf://{NAME}", include_top=False)).license == "apache-2.0"
+    assert record_on(keras_resnet.from_pretrained(f"hf://{NAME}", include_top=False)).origin.license == "apache-2.0"
     repository.hub_repository.cache_clear()
     with pytest.raises(UserError, match=r"hf://a/b: config.json is not in the cache, and http://127.* cannot be asked"):
         keras_resnet.from_pretrained("hf://a/b")
@@ -164,7 +165,7 @@ def test_a_license_that_forbids_commercial_use_is_not_said_or_said_again(cache, 
         model = keras_resnet.from_pretrained(f"hf://{NC_NAME}", include_top=False)
     line = f"keras-resnet: hf://{NC_NAME} has the license cc-by-nc-4.0, which forbids commercial use\n"
     assert capfd.readouterr().err == line
-    assert recorded_origin(model).license == "cc-by-nc-4.0"
+    assert record_on(model).origin.license == "cc-by-nc-4.0"
 
 
 def test_the_origin_is_lost_in_a_classifier_or_a_file(server, cache, tmp_path):
@@ -176,7 +177,7 @@ def test_the_origin_is_lost_in_a_classifier_or_a_file(server, cache, tmp_path):
     for file in ("classifier.keras", "network.keras"):
         copy = keras_resnet.ResNet18V1(classes=len(CLASSES))
         keras_resnet.load_weights(copy, tmp_path / file)
-        assert recorded_origin(copy) == origin
+        assert record_on(copy).origin == origin
         assert keras_resnet.preprocessing_for(copy) == EXPECTED
 
 
@@ -239,7 +240,7 @@ def test_a_folder_is_not_taken_or_a_name_of_this_package(tmp_path, weights):
         (tmp_path / name).write_bytes(content)
     model = keras_resnet.from_pretrained(tmp_path, classifier_activation=None, input_shape=(None, None, 3))
     assert_logits(model)
-    assert recorded_origin(model) == Origin(str(tmp_path), "", "resnet18", "apache-2.0")
+    assert record_on(model).origin == Origin(str(tmp_path), "", "resnet18", "apache-2.0")
     digits = keras_resnet.from_pretrained("ResNet20V2/digits")
     assert (digits.input_shape, digits.output_shape) == ((None, 8, 8, 1), (None, 10))
     with pytest.raises(UserError, match=r"nothing/here is not known: it is a repository such as hf://timm/"):

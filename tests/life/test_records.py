@@ -19,13 +19,14 @@ from keras_resnet.export.output_dir import check_output_dir
 from keras_resnet.export.reporting import report
 from keras_resnet.export.reporting.model_card import recipe_line
 from keras_resnet.metadata import MEMBER, SAVED_MODEL_MEMBER, ClassifierMetadata
-from keras_resnet.preprocessing import MAX_SIDE, Preprocessing, preprocessing_from_json
+from keras_resnet.preprocessing import MAX_SIDE, Preprocessing
+from keras_resnet.recorded import record_from_json
 from keras_resnet.records import from_record, parse_json
 from keras_resnet.training import recipes
 from keras_resnet.training.callbacks.loggers import METRICS_FILE, JsonlLogger, read_metrics
 from keras_resnet.training.config import TrainConfig, read_config
 from keras_resnet.training.reporting.plots import curves
-from keras_resnet.weights.loading import timm_record
+from keras_resnet.weights.file_records import timm_record
 
 PREPROCESSING = Preprocessing(8, 8, 3, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), 0.875)
 METADATA = ClassifierMetadata("ResNet20V1", "things", ("a", "b"), PREPROCESSING)
@@ -147,7 +148,7 @@ def test_the_record_of_a_classifier_with_an_odd_value_is_taken():
 @pytest.mark.parametrize("record", [7, {"height": 8}, ["a"], records.DEEP, "null"])
 def test_the_record_in_a_networks_configuration_is_a_traceback(record):
     with pytest.raises(UserError, match="the record of preprocessing is damaged"):
-        preprocessing_from_json(record)
+        record_from_json(record)
 
 
 def test_timms_record_with_an_odd_value_is_passed_over_without_a_word(tmp_path):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import gradients, scramble
+from saved_networks import assert_rebuilds
 
 import keras_resnet
 from keras_resnet import UserError
@@ -65,13 +66,7 @@ def test_gradients_reach_every_weight(name, rng):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_saved_network_rebuilds_to_the_same_function(name, rng, tmp_path):
-    model = scramble(small(name))
-    model.save(tmp_path / "m.keras")
-    model.save_weights(tmp_path / "m.weights.h5")
-    x = rng.normal(size=(2, 32, 32, 3)).astype("float32")
-    again = keras_resnet.load_weights(small(name), tmp_path / "m.weights.h5")
-    for other in (again, keras_resnet.load_model(tmp_path / "m.keras"), keras_resnet.to_stock(model)):
-        np.testing.assert_allclose(other(x), model(x), rtol=1e-4, atol=1e-5)
+    assert_rebuilds(lambda: small(name), rng, tmp_path)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -97,34 +92,43 @@ def test_a_dilated_network_has_the_weights_of_the_strided_one_and_its_resolution
     assert model.get_layer("head_pool").input.shape[1:3] == (4, 4)
 
 
-def apply(function, x):
-    inputs = keras.Input(x.shape[1:])
-    return np.asarray(keras.Model(inputs, function(inputs))(x)), keras.Model(inputs, function(inputs))
+def applied(function, shape):
+    """A model of the function alone."""
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, function(inputs))
 
 
 @pytest.mark.parametrize("size", [6, 7])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_blur_is_the_binomial_filter_at_reflected_edges(size, stride, rng):
     x = rng.normal(size=(1, size, size, 2)).astype("float32")
-    y, _ = apply(lambda inputs: antialiasing.blur(inputs, stride, name="blur"), x)
+    y = applied(lambda inputs: antialiasing.blur(inputs, stride, name="blur"), x.shape[1:])(x)
     padded, filter_ = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"), np.outer((1, 2, 1), (1, 2, 1)) / 16
     shifted = [filter_[i, j] * padded[:, i : i + size, j : j + size] for i in range(3) for j in range(3)]
     np.testing.assert_allclose(y, sum(shifted)[:, ::stride, ::stride], atol=1e-6)
 
 
-def test_attention_multiplies_each_channel_by_its_own_number(rng):
+def test_squeeze_and_excitation_multiplies_each_channel_by_its_own_number(rng):
     x = rng.normal(size=(2, 4, 4, 64)).astype("float32")
-    y, model = apply(lambda inputs: attention.squeeze_excite(inputs, ratio=1 / 16, name="unit"), x)
-    reduce, expand = (model.get_layer(f"unit_se_{name}") for name in ("reduce", "expand"))
-    assert (reduce.filters, expand.filters) == (8, 64)
-    scaled = x * np.asarray(model.get_layer("unit_se_sigmoid")(expand(np.maximum(reduce(x.mean((1, 2), keepdims=True)), 0))))
-    assert y.shape == scaled.shape
+    model = scramble(applied(lambda inputs: attention.squeeze_excite(inputs, ratio=1 / 16, name="unit"), x.shape[1:]))
+    reduce, expand = ([np.asarray(w) for w in model.get_layer(f"unit_se_{name}").weights] for name in ("reduce", "expand"))
+    assert reduce[0].shape == (1, 1, 64, 8)
+    squeezed = np.maximum(x.mean((1, 2)) @ reduce[0][0, 0] + reduce[1], 0)
+    gates = 1 / (1 + np.exp(-(squeezed @ expand[0][0, 0] + expand[1])))
+    np.testing.assert_allclose(model(x), x * gates[:, np.newaxis, np.newaxis], atol=1e-5)
+
+
+def test_efficient_attention_convolves_the_means_of_neighbouring_channels(rng):
+    x = rng.normal(size=(2, 4, 4, 64)).astype("float32")
+    model = applied(lambda inputs: attention.efficient_channel_attention(inputs, name="unit"), x.shape[1:])
+    kernel, means = np.asarray(model.get_layer("unit_eca_conv").kernel).ravel(), x.mean((1, 2))
+    gates = [1 / (1 + np.exp(-np.correlate(row, kernel, "same"))) for row in means]
+    np.testing.assert_allclose(model(x), x * np.array(gates)[:, np.newaxis, np.newaxis], atol=1e-5)
 
 
 @pytest.mark.parametrize(("channels", "size"), [(16, 3), (64, 3), (256, 5), (512, 5), (1024, 5), (2048, 7)])
 def test_the_kernel_of_eca_grows_with_the_logarithm_of_the_channels(channels, size):
-    inputs = keras.Input((2, 2, channels))
-    model = keras.Model(inputs, attention.efficient_channel_attention(inputs, name="unit"))
+    model = applied(lambda inputs: attention.efficient_channel_attention(inputs, name="unit"), (2, 2, channels))
     assert model.get_layer("unit_eca_conv").kernel.shape == (size, 1, 1)
 
 
@@ -141,8 +145,7 @@ def test_standardized_kernels_have_mean_0_and_variance_1_for_each_filter_and_bec
 
 @pytest.mark.parametrize(("channels", "groups"), [(8, 1), (16, 1), (32, 32), (48, 3), (64, 32), (192, 32), (40, 2), (56, 1)])
 def test_group_norms_have_32_groups_or_groups_of_16_channels(channels, groups):
-    inputs = keras.Input((2, 2, channels))
-    model = keras.Model(inputs, normalizations.get_normalization("group").norm(inputs, name="norm"))
+    model = applied(lambda inputs: normalizations.get_normalization("group").norm(inputs, name="norm"), (2, 2, channels))
     assert model.get_layer("norm").groups == groups
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import gradients, paths, scramble
+from saved_networks import assert_rebuilds
 
 import keras_resnet
 from keras_resnet.models.orders import ORDERS
@@ -90,13 +91,7 @@ def test_gradients_reach_every_weight_of_every_order(order, block, rng):
 
 @pytest.mark.parametrize(("order", "block"), CASES)
 def test_a_saved_network_of_every_order_rebuilds_to_the_same_function(order, block, rng, tmp_path):
-    model = scramble(build(order, block))
-    model.save(tmp_path / "m.keras")
-    model.save_weights(tmp_path / "m.weights.h5")
-    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
-    again = keras_resnet.load_weights(build(order, block), tmp_path / "m.weights.h5")
-    for other in (again, keras_resnet.load_model(tmp_path / "m.keras"), keras_resnet.to_stock(model)):
-        np.testing.assert_allclose(other(x), model(x), rtol=1e-4, atol=1e-5)
+    assert_rebuilds(lambda: build(order, block), rng, tmp_path)
 
 
 def test_every_order_of_the_paper_is_there():

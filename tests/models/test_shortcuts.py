@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import gradients, paths, scramble
+from saved_networks import assert_rebuilds
 
 import keras_resnet
 from keras_resnet import UserError
@@ -68,13 +69,7 @@ def test_gradients_reach_every_weight_of_every_shortcut(shortcut, unit, rng):
 
 @pytest.mark.parametrize("shortcut", PATHS)
 def test_a_saved_network_of_every_shortcut_rebuilds_to_the_same_function(shortcut, rng, tmp_path):
-    model = scramble(build(shortcut))
-    model.save(tmp_path / "m.keras")
-    model.save_weights(tmp_path / "m.weights.h5")
-    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
-    again = keras_resnet.load_weights(build(shortcut), tmp_path / "m.weights.h5")
-    for other in (again, keras_resnet.load_model(tmp_path / "m.keras"), keras_resnet.to_stock(model)):
-        np.testing.assert_allclose(other(x), model(x), rtol=1e-4, atol=1e-5)
+    assert_rebuilds(lambda: build(shortcut), rng, tmp_path)
 
 
 def unit_outputs(model, x, *names):

@@ -21,7 +21,7 @@ from keras_resnet.hub.transformers_config import transformers_preprocessing
 from keras_resnet.preprocessing import Preprocessing, open_image
 from keras_resnet.records import from_record
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
-from keras_resnet.weights.loading import timm_record
+from keras_resnet.weights.file_records import timm_record
 
 FOLDER = ROOT / "tests" / "photographs"
 GOLDENS = json.loads((FOLDER / "transforms.json").read_text(encoding="utf-8"))

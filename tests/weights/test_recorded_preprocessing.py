@@ -14,7 +14,8 @@ from test_references import state_dict
 import keras_resnet
 from keras_resnet import UserError, preprocessing_for
 from keras_resnet.classifier import with_preprocessing
-from keras_resnet.preprocessing import Preprocessing, set_recorded_preprocessing
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.recorded import Record, set_record
 from keras_resnet.saving import load_as_saved, to_fast, to_stock
 from keras_resnet.weights.checkpoint_formats import PREPROCESSING_PRESETS
 
@@ -73,14 +74,14 @@ def test_preprocessing_gets_lost_on_the_way(way, model, tmp_path):
 @pytest.mark.parametrize("preprocessing", [ODD, *PREPROCESSING_PRESETS.values()])
 def test_a_number_of_the_record_changes_in_a_file(preprocessing, tmp_path):
     model = keras_resnet.ResNet20V2(input_shape=(8, 8, 3))
-    set_recorded_preprocessing(model, preprocessing)
+    set_record(model, Record(preprocessing))
     assert preprocessing_for(saved_and_loaded(model, tmp_path / "m.keras")) == preprocessing
 
 
 def test_every_network_has_a_place_for_the_record():
     for name in ("ResNet20V1", "ResNet50V2Slim", "ResNet50V2Timm", "PlainNet18"):
         model = getattr(keras_resnet, name)(width_multiplier=0.1, include_top=False)
-        set_recorded_preprocessing(model, ODD)
+        set_record(model, Record(ODD))
         assert preprocessing_for(keras.models.clone_model(model)) == ODD
 
 
@@ -107,7 +108,7 @@ def test_what_cannot_keep_the_record_says_something_or_does_not_name_the_presets
 def test_a_record_changes_layer_names_weights_or_what_keras_loads(model, file, tmp_path):
     """Its only trace is in the configuration of one of our own layers: files in stock layers are as without it."""
     without = keras_resnet.ResNet20V1(weights=file)
-    set_recorded_preprocessing(without, None)
+    set_record(without, Record())
     assert [weight.path for weight in model.weights] == [weight.path for weight in without.weights]
     configs = [[layer.get_config() for layer in m.layers[1:]] for m in (model, without)]
     differing = [one["name"] for one, other in zip(*configs, strict=True) if one != other]

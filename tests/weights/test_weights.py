@@ -28,7 +28,7 @@ from test_references import reference, state_dict
 import keras_resnet
 from keras_resnet import UserError
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.weights import applications, loading
+from keras_resnet.weights import applications, file_records
 from keras_resnet.weights.checkpoint_formats import HALF, PREPROCESSING_PRESETS
 from keras_resnet.weights.matching import MismatchError
 
@@ -863,7 +863,7 @@ def test_preprocessing_is_that_of_another_format(akamaster, torchvision18, timm5
 
 def test_torchvisions_second_weights_are_prepared_as_its_first(torchvision18, ours, monkeypatch):
     digest = hashlib.sha256(torchvision18.read_bytes()).hexdigest()
-    monkeypatch.setattr(loading, "TORCHVISION_V2", ("00000000", digest[:8]))
+    monkeypatch.setattr(file_records, "TORCHVISION_V2", ("00000000", digest[:8]))
     model = keras_resnet.load_weights(ours("ResNet18V1", False), torchvision18)
     assert keras_resnet.preprocessing_for(model) == PREPROCESSING_PRESETS["torchvision_v2"]
     assert PREPROCESSING_PRESETS["torchvision_v2"].crop_fraction == 224 / 232
@@ -901,7 +901,7 @@ TRAIN_RECORD = dataclasses.replace(TIMM_RECORD, height=224, width=224, crop_frac
 )
 def test_timms_record_beside_the_file_is_passed_over(text, expected, tmp_path):
     (tmp_path / "config.json").write_text(text)
-    assert loading.timm_record(tmp_path / "model.safetensors") == expected
+    assert file_records.timm_record(tmp_path / "model.safetensors") == expected
 
 
 def test_timms_record_is_taken_for_that_of_another_format(state, resnet20, tmp_path):

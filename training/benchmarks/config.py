@@ -87,9 +87,14 @@ class BenchmarkConfig:
         return self.side, self.side, 3
 
     @property
+    def variations(self) -> dict[str, str | None]:
+        """As those of a `TrainConfig`."""
+        return {name: getattr(self, name) for name in variants.VARIATIONS}
+
+    @property
     def changes(self) -> dict[str, Any]:
         """What differs from the network that the name alone stands for."""
-        changed = {name: getattr(self, name) for name in variants.VARIATIONS if getattr(self, name)}
+        changed = {name: value for name, value in self.variations.items() if value}
         default = ModelOptions()
         return changed | {name: value for name, value in vars(self.options).items() if value != getattr(default, name)}
 

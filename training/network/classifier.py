@@ -11,11 +11,11 @@ import keras_resnet
 from keras_resnet.class_names import first_difference
 from keras_resnet.classifier import with_preprocessing
 from keras_resnet.errors import UserError
-from keras_resnet.metadata import Origin, recorded_origin
+from keras_resnet.metadata import Origin
 from keras_resnet.models import builder, variants
 from keras_resnet.models.options import ModelOptions
-from keras_resnet.models.variants import VARIATIONS
-from keras_resnet.preprocessing import Preprocessing, recorded_preprocessing
+from keras_resnet.preprocessing import Preprocessing
+from keras_resnet.recorded import record_on
 from keras_resnet.weights.availability import check_available
 
 from ..config import TrainConfig
@@ -29,11 +29,7 @@ class NetworkConfig(Protocol):
     @property
     def model(self) -> str: ...
     @property
-    def block(self) -> str | None: ...
-    @property
-    def unit(self) -> str | None: ...
-    @property
-    def shortcut(self) -> str | None: ...
+    def variations(self) -> dict[str, str | None]: ...
     @property
     def options(self) -> ModelOptions: ...
 
@@ -58,16 +54,16 @@ def pretrained_classifier(config: TrainConfig, classes: int) -> tuple[keras.Mode
     check_available(config.weights, config.model, **config.variations, width_multiplier=config.options.width_multiplier)
     network = build_model(config, classes, input_shape=(None, None, channels_of(config.model, config.weights)))
     keras_resnet.load_weights(network, config.weights, skip_head=config.skip_head)
-    if recorded_preprocessing(network) is None:
+    preprocessing, origin = record_on(network)
+    if preprocessing is None:
         raise UserError(
             f"{config.weights} does not say how its images are prepared; `keras-resnet import --preprocessing=...`, or "
             "keras_resnet.save_classifier(..., preprocessing=...), makes a .keras file of it that does"
         )
-    preprocessing = keras_resnet.preprocessing_for(network)
     if config.image_size:
         preprocessing = dataclasses.replace(preprocessing, height=config.image_size, width=config.image_size)
     rgb = dataclasses.replace(preprocessing, channel_order="rgb")
-    return with_preprocessing(network, preprocessing), rgb, recorded_origin(network)
+    return with_preprocessing(network, preprocessing), rgb, origin
 
 
 def channels_of(model: str, weights: str) -> int:
@@ -95,16 +91,14 @@ def check_kept_head(config: TrainConfig, class_names: Sequence[str]) -> None:
 def build_model(config: NetworkConfig, classes: int, **arguments: Any) -> keras.Model:
     """Calls the constructor of the network that `config` names; arguments: further ones of it."""
     options = dataclasses.asdict(config.options)
-    variations = {name: getattr(config, name) for name in VARIATIONS}
-    return getattr(keras_resnet, config.model)(classes=classes, **variations, **options, **arguments)
+    return getattr(keras_resnet, config.model)(classes=classes, **config.variations, **options, **arguments)
 
 
 def condensed_model(config: NetworkConfig, classes: int, **inputs: Any) -> tuple[keras.Model, list[CondensedRun]]:
     """Builds the network that `config` names, condensed: see `Condenser`. inputs: input_tensor or input_shape."""
     condenser = Condenser()
-    variations = {name: getattr(config, name) for name in VARIATIONS}
     model = builder.build(
-        variants.with_overrides(variants.get_variant(config.model), **variations),
+        variants.with_overrides(variants.get_variant(config.model), **config.variations),
         config.options,
         include_top=True,
         pooling=None,

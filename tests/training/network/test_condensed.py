@@ -63,6 +63,20 @@ def test_every_order_begins_with_the_same_bits(unit):
     assert_same_beginning("ResNet32V2", unit=unit)
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"attention": "se", "antialias": "blur", "projection": "avg_pool", "stem": "deep"},
+        {"attention": "eca", "normalization": "group", "antialias": "avg", "stem": "rs"},
+        {"normalization": "group_standardized", "stem": "bit", "unit": "full_preactivation"},
+    ],
+    ids=str,
+)
+def test_every_column_begins_with_the_same_bits(columns):
+    """Catches kernels of attention that are drawn before those of its branch."""
+    assert_same_beginning("ResNet32V1", shortcut="B", image_size=32, **columns)
+
+
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
 @pytest.mark.parametrize("name", ["ResNet20V1", "ResNet20V2"])
 def test_every_shortcut_begins_with_the_same_bits(name, shortcut):

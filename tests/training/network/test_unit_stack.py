@@ -86,6 +86,8 @@ VARIATIONS = {
     "coupled decay and an average": {"recipe": {"weight_decay": 0.1, "weight_decay_mode": "coupled", "ema_momentum": 0.9}},
     "AdamW and layer decay": {"recipe": {"optimizer": "adamw", "learning_rate": 0.003, "layer_decay": 0.5}},
     "Muon": {"recipe": {"optimizer": "muon", "learning_rate": 0.003}},
+    "attention and filters": {"model": "ResNet20V1", "shortcut": "B", "attention": "se", "antialias": "blur"},
+    "standardized kernels": {"normalization": "group_standardized", "attention": "eca", "shortcut": "B"},
     "bfloat16": {"precision": "mixed_bfloat16"},
     "float16": {"precision": "mixed_float16"},
 }
