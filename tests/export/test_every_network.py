@@ -40,7 +40,7 @@ def pictures(tmp_path_factory, data_dir):
 
 
 def test_it_trains_is_exported_and_verified(name, pictures, in_process, tmp_path):
-    flags = ("--dataset=folder", f"--data_dir={pictures}", "--batch_size=16", "--epochs=2", f"--workdir={tmp_path / 'run'}")
+    flags = ("--dataset=folder", f"--data_dir={pictures}", "--batch_size=16", "--epochs=1", f"--workdir={tmp_path / 'run'}")
     done = in_process("train", f"--model={name}", *flags, "--verbosity=quiet")
     assert done.returncode == 0, done.err
     # A few steps leave a network that knows nothing, of which eight bits may make another. The float files are compared; its
