@@ -96,18 +96,19 @@ def make(network, folder, with_weights, small):
 
         save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path.with_suffix(".safetensors"))
     parameters = sum(value.numel() for value in model.parameters())
-    precision = torch.float64 if parameters < 200e6 else torch.float32
-    model.to(precision)
+    names, shapes = list(state), [json.dumps(list(value.shape)) for value in state.values()]
+    del state, values  # the largest network takes 7.5 GB in float64
+    model.to(torch.float64)
     sizes, logits = (SMALL if small else size, ODD_FIRST if "aa" in name else ODD), []
     for number, sides in enumerate(sizes):
         x = torch.from_numpy(images((1, *sides, 3), number).transpose(0, 3, 1, 2).copy())
         with torch.inference_mode():
-            logits.append(call(x.to(precision)).double().numpy()[0])
+            logits.append(call(x.to(torch.float64)).double().numpy()[0])
     print(f"{network}: {parameters:,} parameters, largest logit {np.abs(logits).max():.4g}", flush=True)
     np.savez_compressed(
         path,
-        names=np.array(list(state)),
-        shapes=np.array([json.dumps(list(value.shape)) for value in state.values()]),
+        names=np.array(names),
+        shapes=np.array(shapes),
         parameters=parameters,
         sizes=np.array(sizes),
         logits=np.array(logits, np.float32),

@@ -287,6 +287,7 @@ def test_larger_images_come_from_jpeg_files(tmp_path, monkeypatch):
     from keras_resnet.training.benchmarks import jpeg_files, jpeg_pipeline
 
     monkeypatch.setattr(jpeg_files, "COUNT", 3)
+    monkeypatch.setattr(jpeg_pipeline, "KEPT", 8)
     jpeg_files.write_jpeg_files(str(tmp_path))
     measured = config(task="input", model="ResNet18V1", image_size=72)
     assert select_candidates(measured).keys() == candidates.JPEG_INPUT.keys()
@@ -297,6 +298,7 @@ def test_larger_images_come_from_jpeg_files(tmp_path, monkeypatch):
             continue
         workload = getattr(jpeg_pipeline, name)(measured, str(tmp_path))
         workload.load_data(2)
+        workload.build()
         shapes = [(images.shape, targets.shape) for images, targets in workload.dataset()]
         assert shapes == [((4, 72, 72, 3), (4, 1000))] * 3
         assert workload.run() > 0

@@ -42,6 +42,7 @@ PRESETS = {
     "keras_hub-resnet_vd_18": "ResNet18VD",
     "keras_hub-resnet_vd_50": "ResNet50D",
 }
+DEEPEST = ("resnetrs350", "resnetrs420")
 PYTHON = os.environ.get("KERAS_RESNET_ZOO_PYTHON", sys.executable)  # that has timm and torchvision, and need not have Keras
 
 
@@ -52,7 +53,7 @@ def model_of(name):
 
 @pytest.fixture
 def double():
-    """In float64: in float32, networks with standardized kernels of random weights are off by 2e-5 in PyTorch too."""
+    """In float64: with random weights, PyTorch's own float32 is off by 1.7e-5 for BiT-R50x1, and by 1e-2 for ResNet-RS-420."""
     keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_dtype_policy("float32")
@@ -133,7 +134,7 @@ def library(request):
 def test_a_named_network_computes_something_else_than_its_librarys(architecture, library, folder, request):
     if library == "torchvision" and architecture not in TORCHVISION_ARCHITECTURES:
         pytest.skip(f"torchvision has no {architecture}")
-    if "_bit" in architecture:
+    if "_bit" in architecture or architecture in DEEPEST:
         request.getfixturevalue("double")
     script = ROOT / "tests" / "references" / "make_zoo.py"
     command = [PYTHON, script, f"--folder={folder}", "--weights", "--small", f"{library}/{architecture}"]

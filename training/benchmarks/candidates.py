@@ -102,6 +102,8 @@ JPEG_INPUT = {  # --task=input for larger images
     "no_antialias": Candidate("ours, jpeg_decoding=no_antialias", "jpeg_pipeline.NoAntialias"),
     "fast_dct": Candidate("ours, jpeg_decoding=fast_dct", "jpeg_pipeline.FastDct"),
     "fast": Candidate("ours, jpeg_decoding=fast", "jpeg_pipeline.Fast"),
+    "kept": Candidate("ours, exact pixels, images in memory", "jpeg_pipeline.Kept"),
+    "fast_kept": Candidate("ours, jpeg_decoding=fast, images in memory", "jpeg_pipeline.FastKept"),
     "per_image": Candidate("tf.image, image by image", "jpeg_pipeline.PerImage"),
     "torchvision": Candidate("torchvision, a worker per core", "torchvision_pipeline.Torchvision", our_environment=False),
 }

@@ -1,5 +1,7 @@
 """The input pipeline alone, from JPEG files: random resized crops, half of them mirrored (Szegedy et al. 2014)."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -7,13 +9,14 @@ from .. import recipes
 from ..data.batches import InputShard, TrainBatches
 from ..data.containers.records import FileRecords
 from ..data.decoding.bad_images import BadImages
-from ..data.decoding.random_crops import decode_and_crop
+from ..data.decoding.random_crops import decode_and_crop, random_boxes
 from ..data.splits import EncodedSplit
 from ..recipes import JPEG_DECODINGS
 from .candidates import WorkloadInfo
 from .config import BenchmarkConfig
-from .jpeg_files import JpegFiles, seconds_after_first
+from .jpeg_files import HEIGHT, WIDTH, JpegFiles, seconds_after_first
 
+KEPT = 2048  # images of an epoch that is in memory
 COMPARED = 64  # crops, for the differences between ways to decode
 
 
@@ -44,13 +47,21 @@ class JpegPipeline:
 
 
 class Ours(JpegPipeline):
-    decoding = "exact"
+    """Reads and decodes every image, as the first epoch does, and later ones of data that is too large to keep in memory."""
+
+    decoding, epochs = "exact", 1
 
     def dataset(self) -> tf.data.Dataset:
-        recipe = recipes.get_recipe("he2016_imagenet", batch_size=self.config.batch_size, jpeg_decoding=self.decoding)
-        records = FileRecords.of(self.files.root, self.files.paths).take(self.rows)
-        split = EncodedSplit(records, self.labels, 3, BadImages("fail"))
-        return TrainBatches(split, recipe, self.classes, self.size, (125, 123, 114), 0, 0).dataset(InputShard())
+        return self.epoch(self.split(self.rows), 0)
+
+    def split(self, rows: np.ndarray) -> EncodedSplit:
+        records = FileRecords.of(self.files.root, self.files.paths).take(rows)
+        return EncodedSplit(records, rows % self.classes, 3, BadImages("fail"))
+
+    def epoch(self, split: EncodedSplit, number: int) -> tf.data.Dataset:
+        how = {"jpeg_decoding": self.decoding, "epochs": self.epochs}
+        recipe = recipes.get_recipe("he2016_imagenet", batch_size=self.config.batch_size, **how)
+        return TrainBatches(split, recipe, self.classes, self.size, (125, 123, 114), 0, number).dataset(InputShard())
 
 
 class Exact(Ours):
@@ -73,10 +84,10 @@ class Exact(Ours):
         """int64 (COMPARED, H, W, 3)"""
         contents = [(self.files.root / path).read_bytes() for path in self.files.paths[:COMPARED]]
         draws = np.random.default_rng(0).random((len(contents), 4), np.float32)
-        min_area, how = self.recipe.min_crop_area, JPEG_DECODINGS[decoding]
+        boxes = tf.unstack(random_boxes(tf.constant(draws), (HEIGHT, WIDTH), self.recipe.min_crop_area))
         crops = [
-            decode_and_crop(tf.constant(content), tf.constant(draw), self.size, 3, min_area, how)
-            for content, draw in zip(contents, draws, strict=True)
+            decode_and_crop(tf.constant(content), box, tf.constant(WIDTH), self.size, 3, JPEG_DECODINGS[decoding])
+            for content, box in zip(contents, boxes, strict=True)
         ]
         return np.stack(crops).astype(int)
 
@@ -90,6 +101,31 @@ class FastDct(Ours):
 
 
 class Fast(Ours):
+    decoding = "fast"
+
+
+class Kept(Ours):
+    """Later epochs of images that are kept in memory since the first."""
+
+    epochs = 2
+
+    def build(self) -> None:
+        """Goes through a first epoch."""
+        self.images = self.split(np.resize(np.arange(len(self.files.paths)), max(KEPT, self.config.batch_size)))
+        for _ in self.epoch(self.images, 0):
+            pass
+
+    def dataset(self) -> tf.data.Dataset:
+        needed = -(-(self.steps + 1) // (len(self.images) // self.config.batch_size))
+        epochs = [self.epoch(self.images, 1 + number) for number in range(needed)]
+        return functools.reduce(tf.data.Dataset.concatenate, epochs).take(self.steps + 1)
+
+    def info(self) -> WorkloadInfo:
+        kept = f"{len(self.images):,} images are kept" if self.images.room else "too little memory is free to keep images"
+        return {**super().info(), "notes": [f"jpeg_decoding={self.decoding}, in memory: {kept}"]}
+
+
+class FastKept(Kept):
     decoding = "fast"
 
 

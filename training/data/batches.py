@@ -122,8 +122,10 @@ class EvalBatches:
 def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Prepares some batches ahead of time, with fixed numbers of threads: autotuning can delay the end of an epoch.
 
-    TensorFlow 2.21 then waits until its next tuning, which is after twice the time (at most a minute).
+    TensorFlow 2.21 then waits until its next tuning, which is after twice the time (at most a minute). Its optimizations, which
+    would be made again at the start of each epoch, change nothing here but that start.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
     return batches.prefetch(PREFETCHED).with_options(options)

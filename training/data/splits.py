@@ -1,8 +1,10 @@
 """The kinds of split: images in memory, and encoded images that are decoded when they are needed."""
 
+import contextlib
 import dataclasses
 import functools
 import io
+import math
 from collections.abc import Mapping
 from typing import Protocol, Self
 
@@ -10,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_resnet.images import UnreadableImageError
+from keras_resnet.images import UnreadableImageError, opened
 from keras_resnet.preprocessing import Preprocessing, open_image
 
 from ..recipes import JPEG_DECODINGS, Recipe
@@ -19,7 +21,10 @@ from .containers.records import DamagedRecordError, Records
 from .decoding.bad_images import BadImages
 from .decoding.crop_batches import CropBatches
 from .decoding.lazy_images import LazyImages
+from .memory import available_memory
 from .parallel import BATCHES_AT_ONCE
+
+LOOKED_AT = 64  # images of a split, to learn how large they are
 
 
 class Split(Protocol):
@@ -222,16 +227,31 @@ class EncodedSplit:
         self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
     ) -> tf.data.Dataset:
         """Returns batches of random crops, decoded and cropped at once: uint8 (B, *size, C), and which examples they are."""
-        crops = self._crop_batches(size, recipe.min_crop_area, recipe.jpeg_decoding)
+        room = self.room if recipe.epochs > 1 else 0
+        crops = self._crop_batches(size, recipe.min_crop_area, recipe.jpeg_decoding, room)
         mirrored = draws[HORIZONTAL_FLIP][..., 0] < MIRRORED if recipe.flip else None
         return crops.batches(order, draws[RANDOM_RESIZED_CROP], mirrored)
 
-    def _crop_batches(self, size: tuple[int, int], min_area: float, decoding: str) -> CropBatches:
+    def _crop_batches(self, size: tuple[int, int], min_area: float, decoding: str, room: int) -> CropBatches:
         """Returns the same for all epochs."""
         key = (size, min_area, decoding)
         if key not in self._made:
-            self._made[key] = CropBatches(self, size, min_area, JPEG_DECODINGS[decoding])
+            self._made[key] = CropBatches(self, size, min_area, JPEG_DECODINGS[decoding], room)
         return self._made[key]
+
+    @functools.cached_property
+    def room(self) -> int:
+        """Bytes that decoded images may take in memory, so that later epochs need not decode them again.
+
+        That is a quarter of what is free, if all of them fit there by the sizes of some; otherwise none.
+        """
+        sizes = []
+        for index in np.linspace(0, len(self) - 1, min(len(self), LOOKED_AT)).astype(int):
+            unreadable = contextlib.suppress(DamagedRecordError, UnreadableImageError, OSError)  # which decoding says
+            with unreadable, opened(io.BytesIO(self.records.read(index))) as image:
+                sizes.append(image.height * image.width * self.channels)
+        room = available_memory() // 4
+        return room if len(self) * np.mean(sizes or math.inf) <= room else 0
 
     @functools.cached_property
     def _made(self) -> dict[object, CropBatches]:

@@ -1,5 +1,6 @@
 """Catches crops with another content, size or color than the file, or out of order."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.training.data import memory
+from keras_resnet.training.data import memory, splits
 from keras_resnet.training.data.class_weights import class_weights
 from keras_resnet.training.data.containers.indexes.examples import index_examples
 from keras_resnet.training.data.containers.packed_strings import PackedStrings
@@ -17,8 +18,10 @@ from keras_resnet.training.data.decoding import lazy_images
 from keras_resnet.training.data.decoding.bad_images import BadImages
 from keras_resnet.training.data.decoding.crop_batches import CropBatches
 from keras_resnet.training.data.decoding.lazy_images import LazyImages
-from keras_resnet.training.data.decoding.random_crops import random_box
+from keras_resnet.training.data.decoding.random_crops import random_box, random_boxes
+from keras_resnet.training.data.parallel import CORES
 from keras_resnet.training.data.splits import EncodedSplit
+from keras_resnet.training.recipes import get_recipe
 
 WHOLE = np.array([1 - 2**-24, 0.5, 0, 0], np.float32)  # draws for a box that is all of a square image
 
@@ -120,18 +123,17 @@ def test_crops_come_in_the_order_given_and_depend_on_their_draws_alone(tmp_path,
 def test_boxes_keep_their_area_and_aspect_and_stay_inside(rng):
     draws = rng.random((200, 4), np.float32)
     draws[0], draws[1] = 0, 1 - 2**-24
-    boxes = np.stack([random_box(draw, 300, 400, 0.2) for draw in draws])
+    boxes = random_boxes(draws, (300, 400), 0.2).numpy()
     top, left, height, width = boxes.T
     assert boxes.min() >= 0
     assert (top + height).max() <= 300
     assert (left + width).max() <= 400
-    unclipped = (height < 300) & (width < 400)
-    assert (height * width)[unclipped].min() >= 0.199 * 300 * 400
-    aspects = (width / height)[unclipped]
+    assert (height * width).min() >= 0.199 * 300 * 400
+    aspects = width / height
     assert 0.74 < aspects.min() < 0.8 < 1.25 < aspects.max() < 1.35
     assert len({*top}) > 50 and len({*left}) > 50  # noqa: PT018
-    np.testing.assert_array_equal(random_box(WHOLE, 50, 50, 1.0), [0, 0, 50, 50])
-    np.testing.assert_array_equal(random_box(draws[0], 1, 1, 0.01), [0, 0, 1, 1])
+    np.testing.assert_array_equal(random_box(WHOLE, (50, 50), 1.0), [0, 0, 50, 50])
+    np.testing.assert_array_equal(random_box(draws[0], (1, 1), 0.01), [0, 0, 1, 1])
 
 
 def test_what_does_not_fit_into_memory_is_prepared_when_it_is_asked_for(tmp_path, monkeypatch, capfd):
@@ -157,6 +159,61 @@ def test_what_does_not_fit_into_memory_is_prepared_when_it_is_asked_for(tmp_path
         batches, used = map(np.stack, zip(*found.batches(order).as_numpy_iterator(), strict=True))
         np.testing.assert_array_equal(batches, np.stack([expected.images[rows] for rows in order]))
         np.testing.assert_array_equal(used, order)
+
+
+def test_images_kept_in_memory_give_the_same_crops_and_are_not_read_again(tmp_path, rng):
+    for index in range(4):
+        smooth(size=40 + index).save(tmp_path / f"{index}.jpg", quality=90)
+        smooth(size=50 + index).save(tmp_path / f"turned{index}.jpg", exif=exif(6))
+        smooth(size=60 + index).save(tmp_path / f"noted{index}.jpg", exif=exif(1))
+        smooth(size=30 + index).save(tmp_path / f"{index}.png")
+        smooth(size=20 + index).save(tmp_path / f"{index}.gif")
+    paths = sorted(tmp_path.iterdir())
+    order, draws, mirror = rng.permutation(20).reshape(2, 10), rng.random((2, 10, 4), np.float32), rng.random((2, 10)) < 0.5
+    for split in (encoded_split(recorded(paths, tmp_path / "records")), encoded_split(files(*paths))):
+        expected = [*CropBatches(split, (9, 7), 0.1).batches(order, draws, mirror).as_numpy_iterator()]
+        batches = CropBatches(split, (9, 7), 0.1, room=10**6)
+        np.testing.assert_equal([*batches.batches(order, draws, mirror).as_numpy_iterator()], expected)
+        for path in {split.records.location(index).partition(": ")[0] for index in range(20)}:
+            Path(path).unlink()
+        other = slice(None, None, -1)
+        again = batches.batches(order[other], draws[other], mirror[other])
+        np.testing.assert_equal([*again.as_numpy_iterator()], expected[other])
+
+
+def test_no_more_images_are_kept_than_there_is_room_for(tmp_path):
+    for index in range(40):
+        Image.new("RGB", (100, 100), (6 * index, 0, 0)).save(tmp_path / f"{index:02}.png")
+    split = encoded_split(files(*sorted(tmp_path.iterdir())))
+    batches = CropBatches(split, (8, 8), 0.1, room=5 * 30_000)
+    order, draws = np.arange(40)[:, np.newaxis], np.full((40, 1, 4), 0.5, np.float32)
+    for _ in range(2):
+        crops = np.concatenate([crops for crops, _ in batches.batches(order, draws).as_numpy_iterator()])
+        np.testing.assert_array_equal(crops[:, 4, 4, 0], 6 * np.arange(40))
+    kept = (batches._kept.sides(tf.range(40, dtype=tf.int64)).numpy() == 100).all(1)
+    assert 5 <= kept.sum() <= 5 + CORES
+
+
+def test_images_are_kept_if_all_fit_into_a_quarter_of_the_free_memory(tmp_path, monkeypatch):
+    for index in range(3):
+        Image.new("RGB", (100, 200)).save(tmp_path / f"{index}.png")
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG, and no more")
+    for free, expected in ((4 * 240_000, 240_000), (4 * 240_000 - 4, 0)):
+        monkeypatch.setattr(splits, "available_memory", lambda free=free: free)
+        assert encoded_split(files(*sorted(tmp_path.iterdir()))).room == expected
+    assert encoded_split(files(tmp_path / "bad.png")).room == 0
+
+
+def test_a_run_of_one_epoch_keeps_no_image(tmp_path):
+    order, draw = np.zeros((1, 1), int), np.zeros((1, 1, 4), np.float32)
+    for epochs, is_kept in ((1, False), (2, True)):
+        smooth().save(tmp_path / "0.png")
+        split, recipe = encoded_split(files(tmp_path / "0.png")), get_recipe("he2016_imagenet", epochs=epochs)
+        draws = {"random_resized_crop": draw, "horizontal_flip": draw[..., :1]}
+        next(iter(split.training_batches(order, draws, (9, 9), recipe)))
+        (tmp_path / "0.png").unlink()
+        with contextlib.nullcontext() if is_kept else pytest.raises(tf.errors.OpError):
+            next(iter(split.training_batches(order, draws, (9, 9), recipe)))
 
 
 def test_every_class_weighs_the_same_and_the_mean_example_one():

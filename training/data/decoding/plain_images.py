@@ -30,35 +30,59 @@ HARMLESS_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"gAMA", b"cHRM", b"sRGB", b"iCCP"
 
 def is_plain_jpeg(content: tf.Tensor) -> tf.Tensor:
     """Whether bytes, a string scalar, are a whole JPEG in Huffman codes, gray or YCbCr with 8 bits, that stands upright."""
+    is_simple = sides_of_simple_jpegs(content[tf.newaxis])[0, 0] > 0
+    return is_simple | is_plain_jpeg_with_notes(content)
+
+
+def is_plain_jpeg_with_notes(content: tf.Tensor) -> tf.Tensor:
+    """The same, but slower, and even if notes come before the pixels, or much else."""
     length = tf.strings.length(content)
-    ends = [tf.strings.substr(content, 0, 2), tf.strings.substr(content, tf.maximum(length - 2, 0), 2)]
-    whole = (length > EXIF_HEAD) & (tf.strings.join(ends) == START_OF_IMAGE + END_OF_IMAGE)
-    simple = whole & _has_simple_start(content)
-    return simple | tf.cond(whole & ~simple, lambda: _has_plain_segments(content, length), lambda: tf.constant(False))
+    return tf.cond(_are_whole(content), lambda: _has_plain_segments(content, length), lambda: tf.constant(False))
 
 
-def _has_simple_start(content: tf.Tensor) -> tf.Tensor:
-    """Whether a JPEG's first bytes have nothing that may be a note, and lead to a plain frame: much the fastest to see."""
-    filled = tf.strings.join([tf.strings.substr(content, 0, WINDOW), bytes(WINDOW)])
-    window = tf.ensure_shape(_bytes(filled, 0, WINDOW), (WINDOW,))
-    shorts = window[:-1] * 256 + window[1:]
-    markers, sizes = shorts[:-2], shorts[2:]
+def _are_whole(contents: tf.Tensor) -> tf.Tensor:
+    """Whether bytes, strings (...), begin and end as JPEGs do: bool (...)."""
+    length = tf.strings.length(contents)
+    begin, end = tf.zeros_like(length), tf.maximum(length - 2, 0)
+    two = tf.fill(tf.shape(length), 2)
+    ends = [tf.strings.substr(contents, begin, two), tf.strings.substr(contents, end, two)]
+    return (length > EXIF_HEAD) & (tf.strings.join(ends) == START_OF_IMAGE + END_OF_IMAGE)
+
+
+def sides_of_simple_jpegs(contents: tf.Tensor) -> tf.Tensor:
+    """Returns height and width of those files that are whole plain JPEGs by their first bytes alone, as most are, else (0, 0).
+
+    There is nothing in these bytes that may be a note, and they lead to a plain frame. For many at once this is much the
+    fastest: strings (N,) -> int32 (N, 2).
+    """
+    filled = tf.strings.join([tf.strings.substr(contents, 0, WINDOW), bytes(WINDOW)])
+    window = tf.ensure_shape(_bytes(tf.strings.substr(filled, 0, WINDOW)), (None, WINDOW))
+    shorts = window[:, :-1] * 256 + window[:, 1:]
+    markers, sizes = shorts[:, :-2], shorts[:, 2:]
     following = tf.where(tf.gather(IS_BEFORE_FRAME, markers), tf.minimum(PLACES + 2 + sizes, PLACES[-1]), PLACES)
     for _ in range(4):
-        following = tf.gather(following, following)  # the segment after two, four, eight, sixteen segments
-    start = following[len(START_OF_IMAGE)]
-    end = following[tf.minimum(start + 2 + sizes[start], PLACES[-1])]
-    led = (start < WINDOW - FRAME) & (markers[end] == SCAN) & ~tf.reduce_any(markers == NOTE)
-    return led & _is_plain_frame(tf.strings.substr(filled, start, FRAME))
+        following = tf.gather(following, following, batch_dims=1)  # the segment after two, four, eight, sixteen segments
+    start = following[:, len(START_OF_IMAGE)]
+    end = _at(following, tf.minimum(start + 2 + _at(sizes, start), PLACES[-1]))
+    led = (start < WINDOW - FRAME) & (_at(markers, end) == SCAN) & ~tf.reduce_any(markers == NOTE, 1)
+    sides = _sides_of_frames(tf.strings.substr(filled, start, tf.fill(tf.shape(start), FRAME)))
+    return tf.where(tf.expand_dims(led & _are_whole(contents), 1), sides, 0)
 
 
-def _is_plain_frame(head: tf.Tensor) -> tf.Tensor:
-    """Whether the first bytes of a JPEG's frame, as many as `FRAME`, say so."""
-    (marker,) = _shorts(head, 0, 1)
-    height, width = _shorts(head, 5, 2)
-    kind = tf.strings.substr(head, 4, 1) + tf.strings.substr(head, 9, 1)  # bits and components
-    plain = tf.reduce_any(marker == HUFFMAN_FRAMES) & ((kind == b"\x08\x01") | (kind == b"\x08\x03"))
-    return plain & (height > 0) & (width > 0) & (height <= LARGE // tf.maximum(width, 1))
+def _at(rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Takes one value of each row: (N, K), int32 (N,) -> (N,)."""
+    return tf.gather(rows, places, batch_dims=1)
+
+
+def _sides_of_frames(heads: tf.Tensor) -> tf.Tensor:
+    """Returns height and width of plain JPEGs by the starts of their frames, strings (...), else (0, 0): int32 (..., 2)."""
+    high, low, _, _, bits, tall, height, wide, width, components = tf.unstack(_bytes(heads), FRAME, axis=-1)
+    marker, height, width = 256 * high + low, 256 * tall + height, 256 * wide + width
+    plain = (
+        tf.reduce_any(tf.expand_dims(marker, -1) == HUFFMAN_FRAMES, -1) & (bits == 8) & ((components == 1) | (components == 3))
+    )
+    plain &= (height > 0) & (width > 0) & (height <= LARGE // tf.maximum(width, 1))
+    return tf.where(tf.expand_dims(plain, -1), tf.stack([height, width], -1), 0)
 
 
 def _has_plain_segments(content: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
@@ -80,7 +104,7 @@ def _has_plain_segments(content: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     start = tf.constant(len(START_OF_IMAGE))
     state = (start, *_shorts(content, start, 2), tf.constant(0), tf.constant(0), length)
     _, marker, _, frame, notes, first = tf.while_loop(is_before_scan, next_segment, state, parallel_iterations=1)
-    plain = (marker == SCAN) & _is_plain_frame(tf.strings.substr(content, frame, FRAME))
+    plain = (marker == SCAN) & (_sides_of_frames(tf.strings.substr(content, frame, FRAME))[0] > 0)
     return plain & tf.cond(notes > 0, lambda: _is_upright(content, length, first, notes > 1), lambda: tf.constant(True))
 
 
@@ -92,14 +116,14 @@ def _is_upright(content: tf.Tensor, length: tf.Tensor, segment: tf.Tensor, other
     order = tf.strings.substr(content, first, 4)
     big = order == b"MM\0*"
     known &= big | (order == b"II*\0")
-    place = _bytes(content, tf.minimum(first + 4, length - 4), 4)
+    place = _bytes(tf.strings.substr(content, tf.minimum(first + 4, length - 4), 4))
     place = tf.tensordot(tf.where(big, place, place[::-1]), (2**24, 2**16, 2**8, 1), 1)
     known &= (place >= 8) & (place < 2**16) & (first + place + 2 <= end)
     entries = tf.where(known, first + place + 2, 2)
-    high, low = tf.unstack(tf.ensure_shape(_bytes(content, entries - 2, 2), (2,)))
+    high, low = tf.unstack(tf.ensure_shape(_bytes(tf.strings.substr(content, entries - 2, 2)), (2,)))
     count = tf.where(big, high * 256 + low, low * 256 + high)
     known &= (count <= MAX_ENTRIES) & (entries + count * IFD_ENTRY <= end)
-    found = tf.reshape(_bytes(content, entries, tf.where(known, count, 0) * IFD_ENTRY), [-1, IFD_ENTRY])
+    found = tf.reshape(_bytes(tf.strings.substr(content, entries, tf.where(known, count, 0) * IFD_ENTRY)), [-1, IFD_ENTRY])
     high, low = tf.where(big, found[:, ::2], found[:, 1::2]), tf.where(big, found[:, 1::2], found[:, ::2])
     shorts = high * 256 + low  # columns: the tag, the type, two of the count, the value, and one that is not used
     is_orientation = shorts[:, 0] == ORIENTATION
@@ -136,15 +160,15 @@ def _has_plain_chunks(content: tf.Tensor, length: tf.Tensor, channels: int) -> t
 
     (start,) = tf.while_loop(is_harmless, next_chunk, (tf.constant(len(PNG_SIGNATURE)),), parallel_iterations=1)
     wide, width, tall, height = _shorts(content, 16, 4)
-    bits, color = tf.unstack(tf.ensure_shape(_bytes(content, 24, 2), (2,)))
+    bits, color = tf.unstack(tf.ensure_shape(_bytes(tf.strings.substr(content, 24, 2)), (2,)))
     plain = (start == last) & (tf.strings.substr(content, 12, 4) == b"IHDR") & (bits == 8)
     plain &= (wide == 0) & (tall == 0) & (height > 0) & (width > 0) & (height <= LARGE // tf.maximum(width, 1))
     return plain & (color == GRAY if channels == 1 else tf.reduce_any(color == COLORS))
 
 
-def _bytes(content: tf.Tensor, start: tf.Tensor | int, count: tf.Tensor | int) -> tf.Tensor:
-    """Cuts bytes out of a string scalar: int32 (`count`,), or fewer at its end."""
-    return tf.cast(tf.io.decode_raw(tf.strings.substr(content, start, count), tf.uint8), tf.int32)
+def _bytes(contents: tf.Tensor) -> tf.Tensor:
+    """Returns the bytes of strings (...) that are of one length: int32 (..., length)."""
+    return tf.cast(tf.io.decode_raw(contents, tf.uint8), tf.int32)
 
 
 def _shorts(content: tf.Tensor, start: tf.Tensor | int, count: int) -> list[tf.Tensor]:

@@ -1,0 +1,49 @@
+"""Decoded images that stay in memory, so that later epochs need not read and decode them again."""
+
+import tensorflow as tf
+
+ALL = -1  # the index under which the bytes of all images are counted
+
+
+class KeptImages:
+    """Images, uint8 (H, W, C), by their indices, in tables of TensorFlow's that graphs write and read."""
+
+    def __init__(self, room: int) -> None:
+        """room: Bytes after which no more images are kept."""
+        self._room = room
+        with tf.init_scope(), tf.device("CPU:0"):
+            self._images = tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "")
+            self._sides = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, [0, 0])
+
+    def sides(self, indices: tf.Tensor) -> tf.Tensor:
+        """Returns height and width of those images that are kept, (0, 0) of others: int64 (N,) -> int32 (N, 2)."""
+        return tf.ensure_shape(tf.cast(self._sides.lookup(indices), tf.int32), (*indices.shape, 2))
+
+    def has_room(self) -> tf.Tensor:
+        """Whether further images will be kept: a bool scalar."""
+        return self._bytes() < self._room
+
+    def get(self, index: tf.Tensor, channels: int) -> tf.Tensor:
+        """Returns an image that is kept."""
+        return tf.ensure_shape(tf.io.parse_tensor(self._images.lookup(index), tf.uint8), (None, None, channels))
+
+    def keep(self, indices: tf.Tensor, sides: tf.Tensor, images: tf.Tensor) -> None:
+        """Adds to a graph what keeps images: int64 (N,), int64 (N, 2), and what `to_keep` made of each, strings (N,)."""
+        self._images.insert(indices, images)
+        self._sides.insert(indices, sides)  # after the images: other threads look at it
+        # Where threads meet, some bytes are not counted: a bound need not be exact.
+        added = tf.reduce_sum(tf.cast(tf.strings.length(images), tf.int64))
+        self._sides.insert(tf.constant(ALL, tf.int64), tf.stack([self._bytes() + added, 0]))
+
+    def _bytes(self) -> tf.Tensor:
+        return self._sides.lookup(tf.constant(ALL, tf.int64))[0]
+
+
+def to_keep(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns an image for `KeptImages.keep`: height and width, int64 (2,), and a string scalar."""
+    return tf.shape(pixels, tf.int64)[:2], tf.io.serialize_tensor(pixels)
+
+
+def nothing_to_keep() -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what `to_keep` does, for an image that is not to be kept."""
+    return tf.zeros(2, tf.int64), tf.constant("")
