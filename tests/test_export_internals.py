@@ -7,12 +7,13 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from conftest import only
-from litert_quantizer import recipe
+from litert_quantizer import qtyping, recipe
+from litert_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
 from litert_quantizer.quantizer import Quantizer
 
 from keras_resnet import _litert_internals as litert
 from keras_resnet._onnxruntime_internals import to_float16
-from keras_resnet._quantizer_internals import calibrate_min_max
+from keras_resnet._quantizer_internals import LARGE, calibrate_min_max, large_kernels_in_parts
 from keras_resnet._tf2onnx_internals import convert_function
 from keras_resnet.environment import quiet_stderr
 from keras_resnet.export.formats.onnx.runner import OnnxRunner
@@ -124,6 +125,22 @@ def test_calibrate_min_max(content):
     with quiet_stderr(), pytest.warns(UserWarning, match="experimental_preserve_all_tensors"):
         ranges = calibrate_min_max(content, quantizer.get_quantization_recipe(), {signature: batches}, num_threads=1)
     assert (-3, 5) in {(entry["min"].item(), entry["max"].item()) for entry in ranges.values() if entry["min"].size == 1}
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+def test_large_kernels_in_parts(channels):
+    """Catches networks such as WideResNet50_2 that have no int8 file. Once LiteRT Quantizer does not fail, remove it."""
+    kernel = np.linspace(-1, 1, 8 * 3 * 3 * 120_000, dtype=np.float32).reshape(8, 3, 3, 120_000)
+    assert kernel.nbytes > LARGE
+    scales = np.linspace(0.01, 0.02, channels, dtype=np.float32)
+    axis = 0 if channels > 1 else None
+    parameters = qtyping.UniformQuantParams(8, axis, scales.reshape(-1, 1, 1, 1), np.zeros((channels, 1, 1, 1), np.int32))
+    with pytest.raises(ValueError, match="dimensions"):
+        uniform_quantize_tensor.uniform_quantize(kernel, parameters)
+    with large_kernels_in_parts():
+        found = uniform_quantize_tensor.uniform_quantize(kernel, parameters)
+    expected = np.round(kernel / scales.reshape(-1, 1, 1, 1)).clip(-127, 127)
+    np.testing.assert_array_equal(found, expected)
 
 
 def served(model):

@@ -116,10 +116,11 @@ class TrainingContext:
         ]
 
     def train_batches(self, epoch: int, start: int = 0) -> TrainBatches:
-        """The batches of an epoch, from 0, from step `start` on."""
+        """The batches of an epoch, from 0, from step `start` on, and of those that follow it."""
         size = (self.preprocessing.height, self.preprocessing.width)
         fill = tuple(round(255 * mean) for mean in self.preprocessing.mean)
-        return TrainBatches(self.train_split, self.recipe, self.classes, size, fill, self.config.seed, epoch, start)
+        left = max(self.recipe.epochs - epoch, 1)
+        return TrainBatches(self.train_split, self.recipe, self.classes, size, fill, self.config.seed, epoch, start, left)
 
 
 def create_context(config: TrainConfig, connected: tf.distribute.Strategy | None = None) -> TrainingContext:

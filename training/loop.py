@@ -50,6 +50,7 @@ class TrainLoop:
         self._strategy, self.step, self._fixed_steps = strategy, step, steps_per_execution
         self._step_from_host = step.network.units_one_by_one > MOST_UNITS_IN_A_LOOP
         self._steps, self._seconds = steps_per_execution or 1, 0.0
+        self._next: tuple[TrainBatches | None, Iterator[Any]] | None = None  # the epoch that an iterator has come to
         own = [variable for variable in step.network.variables if is_moving_statistic(variable)]
         self._statistics = [*own, *(step.update.ema.moving_statistics() if step.update.ema else ())]
 
@@ -62,11 +63,13 @@ class TrainLoop:
         """Runs over the batches of an epoch and yields a `LoopOutput` after each execution.
 
         Args:
-            batches: of an epoch, possibly from a step in its middle on.
+            batches: of an epoch, possibly from a step in its middle on. The iterator is kept for the epochs that follow.
             sums: over the steps of the epoch before that.
             poll_requests: called before each execution; what this worker's host requests.
         """
-        done, sums, iterator = batches.start, sums or MetricSums(), self._distributed(batches)
+        before, self._next = self._next, None
+        iterator = before[1] if before and before[0] == batches else self._distributed(batches)
+        done, sums = batches.start, sums or MetricSums()
         while done < batches.steps:
             count = 1 if self._step_from_host else min(batches.steps - done, self._steps)
             start = time.perf_counter()
@@ -79,6 +82,8 @@ class TrainLoop:
             requests = HostRequests(*map(float, output.requests))
             self._fit_steps(requests.seconds / self._strategy.num_replicas_in_sync)
             self._seconds = time.perf_counter() - start
+            if done == batches.steps:
+                self._next = (batches.following(), iterator) if batches.epochs > 1 else None
             yield LoopOutput(done, sums, float(output.gradient_norm), bool(requests.stop), bool(requests.save))
 
     def _fit_steps(self, seconds: float) -> None:

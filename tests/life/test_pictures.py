@@ -31,8 +31,9 @@ def write(folder, name):
 
 
 def crop(*paths, channels=3):
-    rows, draws = np.arange(len(paths)), WHOLE.repeat(len(paths), 0)
-    batches = CropBatches(encoded_split(*paths, channels=channels), (30, 30), 1.0).batches(rows[np.newaxis], draws[np.newaxis])
+    rows = np.arange(len(paths))
+    examples = tf.data.Dataset.from_tensors((rows, WHOLE.repeat(len(paths), 0), np.zeros(len(paths), bool)))
+    batches = CropBatches(encoded_split(*paths, channels=channels), (30, 30), 1.0).batches(examples)
     ((crops, used),) = batches.as_numpy_iterator()
     np.testing.assert_array_equal(used, rows)
     return crops

@@ -1,5 +1,7 @@
 """Catches an update that is not SGD's, decay of the wrong kind, replicas that drift apart, and metrics off at the edges."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -108,6 +110,26 @@ def fitted(split, regularizer=None, **options):
 def assert_same_weights(loop, model, rtol=1e-5):
     for one, other in zip(loop.step.network.model.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-6)
+
+
+def test_one_iterator_goes_through_the_epochs_until_one_is_broken_off(split, monkeypatch):
+    loop, made = loop_of(linear, steps_per_execution=1), []
+    distributed = loop._distributed
+    monkeypatch.setattr(loop, "_distributed", lambda batches: [made.append(batches.epoch), distributed(batches)][1])
+
+    def run(epoch, epochs, to_its_end=True):
+        for _ in loop.train(dataclasses.replace(epoch_of(split, loop.step.recipe, epoch), epochs=epochs)):
+            if not to_its_end:
+                break
+
+    run(0, 4)
+    run(1, 3)
+    assert made == [0]
+    run(2, 2, to_its_end=False)
+    run(2, 2)
+    run(3, 1)
+    assert made == [0, 2]  # what was broken off is begun again
+    assert loop._next is None
 
 
 def test_without_decay_it_follows_keras(split):

@@ -21,6 +21,7 @@ from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.training import recipes
 from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.config import TrainConfig
+from keras_resnet.training.data import splits
 from keras_resnet.training.data.decoding import lazy_images
 from keras_resnet.training.loop import TrainLoop
 from keras_resnet.training.train import Trainer, train
@@ -376,7 +377,7 @@ def test_callbacks_are_called_per_epoch_and_per_execution(tmp_path, data_dir):
     assert called == [(3, names), (7, names), (9, names), ("epoch 0", sorted([*names, "val_accuracy", "val_loss"]))]
 
 
-def test_an_image_that_disappears_during_the_training_is_named(tmp_path):
+def test_an_image_that_disappears_during_the_training_is_named(tmp_path, monkeypatch):
     """Catches a traceback where a disk is unplugged at night."""
     for label in "ab":
         (tmp_path / "images" / label).mkdir(parents=True)
@@ -389,6 +390,7 @@ def test_an_image_that_disappears_during_the_training_is_named(tmp_path):
 
     recipe = recipes.get_recipe("digits", epochs=3, batch_size=4, min_crop_area=0.5)
     images = config(tmp_path / "images", dataset="folder", recipe=recipe, image_size=8)
+    monkeypatch.setattr(splits, "available_memory", lambda: 1000)  # which is too little to keep the images in
     with pytest.raises(UserError, match=r"has disappeared: \[Errno 2\] .*png'; once it is back, the same command"):
         train(images, tmp_path / "run", [Unplug()])
 

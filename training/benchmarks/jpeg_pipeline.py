@@ -1,7 +1,5 @@
 """The input pipeline alone, from JPEG files: random resized crops, half of them mirrored (Szegedy et al. 2014)."""
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
@@ -58,10 +56,11 @@ class Ours(JpegPipeline):
         records = FileRecords.of(self.files.root, self.files.paths).take(rows)
         return EncodedSplit(records, rows % self.classes, 3, BadImages("fail"))
 
-    def epoch(self, split: EncodedSplit, number: int) -> tf.data.Dataset:
+    def epoch(self, split: EncodedSplit, number: int, epochs: int = 1) -> tf.data.Dataset:
         how = {"jpeg_decoding": self.decoding, "epochs": self.epochs}
         recipe = recipes.get_recipe("he2016_imagenet", batch_size=self.config.batch_size, **how)
-        return TrainBatches(split, recipe, self.classes, self.size, (125, 123, 114), 0, number).dataset(InputShard())
+        batches = TrainBatches(split, recipe, self.classes, self.size, (125, 123, 114), 0, number, epochs=epochs)
+        return batches.dataset(InputShard())
 
 
 class Exact(Ours):
@@ -117,8 +116,7 @@ class Kept(Ours):
 
     def dataset(self) -> tf.data.Dataset:
         needed = -(-(self.steps + 1) // (len(self.images) // self.config.batch_size))
-        epochs = [self.epoch(self.images, 1 + number) for number in range(needed)]
-        return functools.reduce(tf.data.Dataset.concatenate, epochs).take(self.steps + 1)
+        return self.epoch(self.images, 1, needed).take(self.steps + 1)
 
     def info(self) -> WorkloadInfo:
         kept = f"{len(self.images):,} images are kept" if self.images.room else "too little memory is free to keep images"

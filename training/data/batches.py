@@ -1,6 +1,7 @@
 """Batches of a split. What comes when is a function of seed, epoch and step, and of nothing else."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from ..recipes import Recipe
 from .augmentation import augment, draw_augmentations
+from .graph_functions import unconverted
 from .parallel import BATCHES_AT_ONCE
 from .splits import ArraySplit, Split
 
@@ -40,9 +42,9 @@ class InputShard:
 
 @dataclasses.dataclass(frozen=True)
 class TrainBatches:
-    """The training batches of one epoch from step `start` on.
+    """The training batches of an epoch from step `start` on, and those of the epochs that follow it.
 
-    size: (height, width) of the images. fill: (C,), 0 to 255, the color of the padding.
+    size: (height, width) of the images. fill: (C,), 0 to 255, the color of the padding. epochs: How many these are together.
     """
 
     split: Split
@@ -53,37 +55,66 @@ class TrainBatches:
     seed: int
     epoch: int
     start: int = 0
+    epochs: int = 1
 
     @property
     def steps(self) -> int:
-        """The steps of the whole epoch; the last, partial batch is dropped."""
+        """The steps of a whole epoch; the last, partial batch is dropped."""
         return len(self.split) // self.recipe.batch_size
+
+    def following(self) -> "TrainBatches | None":
+        """Returns the batches after the first of the epochs; None if it is the last."""
+        return dataclasses.replace(self, epoch=self.epoch + 1, start=0, epochs=self.epochs - 1) if self.epochs > 1 else None
 
     def dataset(self, shard: InputShard) -> tf.data.Dataset:
         """Returns (images uint8 (B, H, W, C), targets float32 (B, classes)) for the replicas of one input pipeline."""
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.split))
-        draws = draw_augmentations(self.recipe, self.seed, self.epoch, len(self.split))
-        order, draws = self._sharded(order, shard), {name: self._sharded(drawn, shard) for name, drawn in draws.items()}
-        images = self.split.training_batches(order, draws, self.size, self.recipe)
+        drawn = draw_augmentations(self.recipe, self.seed, self.epoch, count=1)
+        done = [name for name in drawn if name in self.split.augmentations_done]
+        to_do = [name for name in drawn if name not in done]
+        images = self.split.training_batches(self._examples(shard, done), self.size, self.recipe)
         with tf.device("CPU:0"):
             labels = tf.constant(self.split.labels)
 
         def augmented(images: tuple[tf.Tensor, tf.Tensor], draws: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             pixels, rows = images
             targets = tf.one_hot(tf.gather(labels, rows), self.classes)
-            return augment(pixels, targets, draws, self.recipe, self.fill, done=self.split.augmentations_done)
+            return augment(pixels, targets, draws, self.recipe, self.fill, done)
 
-        if not draws:
+        if not to_do:
             return prefetched(
                 images.map(lambda pixels, rows: augmented((pixels, rows), {}), num_parallel_calls=BATCHES_AT_ONCE)
             )
-        slices: Any = draws
-        batches = tf.data.Dataset.zip(images, tf.data.Dataset.from_tensor_slices(slices))
-        return prefetched(batches.map(augmented, num_parallel_calls=BATCHES_AT_ONCE))
+        draws = self._examples(shard, to_do).map(unconverted(lambda rows, draws: draws))
+        return prefetched(tf.data.Dataset.zip(images, draws).map(augmented, num_parallel_calls=BATCHES_AT_ONCE))
 
-    def _sharded(self, rows: np.ndarray, shard: InputShard) -> np.ndarray:
+    def _examples(self, shard: InputShard, names: Sequence[str]) -> tf.data.Dataset:
+        """Returns, for each batch, (which examples these are, int64 (B,), and the random numbers (B, k) of augmentations).
+
+        They are drawn at the start of each epoch. So one pipeline does for all: to start another takes a good half second.
+        """
+        columns = {name: drawn.shape[1] for name, drawn in draw_augmentations(self.recipe, 0, 0, count=1).items()}
+        count = self.recipe.batch_size // shard.replicas
+
+        def draw(epoch: int) -> list[np.ndarray]:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.split)).astype(np.int64, copy=False)
+            draws = draw_augmentations(self.recipe, self.seed, epoch, len(self.split))
+            start = self.start if epoch == self.epoch else 0
+            return [self._sharded(rows, shard, start) for rows in (order, *(draws[name] for name in names))]
+
+        @unconverted
+        def epoch_examples(epoch: tf.Tensor) -> tf.data.Dataset:
+            rows, *drawn = tf.numpy_function(draw, [epoch], [tf.int64, *[tf.float32] * len(names)], stateful=False)
+            draws = {
+                name: tf.ensure_shape(values, (None, count, columns[name])) for name, values in zip(names, drawn, strict=True)
+            }
+            slices: Any = (tf.ensure_shape(rows, (None, count)), draws)
+            return tf.data.Dataset.from_tensor_slices(slices)
+
+        return tf.data.Dataset.range(self.epoch, self.epoch + self.epochs).flat_map(epoch_examples)
+
+    def _sharded(self, rows: np.ndarray, shard: InputShard, start: int) -> np.ndarray:
         batches = rows[: self.steps * self.recipe.batch_size].reshape(self.steps, self.recipe.batch_size, *rows.shape[1:])
-        return shard.slice(batches[self.start :])
+        return shard.slice(batches[start:])
 
 
 @dataclasses.dataclass(frozen=True)

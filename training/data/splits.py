@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import io
 import math
-from collections.abc import Mapping
 from typing import Protocol, Self
 
 import numpy as np
@@ -21,6 +20,7 @@ from .containers.records import DamagedRecordError, Records
 from .decoding.bad_images import BadImages
 from .decoding.crop_batches import CropBatches
 from .decoding.lazy_images import LazyImages
+from .graph_functions import unconverted
 from .memory import available_memory
 from .parallel import BATCHES_AT_ONCE
 
@@ -68,14 +68,12 @@ class Split(Protocol):
         """Returns the split to train on: `prepared`, unless the recipe's random crops are better made while decoding."""
         ...
 
-    def training_batches(
-        self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
-    ) -> tf.data.Dataset:
+    def training_batches(self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe) -> tf.data.Dataset:
         """Returns batches to augment: (images uint8 (B, H, W, C), int64 (B,), which examples these are).
 
         Args:
-            order: Indices (batches, B).
-            draws: Random numbers (batches, B, k) by augmentation, see `augmentation.draw_augmentations`.
+            examples: (int64 (B,), which examples these are to be, and by the names of `augmentations_done` their random numbers
+                (B, k)), see `augmentation.draw_augmentations`.
             size: (height, width) of the images.
             recipe: What says how they are augmented.
         """
@@ -138,6 +136,9 @@ class ArraySplit:
 
     def batches(self, order: np.ndarray) -> tf.data.Dataset:
         """Returns (images uint8 (B, H, W, C), int64 (B,), which examples these are) for each row of the indices `order`."""
+        return self._batches(tf.data.Dataset.from_tensor_slices(order.astype(np.int64, copy=False)))
+
+    def _batches(self, rows: tf.data.Dataset) -> tf.data.Dataset:
         if isinstance(self.images, LazyImages):
             read = functools.partial(tf.numpy_function, self.images.read, Tout=(tf.uint8, tf.int64), stateful=False)
         else:
@@ -148,16 +149,13 @@ class ArraySplit:
 
         def batch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             pixels, used = read([rows])
-            return tf.ensure_shape(pixels, (order.shape[1], *self.shape)), tf.ensure_shape(used, order.shape[1:])
+            return tf.ensure_shape(pixels, (*rows.shape, *self.shape)), tf.ensure_shape(used, rows.shape)
 
-        rows = tf.data.Dataset.from_tensor_slices(order.astype(np.int64, copy=False))
         return rows.map(batch, num_parallel_calls=BATCHES_AT_ONCE, deterministic=True)
 
-    def training_batches(
-        self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
-    ) -> tf.data.Dataset:
-        """Returns `batches(order)`: nothing is augmented yet."""
-        return self.batches(order)
+    def training_batches(self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe) -> tf.data.Dataset:
+        """Returns the images: nothing is augmented yet."""
+        return self._batches(examples.map(unconverted(lambda rows, draws: rows)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -223,14 +221,16 @@ class EncodedSplit:
             self.bad_images.add(self.records.name(index), self.records.location(index), str(error))
             raise
 
-    def training_batches(
-        self, order: np.ndarray, draws: Mapping[str, np.ndarray], size: tuple[int, int], recipe: Recipe
-    ) -> tf.data.Dataset:
+    def training_batches(self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe) -> tf.data.Dataset:
         """Returns batches of random crops, decoded and cropped at once: uint8 (B, *size, C), and which examples they are."""
         room = self.room if recipe.epochs > 1 else 0
         crops = self._crop_batches(size, recipe.min_crop_area, recipe.jpeg_decoding, room)
-        mirrored = draws[HORIZONTAL_FLIP][..., 0] < MIRRORED if recipe.flip else None
-        return crops.batches(order, draws[RANDOM_RESIZED_CROP], mirrored)
+
+        def to_crop(rows: tf.Tensor, draws: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            mirror = draws[HORIZONTAL_FLIP][:, 0] < MIRRORED if recipe.flip else tf.zeros_like(rows, tf.bool)
+            return rows, draws[RANDOM_RESIZED_CROP], mirror
+
+        return crops.batches(examples.map(unconverted(to_crop)))
 
     def _crop_batches(self, size: tuple[int, int], min_area: float, decoding: str, room: int) -> CropBatches:
         """Returns the same for all epochs."""

@@ -31,7 +31,7 @@ from litert_quantizer import qtyping
 from litert_quantizer.quantizer import Quantizer
 
 from keras_resnet._litert_internals import editable_model, operator_name, schema, serialize_model
-from keras_resnet._quantizer_internals import calibrate_min_max
+from keras_resnet._quantizer_internals import calibrate_min_max, large_kernels_in_parts
 from keras_resnet.environment import cores, quiet_stderr
 from keras_resnet.errors import UserError, comma_join
 
@@ -133,7 +133,7 @@ class TFLiteQuantizer:
         """
         kept = [self._outputs[name] for name in select_operators(self.operators, keep_float)]
         quantizer = self._quantizer(kept)
-        with quietly():
+        with quietly(), large_kernels_in_parts():
             result = quantizer.quantize(self._ranges, enable_progress_report=False)  # pyright: ignore[reportArgumentType]
         assert result.quantized_model is not None
         return bytes(result.quantized_model)

@@ -1,5 +1,7 @@
 """Catches batches that depend on who asks for them: on the worker, the replica or the moment a run was resumed."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,15 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(whole_epoch):
     assert_same(whole_epoch, collect(epoch(split)))
     for other in (epoch(split, number=1), epoch(split, seed=1)):
         assert not np.array_equal(joined(whole_epoch)[0], joined(collect(other))[0])
+
+
+def test_one_pipeline_goes_through_the_epochs_as_one_for_each_does():
+    split = textured(40)
+    together = dataclasses.replace(epoch(split, number=1, start=3), epochs=3)
+    one_by_one = [epoch(split, number=1, start=3), epoch(split, number=2), epoch(split, number=3)]
+    assert_same(collect(together), [batch for batches in one_by_one for batch in collect(batches)])
+    assert together.following() == dataclasses.replace(one_by_one[1], epochs=2)
+    assert one_by_one[2].following() is None
 
 
 def test_the_order_of_an_epoch_does_not_depend_on_augmentation():

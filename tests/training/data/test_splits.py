@@ -34,10 +34,16 @@ def files(*paths):
     return FileRecords.of("", map(str, paths))
 
 
+def examples(order, draws, mirror=None):
+    """What `CropBatches.batches` takes."""
+    mirror = np.zeros(order.shape, bool) if mirror is None else mirror
+    return tf.data.Dataset.from_tensor_slices((order.astype(np.int64), draws, mirror))
+
+
 def random_crops(split, order, draws, size, min_area):
     """The crops one by one, in the order of the examples."""
     order, draws = np.asarray(order)[np.newaxis], np.asarray(draws)[np.newaxis]
-    ((crops, used),) = CropBatches(split, size, min_area).batches(order, draws).as_numpy_iterator()
+    ((crops, used),) = CropBatches(split, size, min_area).batches(examples(order, draws)).as_numpy_iterator()
     np.testing.assert_array_equal(used, order[0])
     return crops
 
@@ -171,13 +177,13 @@ def test_images_kept_in_memory_give_the_same_crops_and_are_not_read_again(tmp_pa
     paths = sorted(tmp_path.iterdir())
     order, draws, mirror = rng.permutation(20).reshape(2, 10), rng.random((2, 10, 4), np.float32), rng.random((2, 10)) < 0.5
     for split in (encoded_split(recorded(paths, tmp_path / "records")), encoded_split(files(*paths))):
-        expected = [*CropBatches(split, (9, 7), 0.1).batches(order, draws, mirror).as_numpy_iterator()]
+        expected = [*CropBatches(split, (9, 7), 0.1).batches(examples(order, draws, mirror)).as_numpy_iterator()]
         batches = CropBatches(split, (9, 7), 0.1, room=10**6)
-        np.testing.assert_equal([*batches.batches(order, draws, mirror).as_numpy_iterator()], expected)
+        np.testing.assert_equal([*batches.batches(examples(order, draws, mirror)).as_numpy_iterator()], expected)
         for path in {split.records.location(index).partition(": ")[0] for index in range(20)}:
             Path(path).unlink()
         other = slice(None, None, -1)
-        again = batches.batches(order[other], draws[other], mirror[other])
+        again = batches.batches(examples(order[other], draws[other], mirror[other]))
         np.testing.assert_equal([*again.as_numpy_iterator()], expected[other])
 
 
@@ -188,7 +194,7 @@ def test_no_more_images_are_kept_than_there_is_room_for(tmp_path):
     batches = CropBatches(split, (8, 8), 0.1, room=5 * 30_000)
     order, draws = np.arange(40)[:, np.newaxis], np.full((40, 1, 4), 0.5, np.float32)
     for _ in range(2):
-        crops = np.concatenate([crops for crops, _ in batches.batches(order, draws).as_numpy_iterator()])
+        crops = np.concatenate([crops for crops, _ in batches.batches(examples(order, draws)).as_numpy_iterator()])
         np.testing.assert_array_equal(crops[:, 4, 4, 0], 6 * np.arange(40))
     kept = (batches._kept.sides(tf.range(40, dtype=tf.int64)).numpy() == 100).all(1)
     assert 5 <= kept.sum() <= 5 + CORES
@@ -205,15 +211,16 @@ def test_images_are_kept_if_all_fit_into_a_quarter_of_the_free_memory(tmp_path, 
 
 
 def test_a_run_of_one_epoch_keeps_no_image(tmp_path):
-    order, draw = np.zeros((1, 1), int), np.zeros((1, 1, 4), np.float32)
+    order, draw = np.zeros((1, 1), np.int64), np.zeros((1, 1, 4), np.float32)
+    draws = {"random_resized_crop": draw, "horizontal_flip": draw[..., :1]}
+    given = tf.data.Dataset.from_tensor_slices((order, draws))
     for epochs, is_kept in ((1, False), (2, True)):
         smooth().save(tmp_path / "0.png")
         split, recipe = encoded_split(files(tmp_path / "0.png")), get_recipe("he2016_imagenet", epochs=epochs)
-        draws = {"random_resized_crop": draw, "horizontal_flip": draw[..., :1]}
-        next(iter(split.training_batches(order, draws, (9, 9), recipe)))
+        next(iter(split.training_batches(given, (9, 9), recipe)))
         (tmp_path / "0.png").unlink()
         with contextlib.nullcontext() if is_kept else pytest.raises(tf.errors.OpError):
-            next(iter(split.training_batches(order, draws, (9, 9), recipe)))
+            next(iter(split.training_batches(given, (9, 9), recipe)))
 
 
 def test_every_class_weighs_the_same_and_the_mean_example_one():

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ...recipes import JPEG_DECODINGS, JpegDecoding
 from ..containers.records import DamagedRecordError, FileRecords, Records
+from ..graph_functions import unconverted
 from ..parallel import CORES
 from .kept_images import KeptImages, nothing_to_keep, to_keep
 from .lazy_images import first_readable
@@ -17,8 +18,6 @@ from .plain_images import is_plain_jpeg_with_notes, is_plain_png, sides_of_simpl
 from .random_crops import crop_pixels, dct_method, decode_and_crop, mirrored, random_box, random_boxes
 
 EXACT = JPEG_DECODINGS["exact"]
-
-unconverted = tf.autograph.experimental.do_not_convert  # tf.data would have AutoGraph read the functions' source
 
 Crop: TypeAlias = tuple[tf.Tensor, ...]  # or several: pixels, the image's index, and the image itself for `KeptImages.keep`
 
@@ -67,25 +66,18 @@ class CropBatches:
         self._crop = tf.function(self._crop_of, input_signature=signature, autograph=False)
         self._pieces: dict[int, Callable[..., tuple[tf.Tensor, tf.Tensor]]] = {}  # by the number of images
 
-    def batches(self, order: np.ndarray, uniforms: np.ndarray, mirrored: np.ndarray | None = None) -> tf.data.Dataset:
+    def batches(self, examples: tf.data.Dataset) -> tf.data.Dataset:
         """Returns (crops uint8 (B, *size, C), int64 (B,), which examples these are).
 
         Args:
-            order: Indices (batches, B).
-            uniforms: float32 (batches, B, 4), see `random_crops.random_boxes`.
-            mirrored: bool (batches, B), whether left and right are exchanged; None for nowhere.
+            examples: (int64 (B,), which examples these are to be; float32 (B, 4), see `random_crops.random_boxes`; bool (B,),
+                whether left and right are exchanged).
         """
-        mirrored = np.zeros(order.shape, bool) if mirrored is None else mirrored
-        count = order.shape[1]
+        rows, *_ = cast(tuple[tf.TensorSpec, ...], examples.element_spec)
+        count = cast(int, rows.shape[0])
         at_once = max(divisor for divisor in range(1, MAX_AT_ONCE + 1) if count % divisor == 0)
-
-        def pieces(values: np.ndarray) -> np.ndarray:
-            return values.reshape(-1, at_once, *values.shape[2:])
-
-        slices = tf.data.Dataset.from_tensor_slices(
-            (pieces(order.astype(np.int64, copy=False)), pieces(uniforms), pieces(mirrored))
-        )
-        crops = slices.map(self._traced(at_once), num_parallel_calls=CORES, deterministic=True).batch(count // at_once)
+        pieces = examples.rebatch(at_once, drop_remainder=True)
+        crops = pieces.map(self._traced(at_once), num_parallel_calls=CORES, deterministic=True).batch(count // at_once)
 
         def joined(crops: tf.Tensor, used: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return tf.reshape(crops, (count, *self._size, self._split.channels)), tf.reshape(used, (count,))
