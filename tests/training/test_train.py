@@ -21,8 +21,7 @@ from keras_resnet.metadata import ClassifierMetadata
 from keras_resnet.training import recipes
 from keras_resnet.training.callbacks.loggers import read_metrics
 from keras_resnet.training.config import TrainConfig
-from keras_resnet.training.data import splits
-from keras_resnet.training.data.decoding import lazy_images
+from keras_resnet.training.data.decoding import kept_images, lazy_images
 from keras_resnet.training.loop import TrainLoop
 from keras_resnet.training.train import Trainer, train
 from keras_resnet.training.workdir import open_workdir
@@ -391,7 +390,7 @@ def test_an_image_that_disappears_during_the_training_is_named(tmp_path, monkeyp
 
     recipe = recipes.get_recipe("digits", epochs=4, batch_size=4, min_crop_area=0.5)  # of the second, images were read before
     images = config(tmp_path / "images", dataset="folder", recipe=recipe, image_size=8)
-    monkeypatch.setattr(splits, "available_memory", lambda: 1000)  # which is too little to keep the images in
+    monkeypatch.setattr(kept_images, "available_memory", lambda: 1000)  # which is too little to keep the images in
     with pytest.raises(UserError, match=r"has disappeared: \[Errno 2\] .*png'; once it is back, the same command"):
         train(images, tmp_path / "run", [Unplug()])
 

@@ -1,17 +1,15 @@
 """The kinds of split: images in memory, and encoded images that are decoded when they are needed."""
 
-import contextlib
 import dataclasses
 import functools
 import io
-import math
 from typing import Protocol, Self
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_resnet.images import UnreadableImageError, opened
+from keras_resnet.images import UnreadableImageError
 from keras_resnet.preprocessing import Preprocessing, open_image
 
 from ..recipes import JPEG_DECODINGS, Recipe
@@ -19,12 +17,10 @@ from .augmentation import HORIZONTAL_FLIP, MIRRORED, RANDOM_RESIZED_CROP
 from .containers.records import DamagedRecordError, Records
 from .decoding.bad_images import BadImages
 from .decoding.crop_batches import CropBatches
+from .decoding.kept_images import room_for
 from .decoding.lazy_images import LazyImages
 from .graph_functions import unconverted
-from .memory import available_memory
 from .parallel import BATCHES_AT_ONCE
-
-LOOKED_AT = 64  # images of a split, to learn how large they are
 
 
 class Split(Protocol):
@@ -241,17 +237,8 @@ class EncodedSplit:
 
     @functools.cached_property
     def room(self) -> int:
-        """Bytes that decoded images may take in memory, so that later epochs need not decode them again.
-
-        That is a quarter of what is free, if all of them fit there by the sizes of some; otherwise none.
-        """
-        sizes = []
-        for index in np.linspace(0, len(self) - 1, min(len(self), LOOKED_AT)).astype(int):
-            unreadable = contextlib.suppress(DamagedRecordError, UnreadableImageError, OSError)  # which decoding says
-            with unreadable, opened(io.BytesIO(self.records.read(index))) as image:
-                sizes.append(image.height * image.width * self.channels)
-        room = available_memory() // 4
-        return room if len(self) * np.mean(sizes or math.inf) <= room else 0
+        """Bytes that decoded images may take in memory, so that later epochs need not decode them again."""
+        return room_for(self.records, self.channels)
 
     @functools.cached_property
     def _made(self) -> dict[object, CropBatches]:

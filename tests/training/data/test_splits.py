@@ -9,12 +9,12 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_resnet.preprocessing import Preprocessing
-from keras_resnet.training.data import memory, splits
+from keras_resnet.training.data import memory
 from keras_resnet.training.data.class_weights import class_weights
 from keras_resnet.training.data.containers.indexes.examples import index_examples
 from keras_resnet.training.data.containers.packed_strings import PackedStrings
 from keras_resnet.training.data.containers.records import FileRecords, RangeRecords
-from keras_resnet.training.data.decoding import lazy_images
+from keras_resnet.training.data.decoding import kept_images, lazy_images
 from keras_resnet.training.data.decoding.bad_images import BadImages
 from keras_resnet.training.data.decoding.crop_batches import CropBatches
 from keras_resnet.training.data.decoding.lazy_images import LazyImages
@@ -205,7 +205,7 @@ def test_images_are_kept_if_all_fit_into_a_quarter_of_the_free_memory(tmp_path, 
         Image.new("RGB", (100, 200)).save(tmp_path / f"{index}.png")
     (tmp_path / "bad.png").write_bytes(b"\x89PNG, and no more")
     for free, expected in ((4 * 240_000, 240_000), (4 * 240_000 - 4, 0)):
-        monkeypatch.setattr(splits, "available_memory", lambda free=free: free)
+        monkeypatch.setattr(kept_images, "available_memory", lambda free=free: free)
         assert encoded_split(files(*sorted(tmp_path.iterdir()))).room == expected
     assert encoded_split(files(tmp_path / "bad.png")).room == 0
 

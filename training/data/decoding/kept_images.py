@@ -1,7 +1,18 @@
 """Decoded images that stay in memory, so that later epochs need not read and decode them again."""
 
+import contextlib
+import io
+import math
+
+import numpy as np
 import tensorflow as tf
 
+from keras_resnet.images import UnreadableImageError, opened
+
+from ..containers.records import DamagedRecordError, Records
+from ..memory import available_memory
+
+LOOKED_AT = 64  # images, to learn how large all are
 ALL = -1  # the index under which the bytes of all images are counted
 
 
@@ -47,3 +58,14 @@ def to_keep(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def nothing_to_keep() -> tuple[tf.Tensor, tf.Tensor]:
     """Returns what `to_keep` does, for an image that is not to be kept."""
     return tf.zeros(2, tf.int64), tf.constant("")
+
+
+def room_for(records: Records, channels: int) -> int:
+    """Returns how many bytes images may take: a quarter of the free memory if all fit there, by the sizes of some; else 0."""
+    sizes = []
+    for index in np.linspace(0, len(records) - 1, min(len(records), LOOKED_AT)).astype(int):
+        unreadable = contextlib.suppress(DamagedRecordError, UnreadableImageError, OSError)  # which decoding says
+        with unreadable, opened(io.BytesIO(records.read(index))) as image:
+            sizes.append(image.height * image.width * channels)
+    room = available_memory() // 4
+    return room if len(records) * np.mean(sizes or math.inf) <= room else 0
