@@ -38,7 +38,7 @@ def large_kernels_in_parts() -> Iterator[None]:
             own = {"scale": part(parameters.scale), "zero_point": part(parameters.zero_point)}
             return original(np.take(values, rows, axis), dataclasses.replace(parameters, **own), *rest, **options)
 
-        count = values.nbytes // LARGE + 2  # so that none is above it
+        count = min(values.nbytes // LARGE + 2, values.shape[axis])  # so that none is above it
         return np.concatenate([*map(of_rows, np.array_split(np.arange(values.shape[axis]), count))], axis)
 
     uniform_quantize_tensor.uniform_quantize = in_parts

@@ -67,8 +67,9 @@ class TrainLoop:
             sums: over the steps of the epoch before that.
             poll_requests: called before each execution; what this worker's host requests.
         """
-        before, self._next = self._next, None
-        iterator = before[1] if before and before[0] == batches else self._distributed(batches)
+        kept = self._next[1] if self._next and self._next[0] == batches else None
+        self.let_go()
+        iterator = kept or self._distributed(batches)
         done, sums = batches.start, sums or MetricSums()
         while done < batches.steps:
             count = 1 if self._step_from_host else min(batches.steps - done, self._steps)
@@ -85,6 +86,10 @@ class TrainLoop:
             if done == batches.steps:
                 self._next = (batches.following(), iterator) if batches.epochs > 1 else None
             yield LoopOutput(done, sums, float(output.gradient_norm), bool(requests.stop), bool(requests.save))
+
+    def let_go(self) -> None:
+        """Ends the input pipeline, if it is kept for a further epoch."""
+        self._next = None
 
     def _fit_steps(self, seconds: float) -> None:
         """Takes more steps per execution where these are short. All workers see the same mean `seconds`, of the one before."""

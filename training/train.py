@@ -170,6 +170,8 @@ class Trainer:
         finally:
             self.loggers.on_train_end()
         self.callbacks.call("on_train_end", logs)
+        self.loop.let_go()  # what needs memory next is the evaluation on the test split
+        self.context.train_split.forget()
 
     def train_epoch(self) -> dict[str, float]:
         """Runs the rest of an epoch and the validation, logged and saved. Returns the logs.

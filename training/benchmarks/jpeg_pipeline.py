@@ -47,7 +47,7 @@ class JpegPipeline:
 class Ours(JpegPipeline):
     """Reads and decodes every image, as the first epoch does, and later ones of data that is too large to keep in memory."""
 
-    decoding, epochs = "exact", 1
+    decoding = "exact"
 
     def dataset(self) -> tf.data.Dataset:
         return self.epoch(self.split(self.rows), 0)
@@ -57,8 +57,7 @@ class Ours(JpegPipeline):
         return EncodedSplit(records, rows % self.classes, 3, BadImages("fail"))
 
     def epoch(self, split: EncodedSplit, number: int, epochs: int = 1) -> tf.data.Dataset:
-        how = {"jpeg_decoding": self.decoding, "epochs": self.epochs}
-        recipe = recipes.get_recipe("he2016_imagenet", batch_size=self.config.batch_size, **how)
+        recipe = recipes.get_recipe("he2016_imagenet", batch_size=self.config.batch_size, jpeg_decoding=self.decoding)
         batches = TrainBatches(split, recipe, self.classes, self.size, (125, 123, 114), 0, number, epochs=epochs)
         return batches.dataset(InputShard())
 
@@ -106,17 +105,18 @@ class Fast(Ours):
 class Kept(Ours):
     """Later epochs of images that are kept in memory since the first."""
 
-    epochs = 2
-
     def build(self) -> None:
         """Goes through a first epoch."""
         self.images = self.split(np.resize(np.arange(len(self.files.paths)), max(KEPT, self.config.batch_size)))
-        for _ in self.epoch(self.images, 0):
+        for _ in self.epoch(self.images, 0, 2).take(self.per_epoch):
             pass
 
+    @property
+    def per_epoch(self) -> int:
+        return len(self.images) // self.config.batch_size
+
     def dataset(self) -> tf.data.Dataset:
-        needed = -(-(self.steps + 1) // (len(self.images) // self.config.batch_size))
-        return self.epoch(self.images, 1, needed).take(self.steps + 1)
+        return self.epoch(self.images, 1, 2 + self.steps // self.per_epoch).take(self.steps + 1)
 
     def info(self) -> WorkloadInfo:
         kept = f"{len(self.images):,} images are kept" if self.images.room else "too little memory is free to keep images"

@@ -49,7 +49,9 @@ class Ours:
     def run(self) -> None:
         classes, size = self.config.family.classes, (self.config.side, self.config.side)
         for epoch in range(self.epochs):
-            for output in self.loop.train(TrainBatches(self.split, self.recipe, classes, size, (0, 0, 0), 0, epoch)):
+            left = self.epochs - epoch
+            batches = TrainBatches(self.split, self.recipe, classes, size, (0, 0, 0), 0, epoch, epochs=left)
+            for output in self.loop.train(batches):
                 assert math.isfinite(output.sums.loss)
 
     def info(self) -> WorkloadInfo:

@@ -153,12 +153,17 @@ AUGMENTATIONS = (
 )
 
 
-def draw_augmentations(recipe: Recipe, seed: int, epoch: int, count: int) -> dict[str, np.ndarray]:
-    """Draws an epoch's random numbers, (count, k) for each augmentation that the recipe asks for, by its name."""
+def draw_augmentations(
+    recipe: Recipe, seed: int, epoch: int, count: int, names: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Draws an epoch's random numbers, (count, k) for each augmentation that the recipe asks for, by its name.
+
+    names: Those that are wanted; by default all.
+    """
     return {
         row.name: row.draw(np.random.default_rng([seed, epoch, zlib.crc32(row.name.encode())]), count, recipe)
         for row in AUGMENTATIONS
-        if row.enabled(recipe)
+        if row.enabled(recipe) and (names is None or row.name in names)
     }
 
 

@@ -71,7 +71,8 @@ class TrainBatches:
         drawn = draw_augmentations(self.recipe, self.seed, self.epoch, count=1)
         done = [name for name in drawn if name in self.split.augmentations_done]
         to_do = [name for name in drawn if name not in done]
-        images = self.split.training_batches(self._examples(shard, done), self.size, self.recipe)
+        again = self.epochs > 1 and shard.pipelines == 1  # several share each epoch, and have seen all images after many
+        images = self.split.training_batches(self._examples(shard, done), self.size, self.recipe, again)
         with tf.device("CPU:0"):
             labels = tf.constant(self.split.labels)
 
@@ -97,7 +98,7 @@ class TrainBatches:
 
         def draw(epoch: int) -> list[np.ndarray]:
             order = np.random.default_rng([self.seed, epoch]).permutation(len(self.split)).astype(np.int64, copy=False)
-            draws = draw_augmentations(self.recipe, self.seed, epoch, len(self.split))
+            draws = draw_augmentations(self.recipe, self.seed, epoch, len(self.split), names)
             start = self.start if epoch == self.epoch else 0
             return [self._sharded(rows, shard, start) for rows in (order, *(draws[name] for name in names))]
 
@@ -153,8 +154,8 @@ class EvalBatches:
 def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Prepares some batches ahead of time, with fixed numbers of threads: autotuning can delay the end of an epoch.
 
-    TensorFlow 2.21 then waits until its next tuning, which is after twice the time (at most a minute). Its optimizations, which
-    would be made again at the start of each epoch, change nothing here but that start.
+    TensorFlow 2.21 then waits until its next tuning, which is after twice the time (at most a minute). Its optimizations would
+    only delay the start.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -64,7 +64,9 @@ class Split(Protocol):
         """Returns the split to train on: `prepared`, unless the recipe's random crops are better made while decoding."""
         ...
 
-    def training_batches(self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe) -> tf.data.Dataset:
+    def training_batches(
+        self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe, again: bool = False
+    ) -> tf.data.Dataset:
         """Returns batches to augment: (images uint8 (B, H, W, C), int64 (B,), which examples these are).
 
         Args:
@@ -72,7 +74,12 @@ class Split(Protocol):
                 (B, k)), see `augmentation.draw_augmentations`.
             size: (height, width) of the images.
             recipe: What says how they are augmented.
+            again: Whether most images come up again in later epochs, so that keeping them in memory pays.
         """
+        ...
+
+    def forget(self) -> None:
+        """Frees what `training_batches` keeps in memory, once nothing uses them any more."""
         ...
 
 
@@ -126,6 +133,9 @@ class ArraySplit:
     def prepared_for_training(self, preprocessing: Preprocessing, recipe: Recipe) -> "ArraySplit":
         return self.prepared(preprocessing)
 
+    def forget(self) -> None:
+        """Does nothing: the images are those of the data set."""
+
     def prepared_image(self, index: int, preprocessing: Preprocessing) -> np.ndarray:
         """Returns an image, resized and cropped: uint8 (height, width, channels)."""
         return preprocessing.prepare(self.images[index : index + 1])[0]
@@ -149,7 +159,9 @@ class ArraySplit:
 
         return rows.map(batch, num_parallel_calls=BATCHES_AT_ONCE, deterministic=True)
 
-    def training_batches(self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe) -> tf.data.Dataset:
+    def training_batches(
+        self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe, again: bool = False
+    ) -> tf.data.Dataset:
         """Returns the images: nothing is augmented yet."""
         return self._batches(examples.map(unconverted(lambda rows, draws: rows)))
 
@@ -217,10 +229,11 @@ class EncodedSplit:
             self.bad_images.add(self.records.name(index), self.records.location(index), str(error))
             raise
 
-    def training_batches(self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe) -> tf.data.Dataset:
+    def training_batches(
+        self, examples: tf.data.Dataset, size: tuple[int, int], recipe: Recipe, again: bool = False
+    ) -> tf.data.Dataset:
         """Returns batches of random crops, decoded and cropped at once: uint8 (B, *size, C), and which examples they are."""
-        room = self.room if recipe.epochs > 1 else 0
-        crops = self._crop_batches(size, recipe.min_crop_area, recipe.jpeg_decoding, room)
+        crops = self._crop_batches(size, recipe.min_crop_area, recipe.jpeg_decoding, again)
 
         def to_crop(rows: tf.Tensor, draws: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             mirror = draws[HORIZONTAL_FLIP][:, 0] < MIRRORED if recipe.flip else tf.zeros_like(rows, tf.bool)
@@ -228,17 +241,23 @@ class EncodedSplit:
 
         return crops.batches(examples.map(unconverted(to_crop)))
 
-    def _crop_batches(self, size: tuple[int, int], min_area: float, decoding: str, room: int) -> CropBatches:
+    def _crop_batches(self, size: tuple[int, int], min_area: float, decoding: str, again: bool) -> CropBatches:
         """Returns the same for all epochs."""
-        key = (size, min_area, decoding)
+        key = (size, min_area, decoding, again)
         if key not in self._made:
+            room = self.room if again else 0
             self._made[key] = CropBatches(self, size, min_area, JPEG_DECODINGS[decoding], room)
         return self._made[key]
 
-    @functools.cached_property
+    @property
     def room(self) -> int:
         """Bytes that decoded images may take in memory, so that later epochs need not decode them again."""
         return room_for(self.records, self.channels)
+
+    def forget(self) -> None:
+        for batches in self._made.values():
+            batches.forget()
+        self._made.clear()
 
     @functools.cached_property
     def _made(self) -> dict[object, CropBatches]:

@@ -84,6 +84,11 @@ class CropBatches:
 
         return crops.map(unconverted(joined))
 
+    def forget(self) -> None:
+        """Frees the images that are kept, once nothing uses the batches any more."""
+        if self._kept:
+            self._kept.clear()
+
     def _traced(self, count: int) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         """Returns `_piece` of so many images, traced once for all epochs."""
         if count not in self._pieces:

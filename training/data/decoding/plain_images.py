@@ -64,7 +64,7 @@ def sides_of_simple_jpegs(contents: tf.Tensor) -> tf.Tensor:
         following = tf.gather(following, following, batch_dims=1)  # the segment after two, four, eight, sixteen segments
     start = following[:, len(START_OF_IMAGE)]
     end = _at(following, tf.minimum(start + 2 + _at(sizes, start), PLACES[-1]))
-    led = (start < WINDOW - FRAME) & (_at(markers, end) == SCAN) & ~tf.reduce_any(markers == NOTE, 1)
+    led = (start < WINDOW - FRAME) & (end < PLACES[-1]) & (_at(markers, end) == SCAN) & ~tf.reduce_any(markers == NOTE, 1)
     sides = _sides_of_frames(tf.strings.substr(filled, start, tf.fill(tf.shape(start), FRAME)))
     return tf.where(tf.expand_dims(led & _are_whole(contents), 1), sides, 0)
 
