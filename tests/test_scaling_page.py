@@ -133,9 +133,7 @@ PARTS = {
     "JPEGs at 224, on the host's cores": lambda network, batch, gpus: (
         max(0, scaling.input_needed(network, batch) / scaling.input_possible() - 1) if network is RESNET50 else None
     ),
-    "order, random numbers, start of the pipeline": lambda network, batch, gpus: (
-        value("epoch_start") / scaling.epoch(network, batch, gpus)
-    ),
+    "order and random numbers": lambda network, batch, gpus: value("epoch_start") / scaling.epoch(network, batch, gpus),
     "a checkpoint after each epoch, by the chief": lambda network, batch, gpus: (
         scaling.checkpoint(network) / scaling.epoch(network, batch, gpus)
     ),
