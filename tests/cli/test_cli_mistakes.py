@@ -40,7 +40,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
         (("launch", "--workers=2"), ["launch needs -- train"]),
         (("launch", "--workers=0", "--", "train"), ["workers", "0"]),
         (("launch", "--workers=2", "--", "evaluate"), ["launch takes `train`", "'evaluate'"]),
-        (("train", "--model=ResNet20V2", "--dataset=folder", "--workdir={0}/new"), ["has no images"]),
+        (("train", "--model=ResNet20V2", "--dataset=folder", "--data_dir={0}", "--workdir={0}/new"), ["has 0 class folders"]),
         ((*TRAIN, "--epoch=3"), ["unknown flag --epoch", "did you mean --epochs?"]),
         ((*TRAIN, "--epochs=three"), ["epochs", "three"]),
         ((*TRAIN, "--milestones=a"), ["milestones", "'a'"]),
@@ -115,7 +115,7 @@ TRAIN = ("train", "--model=ResNet20V2", "--dataset=digits", "--workdir={0}/new")
 def test_a_mistake_ends_with_2_and_one_line_and_no_harm(arguments, parts, run, tmp_path, data_dir, in_process):
     (tmp_path / "a.txt").write_text("a text")
     arguments = [argument.format(tmp_path, run.workdir) for argument in arguments]
-    if arguments[0] in ("train", "export"):
+    if arguments[0] in ("train", "export") and not any(argument.startswith("--data_dir") for argument in arguments):
         arguments.insert(1, f"--data_dir={data_dir}")
     assert_refused(in_process(*arguments), *parts)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
