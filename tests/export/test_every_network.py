@@ -40,13 +40,13 @@ def pictures(tmp_path_factory, data_dir):
 
 
 def test_it_trains_is_exported_and_verified(name, pictures, in_process, tmp_path):
-    flags = ("--dataset=folder", f"--data_dir={pictures}", "--batch_size=16", "--epochs=1", f"--workdir={tmp_path / 'run'}")
-    done = in_process("train", f"--model={name}", *flags, "--verbosity=quiet")
+    # Small steps: those of a recipe blow deep networks up, and saturated probabilities agree whatever is wrong.
+    flags = ("--batch_size=16", "--epochs=1", "--learning_rate=0.001", f"--workdir={tmp_path / 'run'}", "--verbosity=quiet")
+    done = in_process("train", f"--model={name}", "--dataset=folder", f"--data_dir={pictures}", *flags)
     assert done.returncode == 0, done.err
-    # A few steps leave a network that knows nothing, of which eight bits may make another. The float files are compared; its
-    # logits may be large, and roundings of them with them.
+    # They leave a network that knows nothing, of which eight bits may make another: the float files are compared.
     data = ("--dataset=folder", f"--data_dir={pictures}", f"--output_dir={tmp_path / 'export'}")
-    flags = ("--min_agreement=0", "--max_accuracy_drop=100", "--max_difference=0.05", "--verbosity=quiet")
+    flags = ("--min_agreement=0", "--max_accuracy_drop=100", "--max_difference=0.01", "--verbosity=quiet")
     in_process("export", f"--model_path={tmp_path / 'run' / 'model.keras'}", *data, *flags)
     rows = {row["name"]: row for row in json.loads((tmp_path / "export" / "report.json").read_text())["artifacts"]}
     failed = {artifact: row["error"] for artifact, row in rows.items() if row.get("error")}
