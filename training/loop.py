@@ -50,7 +50,7 @@ class TrainLoop:
         self._strategy, self.step, self._fixed_steps = strategy, step, steps_per_execution
         self._step_from_host = step.network.units_one_by_one > MOST_UNITS_IN_A_LOOP
         self._steps, self._seconds = steps_per_execution or 1, 0.0
-        self._next: tuple[TrainBatches | None, Iterator[Any]] | None = None  # the epoch that an iterator has come to
+        self._next: tuple[TrainBatches, Iterator[Any]] | None = None  # the epoch that an iterator has come to
         own = [variable for variable in step.network.variables if is_moving_statistic(variable)]
         self._statistics = [*own, *(step.update.ema.moving_statistics() if step.update.ema else ())]
 
@@ -83,8 +83,8 @@ class TrainLoop:
             requests = HostRequests(*map(float, output.requests))
             self._fit_steps(requests.seconds / self._strategy.num_replicas_in_sync)
             self._seconds = time.perf_counter() - start
-            if done == batches.steps:
-                self._next = (batches.following(), iterator) if batches.epochs > 1 else None
+            if done == batches.steps and (following := batches.following()):
+                self._next = following, iterator
             yield LoopOutput(done, sums, float(output.gradient_norm), bool(requests.stop), bool(requests.save))
 
     def let_go(self) -> None:

@@ -108,6 +108,7 @@ class Kept(Ours):
     def build(self) -> None:
         """Goes through a first epoch."""
         self.images = self.split(np.resize(np.arange(len(self.files.paths)), max(KEPT, self.config.batch_size)))
+        self.fits = bool(self.images.room)  # asked before the memory is taken
         for _ in self.epoch(self.images, 0, 2).take(self.per_epoch):
             pass
 
@@ -119,7 +120,7 @@ class Kept(Ours):
         return self.epoch(self.images, 1, 2 + self.steps // self.per_epoch).take(self.steps + 1)
 
     def info(self) -> WorkloadInfo:
-        kept = f"{len(self.images):,} images are kept" if self.images.room else "too little memory is free to keep images"
+        kept = f"{len(self.images):,} images are kept" if self.fits else "too little memory is free to keep images"
         return {**super().info(), "notes": [f"jpeg_decoding={self.decoding}, in memory: {kept}"]}
 
 

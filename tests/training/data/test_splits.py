@@ -214,6 +214,18 @@ def test_images_are_kept_if_all_fit_into_a_quarter_of_the_free_memory(tmp_path, 
     assert encoded_split(files(tmp_path / "bad.png")).room == 0
 
 
+def test_images_of_an_archive_are_not_read_to_learn_that_they_do_not_fit(tmp_path, monkeypatch):
+    """Catches row groups of a parquet file that are all read before the first step."""
+    smooth(size=60).save(tmp_path / "0.png")
+    records = recorded([tmp_path / "0.png"] * 5, tmp_path / "records")
+    asked, read = [], RangeRecords.read
+    monkeypatch.setattr(RangeRecords, "read", lambda self, index: [asked.append(index), read(self, index)][1])
+    for free, expected in ((4 * records.total_bytes(0) - 4, []), (10**9, [*range(5)])):
+        monkeypatch.setattr(kept_images, "available_memory", lambda free=free: free)
+        assert bool(encoded_split(records).room) == bool(expected)
+        assert asked == expected
+
+
 def test_images_are_kept_only_where_they_come_again_and_until_they_are_forgotten(tmp_path):
     draws = {"random_resized_crop": np.zeros((1, 1, 4), np.float32), "horizontal_flip": np.zeros((1, 1, 1), np.float32)}
     given, recipe = tf.data.Dataset.from_tensor_slices((np.zeros((1, 1), np.int64), draws)), get_recipe("he2016_imagenet")

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_resnet.images import UnreadableImageError, opened
 
-from ..containers.records import DamagedRecordError, Records
+from ..containers.records import DamagedRecordError, FileRecords, Records
 from ..memory import available_memory
 
 LOOKED_AT, MARGIN = 64, 1.25  # images, to learn how large all are; the others may be larger
@@ -73,10 +73,11 @@ def nothing_to_keep() -> tuple[tf.Tensor, tf.Tensor]:
 
 def room_for(records: Records, channels: int) -> int:
     """Returns how many bytes images may take: a quarter of the free memory, if all fit well into it by the sizes of some."""
-    sizes = []
+    room, sizes = available_memory() // 4, []
+    if not isinstance(records, FileRecords) and records.total_bytes(room) > room:
+        return 0  # before any is read: from a parquet file they come by the hundred megabytes
     for index in np.linspace(0, len(records) - 1, min(len(records), LOOKED_AT)).astype(int):
         unreadable = contextlib.suppress(DamagedRecordError, UnreadableImageError, OSError)  # which decoding says
         with unreadable, opened(io.BytesIO(records.read(index))) as image:
             sizes.append(image.height * image.width * channels)
-    room = available_memory() // 4
     return room if MARGIN * len(records) * np.mean(sizes or math.inf) <= room else 0
